@@ -1,0 +1,510 @@
+//! The plain values that travel from stage to stage.
+//!
+//! Nothing here reads, decides or formats. Paths, names, command lines and the kernel's `comm` are
+//! bytes chosen by whoever made the change; they stay bytes (`PathBuf`, `Vec<u8>`) until
+//! [`crate::alert::escape`] makes them printable.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// What was done to a file. The words are an interface: `--action`, the rules' `EventAction` and
+/// `event.action` of the alert all use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// The name is new: a created file, a hard link, a symbolic link.
+    Creation,
+    /// An existing file was written, truncated, or opened for writing and closed.
+    Change,
+    /// The name was given by a rename, of the file or of a directory above it.
+    Rename,
+    /// The name was removed.
+    Deletion,
+    /// Owner, mode or times were changed.
+    Attribute,
+    /// A mount now covers the path.
+    Mount,
+}
+
+impl Action {
+    /// Every action with its word.
+    pub const ALL: [(Action, &'static str); 6] = [
+        (Action::Creation, "creation"),
+        (Action::Change, "change"),
+        (Action::Rename, "rename"),
+        (Action::Deletion, "deletion"),
+        (Action::Attribute, "attribute"),
+        (Action::Mount, "mount"),
+    ];
+
+    /// The word used in rules, alerts and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Creation => "creation",
+            Action::Change => "change",
+            Action::Rename => "rename",
+            Action::Deletion => "deletion",
+            Action::Attribute => "attribute",
+            Action::Mount => "mount",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find_map(|(action, name)| (name == word).then_some(action))
+            .ok_or_else(|| {
+                let words: Vec<_> = Self::ALL.iter().map(|(_, name)| *name).collect();
+                format!("unknown action: use one of {}", words.join(", "))
+            })
+    }
+}
+
+/// One record of a kernel queue about one name, as a source hands it over. Several of them make one
+/// [`Change`].
+#[derive(Debug)]
+pub struct FileEvent {
+    /// What happened to the name.
+    pub action: Action,
+    /// The writer is done with this file: it was closed after writing, or renamed into place.
+    pub complete: bool,
+    /// The event is about a directory (only a renamed one is of interest: what came with it must be
+    /// listed).
+    pub is_directory: bool,
+    /// Where the file is.
+    pub file: FileRef,
+    /// The name before a rename, when the kernel told both.
+    pub previous_path: Option<PathBuf>,
+    /// Who did it.
+    pub writer: Arc<Writer>,
+    /// When the record was read.
+    pub seen: Seen,
+}
+
+/// A file by path, and by the directory that really held it at the time of the event.
+#[derive(Clone, Debug)]
+pub struct FileRef {
+    /// Absolute path, below `--root` when one is set. Any bytes but NUL; at most 4,096 of them.
+    pub path: PathBuf,
+    /// `O_PATH` descriptor of the directory, so that the content is read from the directory of the
+    /// event even if the path leads elsewhere by then. `None`: open by path (inotify).
+    pub directory: Option<Arc<OwnedFd>>,
+}
+
+/// A moment on both clocks: the wall clock for people, the monotonic one for deadlines.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Wall clock, for `@timestamp`.
+    pub wall: SystemTime,
+    /// Monotonic clock, for deadlines.
+    pub monotonic: Instant,
+}
+
+impl Seen {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { wall: SystemTime::now(), monotonic: Instant::now() }
+    }
+}
+
+/// One logical change of one hook file: what create + write + close, a rename or a link amount to.
+#[derive(Debug)]
+pub struct Change {
+    /// The strongest action seen: a name that appeared is a creation or a rename even if it was also
+    /// written.
+    pub action: Action,
+    /// Where the file is.
+    pub file: FileRef,
+    /// The name before a rename.
+    pub previous_path: Option<PathBuf>,
+    /// Every distinct process that took part, the first one first; never empty, at most
+    /// [`Change::MAX_WRITERS`].
+    pub writers: Vec<Arc<Writer>>,
+    /// More processes than that took part.
+    pub more_writers: bool,
+    /// The writer was seen to finish (close, rename, link). Otherwise the file may still be open.
+    pub complete: bool,
+    /// Kernel records that were merged into this change.
+    pub records: u32,
+    /// First record.
+    pub first: Seen,
+    /// Last record.
+    pub last: Seen,
+}
+
+impl Change {
+    /// How many distinct writers of one change are kept.
+    pub const MAX_WRITERS: usize = 4;
+}
+
+/// How the writer's executable is known. The words are an interface (`WriterEvidence`,
+/// `pyhookwatch.writer.evidence`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Read from `/proc/PID` while the process lived, checked against the event's pidfd.
+    Proc,
+    /// The process could not be read in time; the alert names only what was established.
+    Unknown,
+    /// The source has no process at all (inotify).
+    Unavailable,
+}
+
+impl Evidence {
+    /// The word used in rules and alerts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Evidence::Proc => "proc",
+            Evidence::Unknown => "unknown",
+            Evidence::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Who made a change, and how sure that is.
+#[derive(Debug)]
+pub struct Writer {
+    /// How the executable is known.
+    pub evidence: Evidence,
+    /// Why the evidence is not better, for people; empty when it is `proc`.
+    pub note: &'static str,
+    /// What is known of the process. With [`Evidence::Unknown`] possibly only the pid, or what a
+    /// zombie leaves (comm, parent).
+    pub process: Option<Process>,
+    /// Parent, grandparent and so on, as far as each link could be checked.
+    pub parents: Vec<Process>,
+    /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
+    pub container_id: Option<String>,
+}
+
+impl Writer {
+    /// The writer of an event whose source knows no process.
+    pub fn unavailable() -> Self {
+        Self {
+            evidence: Evidence::Unavailable,
+            note: "inotify does not tell the process",
+            process: None,
+            parents: Vec::new(),
+            container_id: None,
+        }
+    }
+
+    /// The executable, when one is established.
+    pub fn executable(&self) -> Option<&Executable> {
+        self.process.as_ref().and_then(|process| process.executable.as_ref())
+    }
+
+    /// Whether a rule's exclusion may count for this writer: alive and checked through its pidfd,
+    /// and its executable is the very file that this host has at that path (not deleted, not a
+    /// look-alike in another mount namespace). `Err` says why not.
+    pub fn may_be_excluded(&self) -> Result<(), &'static str> {
+        if self.evidence != Evidence::Proc {
+            return Err("the writer was not verified alive");
+        }
+        match self.executable() {
+            None => Err("the writer's executable is not known"),
+            Some(exe) if exe.deleted => Err("the writer's executable has been deleted or replaced"),
+            Some(exe) if !exe.is_host_file => {
+                Err("the writer's executable is not the host's file at that path (container or private mount)")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// A process as `/proc` shows it. Text is raw bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Process id in this host's namespace; 0 when the kernel did not tell (another pid namespace).
+    pub pid: u32,
+    /// Start time in clock ticks since boot (`/proc/PID/stat` field 22): pid and start time together
+    /// name one process.
+    pub start_time: Option<u64>,
+    /// The kernel's name of the process, at most 15 bytes, any bytes.
+    pub comm: Vec<u8>,
+    /// The executable file.
+    pub executable: Option<Executable>,
+    /// Arguments, in order; together at most 4,096 bytes were read.
+    pub arguments: Vec<Vec<u8>>,
+    /// The command line was longer than what was read.
+    pub arguments_truncated: bool,
+    /// Who runs it.
+    pub user: Option<Credentials>,
+}
+
+/// The file behind `/proc/PID/exe`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// Path as the kernel tells it, without the `" (deleted)"` mark.
+    pub path: PathBuf,
+    /// The file has no name any more (replaced by an upgrade, or hidden).
+    pub deleted: bool,
+    /// This host has the same file (device and inode) at this path.
+    pub is_host_file: bool,
+}
+
+/// User ids of a process, in this host's user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Real user id.
+    pub real: u32,
+    /// Effective user id.
+    pub effective: u32,
+    /// Login user id (`/proc/PID/loginuid`): who logged in, whatever `su` or `sudo` did since.
+    /// `None` for services.
+    pub login: Option<u32>,
+}
+
+/// Sigma's levels, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// For context only.
+    Informational,
+    /// Low.
+    Low,
+    /// Medium.
+    Medium,
+    /// High.
+    High,
+    /// Critical.
+    Critical,
+}
+
+impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Level; 5] = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
+
+    /// The word used in rules and alerts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Informational => "informational",
+            Level::Low => "low",
+            Level::Medium => "medium",
+            Level::High => "high",
+            Level::Critical => "critical",
+        }
+    }
+
+    /// `event.severity`: 1 (informational) to 5 (critical).
+    pub fn severity(self) -> u8 {
+        match self {
+            Level::Informational => 1,
+            Level::Low => 2,
+            Level::Medium => 3,
+            Level::High => 4,
+            Level::Critical => 5,
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|level| level.as_str() == word).ok_or(())
+    }
+}
+
+/// Which start-up hook a path is. The words are an interface (`HookKind`, `pyhookwatch.hook.kind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HookKind {
+    /// `sitecustomize`: run by every Python of the machine.
+    Sitecustomize,
+    /// `usercustomize`: run by every Python of one user.
+    Usercustomize,
+    /// `*.pth` path configuration file: its import lines run.
+    Pth,
+    /// The standard library's `site.py`.
+    Site,
+    /// A file that sets environment variables for later processes.
+    Environment,
+    /// Anything else a site's own rule looks at.
+    Other,
+}
+
+impl HookKind {
+    /// The word used in rules and alerts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HookKind::Sitecustomize => "sitecustomize",
+            HookKind::Usercustomize => "usercustomize",
+            HookKind::Pth => "pth",
+            HookKind::Site => "site",
+            HookKind::Environment => "environment",
+            HookKind::Other => "other",
+        }
+    }
+}
+
+/// What was changed and what would run: the facts of one look at the file.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Which hook the path is.
+    pub kind: HookKind,
+    /// What the file was when it was looked at.
+    pub file: FileFacts,
+    /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
+    pub runs: Vec<Vec<u8>>,
+    /// More would run than `runs` holds, or the file was larger than what is parsed.
+    pub runs_truncated: bool,
+    /// Python's variables that an environment file sets.
+    pub settings: Vec<EnvironmentSetting>,
+}
+
+impl Hook {
+    /// Lines kept for the alert.
+    pub const MAX_LINES: usize = 20;
+    /// Bytes kept of one line.
+    pub const MAX_LINE: usize = 512;
+}
+
+/// One line of an environment file that sets a variable Python reads at start-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentSetting {
+    /// `PYTHONSTARTUP` or `PYTHONPATH`.
+    pub variable: &'static str,
+    /// Line number, from 1.
+    pub line: usize,
+    /// The line, raw, at most [`Hook::MAX_LINE`] bytes.
+    pub text: Vec<u8>,
+}
+
+/// The file as found through the directory of the event, never through a symbolic link.
+#[derive(Clone, Debug, Default)]
+pub struct FileFacts {
+    /// What kind of thing has the name.
+    pub state: FileState,
+    /// Inode number.
+    pub inode: Option<u64>,
+    /// Device the inode is on, `major:minor`.
+    pub device: Option<(u32, u32)>,
+    /// Owner's user id.
+    pub owner: Option<u32>,
+    /// Owner's group id.
+    pub group: Option<u32>,
+    /// Permission bits, as in `chmod`.
+    pub mode: Option<u32>,
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// Hard links.
+    pub links: Option<u64>,
+    /// Last content change.
+    pub modified: Option<SystemTime>,
+    /// SHA-256 of the whole content; `None` when it was not read to its end.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// What has the name now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FileState {
+    /// A regular file that was read.
+    Regular,
+    /// A symbolic link; its target, raw. The target is not followed.
+    SymbolicLink(PathBuf),
+    /// A directory, FIFO, socket or device: not read.
+    Special(&'static str),
+    /// Gone again before it could be looked at.
+    Gone,
+    /// There, but reading failed for this reason.
+    Unreadable(String),
+    /// Not looked at (`explain` without content).
+    #[default]
+    NotLooked,
+}
+
+/// What identifies a rule, in verdicts, alerts and `explain`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleInfo {
+    /// Unique id; a rule of the same id loaded later replaces it.
+    pub id: String,
+    /// The rule's title (ECS `rule.name`).
+    pub name: String,
+    /// `elastic`, `sumo`, `pyhookwatch`, or the directory's name for a site's own (ECS `rule.ruleset`).
+    pub ruleset: String,
+    /// Sigma level.
+    pub level: Level,
+    /// 0 to 100.
+    pub risk_score: u8,
+    /// What it is about.
+    pub description: String,
+    /// Links.
+    pub references: Vec<String>,
+    /// Sigma tags, e.g. `attack.t1546.018`.
+    pub tags: Vec<String>,
+    /// File the rule came from, or `embedded`.
+    pub origin: String,
+}
+
+/// A rule that matched.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// Which rule.
+    pub rule: Arc<RuleInfo>,
+    /// What it calls the finding, e.g. `PTH_FILE_CREATED`.
+    pub detection_type: String,
+    /// The selections that settled it.
+    pub decided_by: String,
+    /// An exclusion of the rule matched but did not count: its name, and why.
+    pub exclusion_not_applied: Option<(String, &'static str)>,
+}
+
+/// A rule that would have matched but for an exclusion that counts.
+#[derive(Clone, Debug)]
+pub struct Exclusion {
+    /// Which rule.
+    pub rule: Arc<RuleInfo>,
+    /// The filter that excluded.
+    pub decided_by: String,
+}
+
+/// What the rules say of one change.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// Matching rules, highest level first.
+    pub matches: Vec<Match>,
+    /// Rules silenced by an exclusion.
+    pub excluded: Vec<Exclusion>,
+}
+
+impl Verdict {
+    /// The highest level of the matching rules.
+    pub fn level(&self) -> Option<Level> {
+        self.matches.iter().map(|found| found.rule.level).max()
+    }
+}
+
+/// A time in which changes may have gone unseen, and why. Never silent: each becomes a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Cause, in one word of [`Gap`]'s constants.
+    pub cause: &'static str,
+    /// How many changes were lost; `None` when that is not known.
+    pub lost: Option<u64>,
+    /// What it means, for people.
+    pub detail: String,
+}
+
+impl Gap {
+    /// The kernel's queue overflowed.
+    pub const QUEUE_OVERFLOW: &'static str = "queue-overflow";
+    /// The program's own channel or memory queue was full.
+    pub const CHANNEL_FULL: &'static str = "channel-full";
+    /// The kernel's records could not be parsed; the group was rebuilt.
+    pub const BAD_RECORD: &'static str = "bad-record";
+    /// A place could not be read, listed or watched.
+    pub const UNREADABLE: &'static str = "unreadable";
+    /// An output dropped alerts.
+    pub const OUTPUT_DROPPED: &'static str = "output-dropped";
+}
