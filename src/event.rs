@@ -63,13 +63,10 @@ impl FromStr for Action {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find_map(|(action, name)| (name == word).then_some(action))
-            .ok_or_else(|| {
-                let words: Vec<_> = Self::ALL.iter().map(|(_, name)| *name).collect();
-                format!("unknown action: use one of {}", words.join(", "))
-            })
+        Self::ALL.into_iter().find_map(|(action, name)| (name == word).then_some(action)).ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|(_, name)| *name).collect();
+            format!("unknown action: use one of {}", words.join(", "))
+        })
     }
 }
 

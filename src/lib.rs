@@ -10,7 +10,7 @@
 //! 5. [`alert`] makes one ECS document and delivers it: who is told?
 //!
 //! [`daemon`] wires the stages together and [`commands`] are the entry points; a stage knows only
-//! [`event`] (and [`sys`], the one file with `unsafe`), never another stage.
+//! [`event`], [`escape`], [`problem`] and [`sys`] (the one file with `unsafe`), never another stage.
 
 #![warn(missing_docs)]
 
@@ -19,9 +19,13 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod daemon;
+pub mod escape;
 pub mod event;
 pub mod hook;
+pub mod logger;
+pub mod problem;
 pub mod rules;
 pub mod source;
 pub mod sys;
+pub mod users;
 pub mod writer;

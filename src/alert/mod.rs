@@ -1,11 +1,9 @@
 //! The last stage: one [`Alert`] for one change, rendered and delivered.
 //!
-//! * [`escape`] makes attackers' bytes printable; nothing reaches a sink without it.
 //! * [`ecs`] builds the document, [`text`] the form for a terminal.
 //! * [`sink`] delivers: syslog, file, standard output. Formats and sinks combine freely.
 
 pub mod ecs;
-pub mod escape;
 pub mod sink;
 pub mod text;
 

@@ -1,6 +1,38 @@
-//! The fourth stage: does it matter? Sigma rules over the facts, and nothing else.
+//! The fourth stage: does it matter? Sigma rules over the facts, and nothing else: a rule never
+//! calls code, and the code holds no policy.
+//!
+//! One promise is kept here: a rule that is silenced by something about the *writer* is silenced
+//! only for a verified writer ([`crate::event::Writer::may_be_excluded`]). For any other the rule
+//! matches, and says which exclusion did not count and why.
 
-use std::path::PathBuf;
+pub mod condition;
+pub mod fields;
+pub mod filter;
+pub mod load;
+
+use crate::event::{Exclusion, Match, RuleInfo, Verdict};
+use crate::problem::Problem;
+use condition::{Condition, Truth};
+use fields::Facts;
+use filter::{KnownNames, NameFilter, Names};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a site's own rules are looked for; the only directory that may be missing.
+pub const SITE_RULES: &str = "/etc/pyhookwatch/rules.d";
+
+/// The rules in the program itself: file name and text.
+pub const EMBEDDED: [(&str, &str); 2] = [
+    (
+        "elastic-python-site-or-user-customize.yml",
+        include_str!("../../config/rules/elastic-python-site-or-user-customize.yml"),
+    ),
+    ("sumo-detect-python-startup-hooks.yml", include_str!("../../config/rules/sumo-detect-python-startup-hooks.yml")),
+];
+
+/// Detection type of a rule that names none.
+const DEFAULT_DETECTION_TYPE: &str = "CUSTOM_RULE_MATCHED";
 
 /// Which rules to load.
 #[derive(Clone, Debug, Default)]
@@ -10,4 +42,203 @@ pub struct Settings {
     pub directories: Vec<PathBuf>,
     /// Ids of rules that are switched off.
     pub disabled: Vec<String>,
+}
+
+/// One loaded rule.
+pub struct Rule {
+    info: Arc<RuleInfo>,
+    condition: Condition,
+    /// Names of the selections that can silence it.
+    silencing: Vec<String>,
+    selections: Vec<Selection>,
+    /// Selections that only choose the detection type.
+    extra: Vec<Selection>,
+    detection_types: Vec<DetectionType>,
+    names: Option<Names>,
+}
+
+/// One selection, evaluated by `sigma-rust`.
+struct Selection {
+    name: String,
+    rule: sigma_rust::Rule,
+    /// It looks at the writer.
+    of_writer: bool,
+}
+
+/// A detection type and when it applies; the first that holds is taken.
+struct DetectionType {
+    when: Option<Condition>,
+    name: String,
+}
+
+/// What one rule says of one change, and what settled it.
+pub struct Outcome<'a> {
+    /// Which rule.
+    pub rule: &'a Arc<RuleInfo>,
+    /// It matches, and gives an alert.
+    pub matched: bool,
+    /// What it calls the finding.
+    pub detection_type: String,
+    /// The selection or filter that settled it; several, comma separated, when all were needed.
+    pub decided_by: String,
+    /// The rule would match but for this exclusion of the writer: its name, and `Err` with the
+    /// reason when it does not count.
+    pub exclusion: Option<(String, Result<(), &'static str>)>,
+}
+
+/// The loaded rules.
+#[derive(Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    filter: NameFilter,
+}
+
+impl RuleSet {
+    /// Loads the embedded rules and those of the directories.
+    ///
+    /// Gives the rules with warnings (which do not hinder), or every problem of every file.
+    ///
+    /// # Errors
+    /// All problems found, each with its file and, where it can be told, its line.
+    pub fn load(settings: &Settings, known: KnownNames<'_>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let (mut rules, mut problems) = (Vec::new(), Vec::new());
+        for (name, text) in EMBEDDED {
+            let origin = load::Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
+            let (found, wrong) = load::text_of_rules(text, &origin, known);
+            add(&mut rules, found, &mut problems);
+            problems.extend(wrong);
+        }
+        for directory in &settings.directories {
+            let (found, wrong) = load::directory(directory, directory == Path::new(SITE_RULES), known);
+            add(&mut rules, found, &mut problems);
+            problems.extend(wrong);
+        }
+        for id in &settings.disabled {
+            if !rules.iter().any(|rule: &Rule| rule.info.id == *id) {
+                problems.push(Problem::new(
+                    Path::new("configuration"),
+                    None,
+                    format!("`disabled` names the rule `{id}`, which does not exist; remove it there"),
+                ));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        rules.retain(|rule| !settings.disabled.contains(&rule.info.id));
+        let warnings = rules.iter().filter(|rule| rule.names.is_none()).map(any_name_warning).collect();
+        let filter = NameFilter::new(rules.iter().map(|rule| rule.names.clone()));
+        Ok((Self { rules, filter }, warnings))
+    }
+
+    /// The rules' identities, in the order they were loaded.
+    pub fn infos(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
+        self.rules.iter().map(|rule| &rule.info)
+    }
+
+    /// The name filter that these rules need.
+    pub fn filter(&self) -> &NameFilter {
+        &self.filter
+    }
+
+    /// Judges one change by one writer.
+    pub fn judge(&self, facts: &Facts<'_>) -> Verdict {
+        let mut verdict = Verdict::default();
+        for outcome in self.outcomes(facts) {
+            let rule = outcome.rule.clone();
+            match outcome.exclusion {
+                Some((decided_by, Ok(()))) => verdict.excluded.push(Exclusion { rule, decided_by }),
+                exclusion if outcome.matched => verdict.matches.push(Match {
+                    rule,
+                    detection_type: outcome.detection_type,
+                    decided_by: outcome.decided_by,
+                    exclusion_not_applied: exclusion.and_then(|(filter, counts)| Some((filter, counts.err()?))),
+                }),
+                _ => {}
+            }
+        }
+        verdict.matches.sort_by_key(|found| std::cmp::Reverse(found.rule.level));
+        verdict
+    }
+
+    /// What every rule says, in the order they were loaded.
+    pub fn outcomes<'a>(&'a self, facts: &Facts<'_>) -> impl Iterator<Item = Outcome<'a>> {
+        let event = fields::event(facts);
+        let writer_counts = facts.writer.may_be_excluded();
+        self.rules.iter().map(move |rule| rule.outcome(&event, writer_counts))
+    }
+}
+
+impl Rule {
+    fn outcome(&self, event: &sigma_rust::Event, writer_counts: Result<(), &'static str>) -> Outcome<'_> {
+        let truth: Truth =
+            self.selections.iter().map(|selection| (selection.name.clone(), selection.rule.is_match(event))).collect();
+        let matched = self.condition.evaluate(&truth);
+        let exclusion = if matched { None } else { self.excluded_by(&truth) }.map(|name| (name, writer_counts));
+        let matched = matched || matches!(exclusion, Some((_, Err(_))));
+        let deciders = self.condition.deciders(&truth).into_iter();
+        let decided_by: Vec<&str> = match (&exclusion, matched) {
+            (Some((name, _)), _) => vec![name],
+            // A rule matches by what is true, not by the filters that are not.
+            (None, true) => deciders.filter(|name| truth.get(*name).copied().unwrap_or(false)).collect(),
+            (None, false) => deciders.collect(),
+        };
+        let decided_by = decided_by.join(", ");
+        let detection_type = if matched { self.detection_type(truth, event) } else { String::new() };
+        Outcome { rule: &self.info, matched, detection_type, decided_by, exclusion }
+    }
+
+    /// The exclusions of the writer without which the rule would match. Anything about the writer
+    /// that silences is one, whatever its author called it.
+    fn excluded_by(&self, truth: &Truth) -> Option<String> {
+        let mut without = truth.clone();
+        let mut names = Vec::new();
+        for selection in self.selections.iter().filter(|selection| selection.of_writer) {
+            if self.silencing.contains(&selection.name) && without.insert(selection.name.clone(), false) == Some(true) {
+                names.push(selection.name.as_str());
+            }
+        }
+        (!names.is_empty() && self.condition.evaluate(&without)).then(|| names.join(", "))
+    }
+
+    fn detection_type(&self, mut truth: Truth, event: &sigma_rust::Event) -> String {
+        truth.extend(self.extra.iter().map(|selection| (selection.name.clone(), selection.rule.is_match(event))));
+        self.detection_types
+            .iter()
+            .find(|case| case.when.as_ref().is_none_or(|when| when.evaluate(&truth)))
+            .map_or(DEFAULT_DETECTION_TYPE, |case| case.name.as_str())
+            .to_owned()
+    }
+}
+
+/// Adds rules, replacing earlier ones of the same id in their place. Two of one id in one directory
+/// are a mistake.
+fn add(rules: &mut Vec<Rule>, found: Vec<Rule>, problems: &mut Vec<Problem>) {
+    let mut seen: HashMap<String, String> = HashMap::new();
+    for rule in found {
+        if let Some(first) = seen.insert(rule.info.id.clone(), rule.info.origin.clone()) {
+            problems.push(Problem::new(
+                Path::new(&rule.info.origin),
+                None,
+                format!("the id `{}` is already that of the rule in {first}; give this one its own", rule.info.id),
+            ));
+            continue;
+        }
+        match rules.iter_mut().find(|known| known.info.id == rule.info.id) {
+            Some(known) => *known = rule,
+            None => rules.push(rule),
+        }
+    }
+}
+
+fn any_name_warning(rule: &Rule) -> Problem {
+    Problem::new(
+        Path::new(&rule.info.origin),
+        None,
+        format!(
+            "the rule `{}` tells no file name, so every file event of the machine must be looked at, which costs \
+             CPU; add a TargetFilename that ends in a name",
+            rule.info.id
+        ),
+    )
 }

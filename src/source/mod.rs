@@ -8,7 +8,10 @@ pub mod inotify;
 pub mod mounts;
 pub mod walk;
 
+use crate::event::{FileEvent, Gap};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 /// Which mechanism to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,4 +33,53 @@ pub struct Settings {
     pub root: PathBuf,
     /// Trees that inotify watches where fanotify is refused, absolute, below `root`.
     pub trees: Vec<PathBuf>,
+}
+
+/// What a source hands on.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened to a name that a rule may want.
+    Event(FileEvent),
+    /// Changes may have gone unseen.
+    Gap(Gap),
+    /// A filesystem appeared while running, and this is how it is guarded.
+    Mounted(Guard),
+}
+
+/// How one filesystem is guarded.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Where it is mounted (the first place of several).
+    pub mount_point: PathBuf,
+    /// Its type.
+    pub fs_type: String,
+    /// By what.
+    pub by: Guarded,
+}
+
+/// By what a filesystem is guarded, or why not.
+#[derive(Clone, Debug)]
+pub enum Guarded {
+    /// A fanotify mark on the whole filesystem: every directory, and the writer is known.
+    Fanotify,
+    /// An overlay whose writes appear in this upper directory, which is guarded.
+    ThroughUpper(PathBuf),
+    /// The kernel refused a mark, for this reason.
+    Refused(String),
+    /// A network filesystem or one served by a process: not watched.
+    Remote,
+}
+
+/// What the reader counts. Never reset.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records read from the kernel.
+    pub records: AtomicU64,
+    /// Records of interesting names whose directory was gone before it could be looked at.
+    pub vanished: AtomicU64,
+}
+
+/// A path that leads to exactly what a descriptor has open, whatever its name leads to.
+fn descriptor_path(fd: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }

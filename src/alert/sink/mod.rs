@@ -2,10 +2,24 @@
 //! stalls, vanishes or refuses never delays the watcher or another sink; what its queue cannot hold
 //! is dropped, oldest first, counted, and reported once delivery works again.
 
+mod file;
+mod header;
+mod outputs;
+mod queue;
+mod stdout;
+mod syslog;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use header::LocalOffset;
+pub use outputs::{OutputError, OutputStatus, Outputs};
+pub use queue::Counts;
+
 use crate::alert::Format;
 use crate::event::Level;
+use ::syslog::{Facility, Severity};
 use std::path::PathBuf;
-use syslog::{Facility, Severity};
 
 /// One output of the configuration.
 #[derive(Clone)]

@@ -1,0 +1,473 @@
+//! The alert as an Elastic Common Schema document: an interface, described in docs/alerts.md and in
+//! config/alert.schema.json.
+//!
+//! A field that is not known is left out, never guessed. Everything that others chose goes through
+//! [`crate::escape`].
+
+mod shorten;
+pub use shorten::line;
+
+use super::Alert;
+use crate::escape;
+use crate::event::{
+    Action, Change, EnvironmentSetting, Evidence, FileState, Gap, Hook, HookKind, Level, Match, Process, Verdict,
+    Writer,
+};
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// The version of the schema that the field names are from.
+const ECS_VERSION: &str = "8.17.0";
+/// Bytes of a command line that are shown.
+const MAX_COMMAND_LINE: usize = 4096;
+/// Ancestors that are shown besides the parent.
+const MAX_ANCESTORS: usize = 16;
+
+/// Everything that is told of one change.
+pub struct Finding<'a> {
+    /// What was changed.
+    pub change: &'a Change,
+    /// The one of the change's writers that the verdict is about.
+    pub writer: &'a Writer,
+    /// What it is and what would run.
+    pub hook: &'a Hook,
+    /// What the rules say; at least one matches.
+    pub verdict: &'a Verdict,
+    /// Names of users, where known.
+    pub names: Names,
+}
+
+/// Names of the users in a finding.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// The writer's effective user.
+    pub user: Option<String>,
+    /// Who logged in.
+    pub login: Option<String>,
+    /// The file's owner.
+    pub owner: Option<String>,
+}
+
+/// Makes the records of one run of the program: the same host, rising sequence numbers.
+pub struct Composer {
+    hostname: String,
+    boot_id: String,
+    run_id: String,
+    sequence: u64,
+}
+
+impl Default for Composer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Composer {
+    /// Reads the host's name and boot id, and draws an id for this run.
+    pub fn new() -> Self {
+        Self {
+            hostname: small_file("/proc/sys/kernel/hostname"),
+            boot_id: small_file("/proc/sys/kernel/random/boot_id"),
+            run_id: small_file("/proc/sys/kernel/random/uuid"),
+            sequence: 0,
+        }
+    }
+
+    /// The alert of one finding. `None` when no rule matched.
+    pub fn alert(&mut self, finding: &Finding<'_>) -> Option<Alert> {
+        let Finding { change, writer, hook, verdict, names } = finding;
+        let first = verdict.matches.first()?;
+        let level = verdict.level()?;
+        let risk = verdict.matches.iter().map(|found| found.rule.risk_score).max().unwrap_or_default();
+        let mut document = self.record(change.first.wall, message(finding, first, level));
+        document.insert(
+            "event".into(),
+            json!({
+                "kind": "alert",
+                "category": ["file"],
+                "type": [event_type(change.action)],
+                "action": change.action.as_str(),
+                "severity": level.severity(),
+                "risk_score": risk,
+                "sequence": self.sequence,
+                "created": timestamp(SystemTime::now()),
+                "module": "pyhookwatch",
+                "dataset": "pyhookwatch.alert",
+            }),
+        );
+        document.insert("file".into(), file(change, hook, names));
+        if let Some(process) = &writer.process {
+            document.insert("process".into(), process_tree(process, &writer.parents));
+        }
+        if let Some(user) = writer.process.as_ref().and_then(|process| process.user) {
+            document.insert("user".into(), user_value(user.effective, names.user.as_deref()));
+        }
+        if let Some(id) = &writer.container_id {
+            document.insert("container".into(), json!({ "id": escape::reversible(id.as_bytes()) }));
+        }
+        document.insert("rule".into(), rule(first));
+        document.insert("threat".into(), threat(verdict));
+        document.insert("pyhookwatch".into(), own(finding, first));
+        Some(Alert { level, time: change.first.wall, document: Value::Object(document) })
+    }
+
+    /// The report of a gap.
+    pub fn gap(&mut self, gap: &Gap) -> Alert {
+        let time = SystemTime::now();
+        let lost = gap.lost.map_or_else(String::new, |lost| format!(" ({lost} lost)"));
+        let mut document = self.record(time, format!("gap: {}{lost}: {}", gap.cause, escape::one_line(&gap.detail)));
+        document.insert(
+            "event".into(),
+            json!({
+                "kind": "pipeline_error",
+                "category": ["file"],
+                "type": ["error"],
+                "action": "gap",
+                "reason": gap.cause,
+                "severity": Level::High.severity(),
+                "sequence": self.sequence,
+                "created": timestamp(time),
+                "module": "pyhookwatch",
+                "dataset": "pyhookwatch.gap",
+            }),
+        );
+        let mut own = Map::new();
+        own.insert("cause".into(), gap.cause.into());
+        insert(&mut own, "lost", gap.lost);
+        document.insert("pyhookwatch".into(), json!({ "gap": own }));
+        Alert { level: Level::High, time, document: Value::Object(document) }
+    }
+
+    fn record(&mut self, time: SystemTime, message: String) -> Map<String, Value> {
+        self.sequence += 1;
+        let mut document = Map::new();
+        document.insert("@timestamp".into(), timestamp(time).into());
+        document.insert("message".into(), message.into());
+        document.insert("ecs".into(), json!({ "version": ECS_VERSION }));
+        document.insert(
+            "agent".into(),
+            json!({
+                "type": "pyhookwatch",
+                "version": env!("CARGO_PKG_VERSION"),
+                "ephemeral_id": self.run_id,
+            }),
+        );
+        document.insert("host".into(), json!({ "hostname": self.hostname, "boot": { "id": self.boot_id } }));
+        document
+    }
+}
+
+/// The whole alert in one sentence.
+fn message(finding: &Finding<'_>, first: &Match, level: Level) -> String {
+    let what = match finding.change.action {
+        Action::Creation => "created",
+        Action::Change => "changed",
+        Action::Rename => "renamed into place",
+        Action::Deletion => "deleted",
+        Action::Attribute => "given other attributes",
+        Action::Mount => "covered by a mount",
+    };
+    let who = match (&finding.writer.process, finding.writer.executable()) {
+        (_, Some(executable)) => path(&executable.path),
+        (Some(process), None) if !process.comm.is_empty() => {
+            format!("a process named {} (executable unknown)", escape::reversible(&process.comm))
+        }
+        _ => "an unknown process".into(),
+    };
+    let pid = finding.writer.process.as_ref().map_or_else(String::new, |process| format!(", pid {}", process.pid));
+    let user = match (&finding.names.user, finding.writer.process.as_ref().and_then(|process| process.user)) {
+        (Some(name), _) => format!(", user {name}"),
+        (None, Some(user)) => format!(", user id {}", user.effective),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{} ({}): {} {what} by {who}{pid}{user}",
+        first.detection_type,
+        level.as_str(),
+        path(&finding.change.file.path)
+    )
+}
+
+fn event_type(action: Action) -> &'static str {
+    match action {
+        Action::Creation => "creation",
+        Action::Deletion => "deletion",
+        Action::Change | Action::Rename | Action::Attribute | Action::Mount => "change",
+    }
+}
+
+fn file(change: &Change, hook: &Hook, names: &Names) -> Value {
+    let facts = &hook.file;
+    let mut file = Map::new();
+    file.insert("path".into(), path(&change.file.path).into());
+    insert(&mut file, "name", change.file.path.file_name().map(|name| escape::reversible(name.as_encoded_bytes())));
+    insert(&mut file, "directory", change.file.path.parent().map(path));
+    let kind = match &facts.state {
+        FileState::Regular => Some("file"),
+        FileState::SymbolicLink(_) => Some("symlink"),
+        FileState::Special(what) => Some(*what),
+        _ => None,
+    };
+    insert(&mut file, "type", kind);
+    if let FileState::SymbolicLink(target) = &facts.state {
+        file.insert("target_path".into(), path(target).into());
+    }
+    insert(&mut file, "inode", facts.inode.map(|inode| inode.to_string()));
+    insert(&mut file, "device", facts.device.map(|(major, minor)| format!("{major}:{minor}")));
+    insert(&mut file, "owner", names.owner.clone());
+    insert(&mut file, "uid", facts.owner.map(|uid| uid.to_string()));
+    insert(&mut file, "gid", facts.group.map(|gid| gid.to_string()));
+    insert(&mut file, "mode", facts.mode.map(|mode| format!("{mode:04o}")));
+    insert(&mut file, "size", facts.size);
+    insert(&mut file, "mtime", facts.modified.map(timestamp));
+    if let Some(hash) = facts.sha256 {
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        file.insert("hash".into(), json!({ "sha256": hex }));
+    }
+    Value::Object(file)
+}
+
+fn process_tree(process: &Process, parents: &[Process]) -> Value {
+    let mut value = process_value(process);
+    if let Some(parent) = parents.first() {
+        value.insert("parent".into(), Value::Object(process_value(parent)));
+    }
+    Value::Object(value)
+}
+
+fn process_value(process: &Process) -> Map<String, Value> {
+    let mut value = Map::new();
+    if process.pid != 0 {
+        value.insert("pid".into(), process.pid.into());
+    }
+    insert(&mut value, "executable", process.executable.as_ref().map(|executable| path(&executable.path)));
+    if !process.comm.is_empty() {
+        value.insert("name".into(), escape::reversible(&process.comm).into());
+    }
+    if !process.arguments.is_empty() {
+        let (line, cut) = escape::capped(&process.arguments.join(&b' '), MAX_COMMAND_LINE);
+        let more = if cut || process.arguments_truncated { " ..." } else { "" };
+        value.insert("command_line".into(), format!("{line}{more}").into());
+    }
+    value
+}
+
+fn user_value(uid: u32, name: Option<&str>) -> Value {
+    let mut user = Map::new();
+    user.insert("id".into(), uid.to_string().into());
+    insert(&mut user, "name", name);
+    Value::Object(user)
+}
+
+fn rule(found: &Match) -> Value {
+    let info = &found.rule;
+    let mut rule = Map::new();
+    rule.insert("id".into(), info.id.clone().into());
+    rule.insert("name".into(), escape::one_line(&info.name).into());
+    rule.insert("ruleset".into(), escape::one_line(&info.ruleset).into());
+    if !info.description.is_empty() {
+        rule.insert("description".into(), escape::one_line(&info.description).into());
+    }
+    insert(&mut rule, "reference", info.references.first().map(|reference| escape::one_line(reference)));
+    Value::Object(rule)
+}
+
+/// ATT&CK's words for the tags of all matching rules.
+fn threat(verdict: &Verdict) -> Value {
+    let mut tags: Vec<&str> = Vec::new();
+    for tag in verdict.matches.iter().flat_map(|found| &found.rule.tags) {
+        if let Some(tag) = tag.strip_prefix("attack.")
+            && !tags.contains(&tag)
+        {
+            tags.push(tag);
+        }
+    }
+    let tactics: Vec<_> = tags.iter().filter_map(|tag| TACTICS.iter().find(|(word, _, _)| word == tag)).collect();
+    let is_technique =
+        |tag: &str| tag.starts_with('t') && tag[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let ids = |with_dot: bool| -> Vec<String> {
+        tags.iter()
+            .filter(|tag| is_technique(tag) && tag.contains('.') == with_dot)
+            .map(|tag| tag.to_uppercase())
+            .collect()
+    };
+    let mut techniques = ids(false);
+    let sub = ids(true);
+    for parent in sub.iter().filter_map(|id| id.split('.').next()) {
+        if !techniques.iter().any(|id| id == parent) {
+            techniques.push(parent.to_owned());
+        }
+    }
+    let named = |ids: &[String]| -> Vec<&str> {
+        ids.iter().filter_map(|id| TECHNIQUES.iter().find(|(known, _)| known == id)).map(|(_, name)| *name).collect()
+    };
+    json!({
+        "framework": "MITRE ATT&CK",
+        "tactic": {
+            "id": tactics.iter().map(|(_, id, _)| *id).collect::<Vec<_>>(),
+            "name": tactics.iter().map(|(_, _, name)| *name).collect::<Vec<_>>(),
+        },
+        "technique": {
+            "id": techniques,
+            "name": named(&techniques),
+            "subtechnique": { "id": sub, "name": named(&sub) },
+        },
+    })
+}
+
+const TECHNIQUES: [(&str, &str); 3] =
+    [("T1546", "Event Triggered Execution"), ("T1546.018", "Python Startup Hooks"), ("T1574", "Hijack Execution Flow")];
+
+const TACTICS: [(&str, &str, &str); 14] = [
+    ("reconnaissance", "TA0043", "Reconnaissance"),
+    ("resource-development", "TA0042", "Resource Development"),
+    ("initial-access", "TA0001", "Initial Access"),
+    ("execution", "TA0002", "Execution"),
+    ("persistence", "TA0003", "Persistence"),
+    ("privilege-escalation", "TA0004", "Privilege Escalation"),
+    ("defense-evasion", "TA0005", "Defense Evasion"),
+    ("credential-access", "TA0006", "Credential Access"),
+    ("discovery", "TA0007", "Discovery"),
+    ("lateral-movement", "TA0008", "Lateral Movement"),
+    ("collection", "TA0009", "Collection"),
+    ("command-and-control", "TA0011", "Command and Control"),
+    ("exfiltration", "TA0010", "Exfiltration"),
+    ("impact", "TA0040", "Impact"),
+];
+
+/// What ECS has no word for.
+fn own(finding: &Finding<'_>, first: &Match) -> Value {
+    let Finding { change, writer, hook, verdict, .. } = finding;
+    let mut own = Map::new();
+    own.insert("detection_type".into(), first.detection_type.clone().into());
+    own.insert("level".into(), first.rule.level.as_str().into());
+    own.insert("rules".into(), verdict.matches.iter().map(matched_rule).collect());
+    if !verdict.excluded.is_empty() {
+        let excluded = verdict.excluded.iter().map(|excluded| {
+            json!({ "id": excluded.rule.id, "ruleset": excluded.rule.ruleset, "decided_by": excluded.decided_by })
+        });
+        own.insert("excluded".into(), excluded.collect());
+    }
+    own.insert("hook".into(), json!({ "kind": hook.kind.as_str() }));
+    insert(&mut own, "content", content(hook));
+    if !hook.settings.is_empty() {
+        own.insert("environment".into(), hook.settings.iter().map(setting).collect());
+    }
+    insert(&mut own, "previous_path", change.previous_path.as_deref().map(path));
+    own.insert("writer".into(), writer_value(finding, writer));
+    own.insert("complete".into(), change.complete.into());
+    own.insert("count".into(), change.records.into());
+    own.insert("next_step".into(), next_step(hook.kind).into());
+    Value::Object(own)
+}
+
+fn matched_rule(found: &Match) -> Value {
+    let mut value = json!({
+        "id": found.rule.id,
+        "name": escape::one_line(&found.rule.name),
+        "ruleset": escape::one_line(&found.rule.ruleset),
+        "level": found.rule.level.as_str(),
+        "detection_type": found.detection_type,
+        "decided_by": found.decided_by,
+    });
+    if let (Some((filter, reason)), Some(rule)) = (&found.exclusion_not_applied, value.as_object_mut()) {
+        rule.insert("exclusion_not_applied".into(), json!({ "filter": filter, "reason": reason }));
+    }
+    value
+}
+
+fn content(hook: &Hook) -> Option<Value> {
+    let mut content = Map::new();
+    match &hook.file.state {
+        FileState::Regular => {
+            content.insert("lines".into(), hook.runs.iter().map(|line| escape::reversible(line)).collect());
+            content.insert("truncated".into(), hook.runs_truncated.into());
+        }
+        FileState::Gone => insert(&mut content, "unreadable", Some("gone before it could be read")),
+        FileState::Unreadable(reason) => insert(&mut content, "unreadable", Some(escape::one_line(reason))),
+        FileState::SymbolicLink(_) => {
+            insert(&mut content, "unreadable", Some("a symbolic link; the target was not read"))
+        }
+        FileState::Special(what) => insert(&mut content, "unreadable", Some(format!("a {what}"))),
+        FileState::NotLooked => return None,
+    }
+    Some(Value::Object(content))
+}
+
+fn setting(setting: &EnvironmentSetting) -> Value {
+    json!({ "variable": setting.variable, "line": setting.line, "text": escape::reversible(&setting.text) })
+}
+
+fn writer_value(finding: &Finding<'_>, writer: &Writer) -> Value {
+    let mut value = Map::new();
+    value.insert("evidence".into(), writer.evidence.as_str().into());
+    if writer.evidence != Evidence::Proc {
+        value.insert("note".into(), writer.note.into());
+    }
+    if let Some(executable) = writer.executable() {
+        value.insert("executable_deleted".into(), executable.deleted.into());
+        value.insert("executable_is_hosts".into(), executable.is_host_file.into());
+    }
+    if let Some(user) = writer.process.as_ref().and_then(|process| process.user) {
+        value.insert("real_user".into(), json!({ "id": user.real.to_string() }));
+        if let Some(login) = user.login {
+            value.insert("login_user".into(), user_value(login, finding.names.login.as_deref()));
+        }
+    }
+    let ancestors =
+        writer.parents.iter().skip(1).take(MAX_ANCESTORS).map(|process| Value::Object(process_value(process)));
+    let ancestors: Vec<_> = ancestors.collect();
+    if !ancestors.is_empty() {
+        value.insert("ancestors".into(), ancestors.into());
+    }
+    let others: Vec<_> = finding.change.writers.iter().filter(|other| !std::ptr::eq(&***other, writer)).collect();
+    if !others.is_empty() {
+        let others = others
+            .iter()
+            .filter_map(|other| other.process.as_ref())
+            .map(|process| Value::Object(process_value(process)));
+        value.insert("others".into(), others.collect());
+        value.insert("more".into(), finding.change.more_writers.into());
+    }
+    Value::Object(value)
+}
+
+/// What to do first, for whoever reads the alert at night.
+fn next_step(kind: HookKind) -> &'static str {
+    match kind {
+        HookKind::Environment => {
+            "Read the setting and the file or directory it names before anyone logs in again; remove the line if nobody can explain it."
+        }
+        _ => {
+            "Start no Python on this host until the file is read (python3 -I -S skips most hooks); move it away, keep it, if nobody can explain it."
+        }
+    }
+}
+
+fn path(path: &Path) -> String {
+    escape::reversible(path.as_os_str().as_encoded_bytes())
+}
+
+fn insert(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        map.insert(key.into(), value.into());
+    }
+}
+
+/// RFC 3339 in UTC with microseconds; the epoch for a time that cannot be written.
+fn timestamp(time: SystemTime) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+    let time = if time > SystemTime::UNIX_EPOCH { time } else { SystemTime::UNIX_EPOCH };
+    OffsetDateTime::from(time).format(&format).unwrap_or_else(|_| "1970-01-01T00:00:00.000000Z".into())
+}
+
+/// The one line of a small file of the kernel, escaped; empty when it cannot be read.
+fn small_file(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let _ = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut bytes));
+    escape::reversible(bytes.trim_ascii())
+}

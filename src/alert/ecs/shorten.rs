@@ -1,0 +1,177 @@
+//! One line of JSON that fits: a receiver that cuts a message in two gets neither half parsed.
+
+use serde_json::{Map, Value, json};
+
+/// Shortest limit that can be kept, in bytes.
+pub const MIN_LINE: usize = 1024;
+
+/// Each step takes away what an analyst misses least.
+const STEPS: [fn(&mut Value); 6] = [
+    |document| {
+        remove(document, &["rule", "description"]);
+        remove(document, &["pyhookwatch", "next_step"]);
+        cut_strings(document, 2000);
+    },
+    |document| {
+        cut_list(document, "/pyhookwatch/content/lines", 5);
+        cut_list(document, "/pyhookwatch/writer/ancestors", 3);
+        cut_strings(document, 500);
+    },
+    |document| {
+        remove(document, &["pyhookwatch", "excluded"]);
+        remove(document, &["pyhookwatch", "writer", "others"]);
+        cut_list(document, "/pyhookwatch/environment", 3);
+        cut_list(document, "/pyhookwatch/content/lines", 2);
+    },
+    |document| {
+        remove(document, &["pyhookwatch", "content", "lines"]);
+        remove(document, &["pyhookwatch", "writer", "ancestors"]);
+        remove(document, &["pyhookwatch", "environment"]);
+        cut_strings(document, 250);
+    },
+    |document| {
+        remove(document, &["process", "parent"]);
+        remove(document, &["threat"]);
+        remove(document, &["agent"]);
+        cut_list(document, "/pyhookwatch/rules", 2);
+        cut_strings(document, 150);
+    },
+    |document| *document = essence(document),
+];
+
+/// The document in one line. Longer than `max` bytes (at least [`MIN_LINE`]), it loses what matters
+/// least, says `pyhookwatch.shortened`, and stays valid JSON.
+pub fn line(document: &Value, max: Option<usize>) -> String {
+    let whole = document.to_string();
+    let max = max.map_or(usize::MAX, |max| max.max(MIN_LINE));
+    if whole.len() <= max {
+        return whole;
+    }
+    let mut document = document.clone();
+    for step in STEPS {
+        step(&mut document);
+        if let Some(own) = document.get_mut("pyhookwatch").and_then(Value::as_object_mut) {
+            own.insert("shortened".into(), true.into());
+        }
+        let line = document.to_string();
+        if line.len() <= max {
+            return line;
+        }
+    }
+    document.to_string()
+}
+
+/// What an alert must not be without, in less than [`MIN_LINE`] bytes.
+fn essence(document: &Value) -> Value {
+    let text = |pointer: &str, room: usize| {
+        document.pointer(pointer).and_then(Value::as_str).map(|text| Value::from(cut(text, room)))
+    };
+    let keep = |pointer: &str| document.pointer(pointer).cloned();
+    let object = |fields: Vec<(&str, Option<Value>)>| {
+        let fields = fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        Value::Object(fields.collect::<Map<_, _>>())
+    };
+    json!({
+        "@timestamp": keep("/@timestamp"),
+        "message": text("/message", 120),
+        "ecs": keep("/ecs"),
+        "event": object(vec![
+            ("kind", keep("/event/kind")),
+            ("action", keep("/event/action")),
+            ("severity", keep("/event/severity")),
+            ("sequence", keep("/event/sequence")),
+        ]),
+        "host": object(vec![("hostname", text("/host/hostname", 40))]),
+        "file": object(vec![("path", text("/file/path", 150))]),
+        "process": object(vec![("pid", keep("/process/pid")), ("executable", text("/process/executable", 100))]),
+        "rule": object(vec![("id", text("/rule/id", 50)), ("ruleset", text("/rule/ruleset", 20))]),
+        "pyhookwatch": object(vec![("detection_type", text("/pyhookwatch/detection_type", 50))]),
+    })
+}
+
+fn remove(document: &mut Value, path: &[&str]) {
+    if let Some((last, parents)) = path.split_last() {
+        let parent = parents.iter().try_fold(document, |value, key| value.get_mut(*key));
+        if let Some(parent) = parent.and_then(Value::as_object_mut) {
+            parent.shift_remove(*last);
+        }
+    }
+}
+
+fn cut_list(document: &mut Value, pointer: &str, length: usize) {
+    if let Some(list) = document.pointer_mut(pointer).and_then(Value::as_array_mut) {
+        list.truncate(length);
+    }
+}
+
+fn cut_strings(value: &mut Value, room: usize) {
+    match value {
+        Value::String(text) => *text = cut(text, room),
+        Value::Array(list) => list.iter_mut().for_each(|value| cut_strings(value, room)),
+        Value::Object(map) => map.values_mut().for_each(|value| cut_strings(value, room)),
+        _ => {}
+    }
+}
+
+/// The text if its JSON form has at most `room` bytes, else its start and its end with `...` between:
+/// of a path the end tells most, of a command line the start.
+fn cut(text: &str, room: usize) -> String {
+    let cost = |character: char| if matches!(character, '"' | '\\') { 2 } else { character.len_utf8() };
+    if text.chars().map(cost).sum::<usize>() <= room {
+        return text.to_owned();
+    }
+    let half = room.saturating_sub(3) / 2;
+    let within = |spent: &mut usize, character: char| {
+        *spent += cost(character);
+        (*spent <= half).then_some(character)
+    };
+    let start: String = text.chars().scan(0, within).collect();
+    let end: Vec<char> = text.chars().rev().scan(0, within).collect();
+    format!("{start}...{}", end.into_iter().rev().collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn monster() -> Value {
+        let long = "\\x1b\"".repeat(3000);
+        json!({
+            "@timestamp": "2026-11-22T10:00:00.000000Z",
+            "message": long,
+            "ecs": { "version": "8.17.0" },
+            "event": { "kind": "alert", "action": "creation", "severity": 4, "sequence": 18446744073709551615u64 },
+            "host": { "hostname": long },
+            "file": { "path": long },
+            "process": { "pid": 4194304, "executable": long, "command_line": long, "parent": { "command_line": long } },
+            "rule": { "id": long, "ruleset": long, "description": long },
+            "pyhookwatch": { "detection_type": long, "rules": vec![long.clone(); 30], "content": { "lines": vec![long.clone(); 20] } },
+        })
+    }
+
+    #[test]
+    fn every_limit_is_kept_with_valid_json_that_says_so() {
+        for max in [MIN_LINE, 2000, 8000, 50_000, 500_000] {
+            let line = line(&monster(), Some(max));
+            assert!(line.len() <= max, "{} > {max}", line.len());
+            let parsed: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(parsed["pyhookwatch"]["shortened"], true);
+            assert!(parsed["pyhookwatch"]["detection_type"].is_string());
+            assert!(parsed["file"]["path"].is_string());
+        }
+    }
+
+    #[test]
+    fn a_document_that_fits_is_left_alone() {
+        let document = json!({ "a": 1, "pyhookwatch": {} });
+        assert_eq!(line(&document, Some(1024)), document.to_string());
+        assert_eq!(line(&monster(), None), monster().to_string());
+    }
+
+    #[test]
+    fn a_cut_text_keeps_its_start_and_its_end() {
+        assert_eq!(cut("/usr/lib/python3.11/site-packages/evil.pth", 23), "/usr/lib/p...s/evil.pth");
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("ää\u{1F600}ää", 9), "ä...ä");
+    }
+}

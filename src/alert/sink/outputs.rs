@@ -1,0 +1,259 @@
+//! All outputs of the daemon together.
+
+use super::file::FileSink;
+use super::header::LocalOffset;
+use super::queue::{Counts, Queue};
+use super::stdout::Stdout;
+use super::syslog::Syslog;
+use super::worker::{self, OnDropped, Sink};
+use super::{OutputSettings, Target};
+use crate::alert::{Alert, Format};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Why an output cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The file cannot be opened or created.
+    #[error("cannot open output file {}: {reason}: create its directory, correct its permissions, or configure another path", path.display())]
+    Open {
+        /// The configured path.
+        path: PathBuf,
+        /// What the kernel says.
+        reason: io::Error,
+    },
+    /// Following a link would let whoever can place one choose a file that root writes to.
+    #[error("cannot open output file {}: it is a symbolic link, which is not followed: configure the path it leads to", path.display())]
+    SymbolicLink {
+        /// The configured path.
+        path: PathBuf,
+    },
+    /// A directory, device, FIFO or socket has the name.
+    #[error("cannot use output file {}: not a regular file: configure another path, or the output stdout or syslog", path.display())]
+    NotRegular {
+        /// The configured path.
+        path: PathBuf,
+    },
+    /// Standard output cannot be used.
+    #[error("cannot use standard output: {0}: configure a file or syslog")]
+    Stdout(#[source] io::Error),
+}
+
+impl OutputError {
+    pub(super) fn open(path: &Path, reason: io::Error) -> Self {
+        let path = path.to_owned();
+        match reason.raw_os_error() {
+            Some(libc::ELOOP) => Self::SymbolicLink { path },
+            // A directory, and a FIFO or socket that nobody reads.
+            Some(libc::EISDIR | libc::ENXIO) => Self::NotRegular { path },
+            _ => Self::Open { path, reason },
+        }
+    }
+}
+
+/// One output as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputStatus {
+    /// Which output, as in [`Outputs::describe`].
+    pub output: String,
+    /// Alerts in its queue.
+    pub waiting: usize,
+    /// What it did since the start.
+    pub counts: Counts,
+    /// It has ended for good (standard output was closed) and drops everything.
+    pub gone: bool,
+}
+
+/// The running outputs: one queue and one task each. Dropping it does not end the tasks, use
+/// [`Outputs::finish`].
+pub struct Outputs {
+    outputs: Vec<Output>,
+    /// Told by a task whose output is gone for good.
+    lost: Arc<Notify>,
+}
+
+struct Output {
+    name: String,
+    queue: Arc<Queue>,
+    task: JoinHandle<()>,
+    announced: AtomicBool,
+}
+
+impl Outputs {
+    /// Starts every output of `settings`. Files are opened at once; a syslog daemon that is not
+    /// there yet is only a warning. Call it inside a tokio runtime with I/O and time.
+    ///
+    /// * `on_dropped` makes the record that an output delivers after it had to drop alerts: how many,
+    ///   and which output. It is called by the output's task, possibly again for the same alerts
+    ///   while that record cannot be delivered.
+    /// * `local_offset` tells the local time's offset from UTC, for RFC 3164 headers.
+    ///
+    /// # Errors
+    /// The first output that cannot be started; those before it are ended again.
+    pub fn start(
+        settings: &[OutputSettings],
+        on_dropped: impl Fn(u64, &str) -> Alert + Send + Sync + 'static,
+        local_offset: LocalOffset,
+    ) -> Result<Self, OutputError> {
+        let on_dropped: OnDropped = Arc::new(on_dropped);
+        let mut all = Self { outputs: Vec::with_capacity(settings.len()), lost: Arc::default() };
+        for output in settings {
+            if let Err(error) = all.start_one(output, &on_dropped, local_offset) {
+                all.outputs.iter().for_each(|started| started.task.abort());
+                return Err(error);
+            }
+        }
+        Ok(all)
+    }
+
+    fn start_one(
+        &mut self,
+        settings: &OutputSettings,
+        on_dropped: &OnDropped,
+        local_offset: LocalOffset,
+    ) -> Result<(), OutputError> {
+        let format = settings.format.unwrap_or(Format::Ecs);
+        match &settings.target {
+            Target::Stdout => {
+                let sink = Stdout::new(settings.format).map_err(OutputError::Stdout)?;
+                self.run(sink, "stdout".to_owned(), settings.queue, on_dropped);
+            }
+            Target::File(path) => {
+                let sink = FileSink::new(path.clone(), format)?;
+                self.run(sink, format!("file {}", path.display()), settings.queue, on_dropped);
+            }
+            Target::Syslog(syslog) => {
+                let sink = Syslog::new(syslog.clone(), format, local_offset);
+                self.run(sink, format!("syslog {}", syslog.socket.display()), settings.queue, on_dropped);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, sink: impl Sink, name: String, bound: usize, on_dropped: &OnDropped) {
+        let queue = Arc::new(Queue::new(bound));
+        let task = worker::run(sink, name.clone(), Arc::clone(&queue), Arc::clone(on_dropped), Arc::clone(&self.lost));
+        self.outputs.push(Output { name, queue, task: tokio::spawn(task), announced: AtomicBool::new(false) });
+    }
+
+    /// Puts the alert into every output's queue. Never waits: a full queue drops its oldest alert,
+    /// counts it, and reports it once the output works again.
+    pub fn send(&self, alert: Arc<Alert>) {
+        for output in &self.outputs {
+            output.queue.push(Arc::clone(&alert));
+        }
+    }
+
+    /// Opens every file anew, for log rotation (SIGHUP). A file that cannot be opened is logged and
+    /// tried again; until then its alerts wait.
+    pub fn reopen(&self) {
+        for output in &self.outputs {
+            output.queue.reopen();
+        }
+    }
+
+    /// Waits until an output is gone for good and returns its name; each one once. Cancel-safe.
+    pub async fn lost(&self) -> String {
+        loop {
+            let lost = self
+                .outputs
+                .iter()
+                .find(|output| output.queue.is_gone() && !output.announced.swap(true, Ordering::Relaxed));
+            if let Some(output) = lost {
+                return output.name.clone();
+            }
+            self.lost.notified().await;
+        }
+    }
+
+    /// Whether every output is gone for good: nobody would hear of an alert any more. True also when
+    /// none was configured.
+    pub fn all_gone(&self) -> bool {
+        self.outputs.iter().all(|output| output.queue.is_gone())
+    }
+
+    /// The outputs for the ready line, such as `syslog /dev/log, file /var/log/pyhookwatch.json`.
+    pub fn describe(&self) -> String {
+        let names: Vec<_> = self.outputs.iter().map(|output| output.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// Every output with its counters, in the order of the settings.
+    pub fn status(&self) -> Vec<OutputStatus> {
+        let status = |output: &Output| OutputStatus {
+            output: output.name.clone(),
+            waiting: output.queue.len(),
+            counts: output.queue.counts(),
+            gone: output.queue.is_gone(),
+        };
+        self.outputs.iter().map(status).collect()
+    }
+
+    /// Delivers what is queued, for at most `deadline`, and ends the outputs. Returns how many queued
+    /// alerts were not delivered, summed over the outputs; dropped ones were counted before.
+    ///
+    /// A write to a stalled disk or terminal cannot be ended: end the runtime with
+    /// [`tokio::runtime::Runtime::shutdown_background`], or it waits for that write.
+    pub async fn finish(mut self, deadline: Duration) -> u64 {
+        for output in &self.outputs {
+            output.queue.close();
+        }
+        let finished = async {
+            for output in &mut self.outputs {
+                // An error is a task that panicked; what it left is counted below.
+                let _ = (&mut output.task).await;
+            }
+        };
+        // Late is no different from finished: what is left is counted.
+        let _ = tokio::time::timeout(deadline, finished).await;
+        for output in &self.outputs {
+            output.task.abort();
+        }
+        self.outputs.iter().map(|output| output.queue.len() as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::Receipt;
+    use super::super::worker::Failure;
+    use super::*;
+    use crate::event::Level;
+    use std::time::SystemTime;
+
+    struct Closed;
+
+    impl Sink for Closed {
+        async fn deliver(&mut self, _: &Arc<Alert>) -> Result<Receipt, Failure> {
+            Err(Failure::Gone("closed".to_owned()))
+        }
+    }
+
+    fn alert() -> Alert {
+        Alert { level: Level::Low, time: SystemTime::UNIX_EPOCH, document: serde_json::json!({}) }
+    }
+
+    #[tokio::test]
+    async fn the_daemon_learns_once_of_each_output_that_is_gone_for_good() {
+        let mut outputs = Outputs { outputs: Vec::new(), lost: Arc::default() };
+        let on_dropped: OnDropped = Arc::new(|_, _| alert());
+        outputs.run(Closed, "first".to_owned(), 5, &on_dropped);
+        outputs.run(Closed, "second".to_owned(), 5, &on_dropped);
+        outputs.send(Arc::new(alert()));
+        let mut names = [outputs.lost().await, outputs.lost().await];
+        names.sort();
+        assert_eq!(names, ["first", "second"]);
+        assert!(outputs.all_gone());
+        let again = tokio::time::timeout(Duration::from_millis(10), outputs.lost()).await;
+        assert!(again.is_err(), "announced twice");
+        outputs.send(Arc::new(alert()));
+        let counts = Counts { dropped: 2, ..Counts::default() };
+        assert!(outputs.status().iter().all(|output| output.gone && output.counts == counts));
+        assert_eq!(outputs.finish(Duration::from_secs(20)).await, 0);
+    }
+}

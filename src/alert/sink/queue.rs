@@ -1,0 +1,284 @@
+//! The bounded queue between the daemon and the task of one output.
+//!
+//! An alert leaves the queue when it was delivered, not when it was handed to the sink: a failed
+//! attempt loses nothing. A full queue drops its oldest alert, so that `push` never waits.
+
+use crate::alert::Alert;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Between two reports of dropped alerts while the output is too slow but alive: without it every
+/// delivered alert would be accompanied by a report, which makes the overload worse.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Longest pause between attempts once the output is being finished.
+const LAST_PAUSES: Duration = Duration::from_millis(50);
+
+/// What one output did since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Alerts that were written completely. Reports of dropped alerts are not counted.
+    pub delivered: u64,
+    /// Alerts given up because the queue was full or the output is gone.
+    pub dropped: u64,
+    /// Delivered alerts that had to be shortened.
+    pub shortened: u64,
+    /// Connections that broke and were opened again.
+    pub reconnects: u64,
+}
+
+/// What a sink has to say of a delivered alert.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Receipt {
+    /// The alert was too long and was shortened.
+    pub shortened: bool,
+    /// The connection had been lost and was opened again for this alert.
+    pub reconnected: bool,
+}
+
+/// What the output's task is to do next.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Open the output again.
+    Reopen,
+    /// Say that this many alerts were dropped.
+    Report(u64),
+    /// Deliver the alert with this number; it stays in the queue until [`Queue::delivered`].
+    Deliver(u64, Arc<Alert>),
+    /// The queue is closed and empty.
+    End,
+}
+
+/// The queue of one output; shared by the daemon (any thread) and one task.
+#[derive(Debug)]
+pub(super) struct Queue {
+    bound: usize,
+    state: Mutex<State>,
+    /// Wakes the task that waits for a job.
+    work: Notify,
+    /// Wakes the task that pauses between attempts.
+    hurry: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Numbered, because the oldest can be dropped while the task delivers it.
+    waiting: VecDeque<(u64, Arc<Alert>)>,
+    next_number: u64,
+    counts: Counts,
+    unreported: u64,
+    reported_at: Option<Instant>,
+    reopen: bool,
+    closed: bool,
+    gone: bool,
+}
+
+impl Queue {
+    /// An empty queue for at most `bound` alerts; 0 counts as 1.
+    pub fn new(bound: usize) -> Self {
+        Self { bound: bound.max(1), state: Mutex::default(), work: Notify::new(), hurry: Notify::new() }
+    }
+
+    /// Adds an alert. Never waits: a full queue drops its oldest alert, an output that is gone drops
+    /// this one.
+    pub fn push(&self, alert: Arc<Alert>) {
+        let mut state = self.state();
+        if state.gone {
+            state.counts.dropped += 1;
+            return;
+        }
+        if state.waiting.len() >= self.bound {
+            state.waiting.pop_front();
+            state.counts.dropped += 1;
+            state.unreported += 1;
+        }
+        let number = state.next_number;
+        state.next_number += 1;
+        state.waiting.push_back((number, alert));
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Waits for the next job. Cancel-safe: a job is only handed out, not taken.
+    pub async fn next(&self) -> Job {
+        loop {
+            if let Some(job) = self.job(Instant::now()) {
+                return job;
+            }
+            self.work.notified().await;
+        }
+    }
+
+    fn job(&self, now: Instant) -> Option<Job> {
+        let mut state = self.state();
+        if std::mem::take(&mut state.reopen) {
+            return Some(Job::Reopen);
+        }
+        // A report stands where the dropped alerts would have stood: before the older ones that
+        // are left.
+        let spaced = state.reported_at.is_none_or(|at| now.duration_since(at) >= REPORT_EVERY);
+        if state.unreported > 0 && (spaced || state.waiting.is_empty() || state.closed) {
+            return Some(Job::Report(state.unreported));
+        }
+        match state.waiting.front() {
+            Some((number, alert)) => Some(Job::Deliver(*number, Arc::clone(alert))),
+            None if state.closed => Some(Job::End),
+            None => None,
+        }
+    }
+
+    /// The alert with this number has arrived: it leaves the queue.
+    pub fn delivered(&self, number: u64, receipt: Receipt) {
+        let mut state = self.state();
+        state.counts.delivered += 1;
+        state.counts.shortened += u64::from(receipt.shortened);
+        state.counts.reconnects += u64::from(receipt.reconnected);
+        if state.waiting.front().is_some_and(|(first, _)| *first == number) {
+            state.waiting.pop_front();
+        } else {
+            // It was pushed out while it was being written, and arrived after all.
+            state.counts.dropped = state.counts.dropped.saturating_sub(1);
+            state.unreported = state.unreported.saturating_sub(1);
+        }
+    }
+
+    /// The report of so many dropped alerts has arrived.
+    pub fn reported(&self, dropped: u64, receipt: Receipt) {
+        let mut state = self.state();
+        state.unreported = state.unreported.saturating_sub(dropped);
+        state.reported_at = Some(Instant::now());
+        state.counts.reconnects += u64::from(receipt.reconnected);
+    }
+
+    /// Pauses between two attempts; ends early when the output is to be reopened or finished.
+    pub async fn pause(&self, pause: Duration) {
+        let pause = if self.state().closed { pause.min(LAST_PAUSES) } else { pause };
+        // Either end is fine, which one it was does not matter.
+        let _ = tokio::time::timeout(pause, self.hurry.notified()).await;
+    }
+
+    /// Asks the task to open its output again.
+    pub fn reopen(&self) {
+        self.state().reopen = true;
+        self.work.notify_one();
+        self.hurry.notify_one();
+    }
+
+    /// Asks the task to end when the queue is empty.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.work.notify_one();
+        self.hurry.notify_one();
+    }
+
+    /// The output is gone for good: what waits, and what comes, is dropped.
+    pub fn give_up(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        state.counts.dropped += state.waiting.len() as u64;
+        state.waiting.clear();
+    }
+
+    /// Whether the output is gone for good.
+    pub fn is_gone(&self) -> bool {
+        self.state().gone
+    }
+
+    /// Alerts that wait.
+    pub fn len(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// No code that holds the lock can leave the state half changed, so a poisoned lock is usable.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Level;
+    use std::time::SystemTime;
+
+    fn alert(n: u64) -> Arc<Alert> {
+        let document = serde_json::json!({ "event": { "sequence": n } });
+        Arc::new(Alert { level: Level::High, time: SystemTime::UNIX_EPOCH, document })
+    }
+
+    fn filled(bound: usize, alerts: u64) -> Queue {
+        let queue = Queue::new(bound);
+        (0..alerts).for_each(|n| queue.push(alert(n)));
+        queue
+    }
+
+    fn head(queue: &Queue) -> u64 {
+        match queue.job(Instant::now()) {
+            Some(Job::Deliver(number, _)) => number,
+            other => panic!("no alert to deliver but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_full_queue_keeps_the_newest_alerts_and_counts_the_others() {
+        let queue = filled(3, 10);
+        assert_eq!((queue.len(), queue.counts().dropped), (3, 7));
+        assert!(matches!(queue.job(Instant::now()), Some(Job::Report(7))));
+        queue.reported(7, Receipt::default());
+        assert_eq!(head(&queue), 7);
+    }
+
+    #[test]
+    fn an_alert_stays_at_the_head_until_it_is_delivered() {
+        let queue = filled(3, 2);
+        assert_eq!((head(&queue), head(&queue)), (0, 0));
+        queue.delivered(0, Receipt::default());
+        assert_eq!((head(&queue), queue.len()), (1, 1));
+    }
+
+    #[test]
+    fn an_alert_pushed_out_while_it_is_written_does_not_count_as_dropped() {
+        let queue = filled(2, 2);
+        let number = head(&queue);
+        queue.push(alert(2));
+        assert_eq!(queue.counts().dropped, 1);
+        queue.delivered(number, Receipt::default());
+        assert_eq!((queue.counts().dropped, queue.counts().delivered, queue.len()), (0, 1, 2));
+        assert_eq!(head(&queue), 1, "and there is nothing to report");
+    }
+
+    #[test]
+    fn reports_of_a_slow_output_are_spaced_but_the_last_one_is_not_withheld() {
+        let queue = filled(1, 2);
+        queue.reported(1, Receipt::default());
+        queue.push(alert(2));
+        assert_eq!(head(&queue), 2, "a report was just made");
+        let later = Instant::now() + REPORT_EVERY;
+        assert!(matches!(queue.job(later), Some(Job::Report(1))));
+        queue.delivered(2, Receipt::default());
+        assert!(matches!(queue.job(Instant::now()), Some(Job::Report(1))), "nothing else to do");
+    }
+
+    #[test]
+    fn a_closed_queue_ends_after_its_last_alert() {
+        let queue = filled(5, 1);
+        queue.close();
+        queue.delivered(head(&queue), Receipt::default());
+        assert!(matches!(queue.job(Instant::now()), Some(Job::End)));
+    }
+
+    #[test]
+    fn an_output_that_is_gone_drops_and_counts_everything() {
+        let queue = filled(5, 3);
+        queue.give_up();
+        queue.push(alert(3));
+        assert_eq!((queue.len(), queue.counts().dropped), (0, 4));
+    }
+}

@@ -1,0 +1,122 @@
+//! The task of one output: takes alerts from its queue and tries until they are delivered.
+
+use super::queue::{Job, Queue, Receipt};
+use crate::alert::Alert;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// First pause after a failure; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// An output that fails for hours is worth a line a minute in the administrator's log.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// Makes the record that tells how many alerts an output dropped.
+pub(super) type OnDropped = Arc<dyn Fn(u64, &str) -> Alert + Send + Sync>;
+
+/// Why an alert was not delivered, in words for the administrator.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Worth another attempt after a pause.
+    Later(String),
+    /// Worth another attempt at once: the sink has waited already.
+    Stalled(String),
+    /// The output will never work again.
+    Gone(String),
+}
+
+/// One way to deliver. A sink delivers one alert at a time and never gives it up by itself.
+pub(super) trait Sink: Send + 'static {
+    /// Delivers one alert completely or tells why not. After a failure it is called again, normally
+    /// with the same alert, or with a younger one when that alert was dropped meanwhile.
+    fn deliver(&mut self, alert: &Arc<Alert>) -> impl Future<Output = Result<Receipt, Failure>> + Send;
+
+    /// Opens the output again, where that means anything.
+    fn reopen(&mut self) -> impl Future<Output = Result<(), Failure>> + Send {
+        std::future::ready(Ok(()))
+    }
+}
+
+/// Serves `queue` until it is closed and empty, or the output is gone for good; `lost` is told then.
+pub(super) async fn run(
+    mut sink: impl Sink,
+    name: String,
+    queue: Arc<Queue>,
+    on_dropped: OnDropped,
+    lost: Arc<Notify>,
+) {
+    let mut trouble = Trouble::default();
+    loop {
+        let done = match queue.next().await {
+            Job::End => return,
+            Job::Reopen => sink.reopen().await,
+            Job::Report(dropped) => {
+                let report = Arc::new(on_dropped(dropped, &name));
+                sink.deliver(&report).await.map(|receipt| queue.reported(dropped, receipt))
+            }
+            Job::Deliver(number, alert) => sink.deliver(&alert).await.map(|receipt| queue.delivered(number, receipt)),
+        };
+        match done {
+            Ok(()) => trouble.over(&name),
+            Err(Failure::Later(reason)) => {
+                trouble.tell(&name, &reason, queue.len());
+                queue.pause(trouble.pause()).await;
+            }
+            Err(Failure::Stalled(reason)) => trouble.tell(&name, &reason, queue.len()),
+            Err(Failure::Gone(reason)) => {
+                queue.give_up();
+                log::error!("output {name} has ended, its alerts are dropped: {reason}");
+                lost.notify_one();
+                return;
+            }
+        }
+    }
+}
+
+/// The pauses between attempts, and what was said about them.
+#[derive(Default)]
+struct Trouble {
+    last_pause: Option<Duration>,
+    told_at: Option<Instant>,
+    told: bool,
+}
+
+impl Trouble {
+    fn pause(&mut self) -> Duration {
+        let pause = self.last_pause.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        self.last_pause = Some(pause);
+        pause
+    }
+
+    fn tell(&mut self, name: &str, reason: &str, waiting: usize) {
+        if self.told_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            log::warn!("output {name} does not work, {waiting} alerts wait for the next attempt: {reason}");
+            self.told_at = Some(Instant::now());
+            self.told = true;
+        }
+    }
+
+    fn over(&mut self, name: &str) {
+        self.last_pause = None;
+        if std::mem::take(&mut self.told) {
+            log::info!("output {name} works again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_from_50_milliseconds_to_5_seconds_and_start_over_after_a_success() {
+        let mut trouble = Trouble::default();
+        let pauses: Vec<_> = (0..9).map(|_| trouble.pause().as_millis()).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        trouble.over("test");
+        assert_eq!(trouble.pause(), FIRST_PAUSE);
+    }
+}

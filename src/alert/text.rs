@@ -1,0 +1,164 @@
+//! The alert for a person at a terminal: who, what would run, which rule, what to do next.
+//!
+//! Rendered from the document, so that it can say nothing that the machine form does not.
+
+use crate::event::Level;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// Lines of content that are shown.
+const MAX_LINES: usize = 8;
+
+/// The text form: several lines, each ended by a newline. Every value in the document is escaped
+/// already; colour is the only control sequence.
+pub fn render(document: &Value, level: Level, color: bool) -> String {
+    let mut text = String::new();
+    let is_alert = document.pointer("/event/kind").and_then(Value::as_str) == Some("alert");
+    let word = level.as_str().to_uppercase();
+    let (paint, dim, plain) = if color { (paint(level), "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let title = match is_alert {
+        true => format!("{} {}", string(document, "/pyhookwatch/detection_type"), string(document, "/file/path")),
+        false => string(document, "/message").to_owned(),
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{paint}{word}{plain} {title}");
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {dim}{name:<8}{plain} {value}");
+        }
+    };
+    row("when", string(document, "/@timestamp").to_owned());
+    if is_alert {
+        row("what", what(document));
+        row("who", who(document));
+        row("command", string(document, "/process/command_line").to_owned());
+        row("parents", parents(document));
+        row("known by", evidence(document));
+        for line in rules(document) {
+            row("rule", line);
+        }
+        for line in runs(document) {
+            row("runs", line);
+        }
+        row("next", string(document, "/pyhookwatch/next_step").to_owned());
+    }
+    text
+}
+
+fn paint(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "\x1b[1;97;41m",
+        Level::High => "\x1b[1;31m",
+        Level::Medium => "\x1b[1;33m",
+        Level::Low => "\x1b[1;36m",
+        Level::Informational => "\x1b[1m",
+    }
+}
+
+fn string<'d>(document: &'d Value, pointer: &str) -> &'d str {
+    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'d>(document: &'d Value, pointer: &str) -> &'d [Value] {
+    document.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// `creation of a file, 24 bytes, owner root, mode 0644, sha256 …`
+fn what(document: &Value) -> String {
+    let kind = match string(document, "/file/type") {
+        "" => "file",
+        kind => kind,
+    };
+    let mut parts = vec![format!(
+        "{} of a {kind} (hook: {})",
+        string(document, "/event/action"),
+        string(document, "/pyhookwatch/hook/kind")
+    )];
+    if let Some(size) = document.pointer("/file/size") {
+        parts.push(format!("{size} bytes"));
+    }
+    for (name, pointer) in [
+        ("to", "/file/target_path"),
+        ("from", "/pyhookwatch/previous_path"),
+        ("owner", "/file/owner"),
+        ("mode", "/file/mode"),
+        ("sha256", "/file/hash/sha256"),
+        ("content", "/pyhookwatch/content/unreadable"),
+    ] {
+        let value = string(document, pointer);
+        if !value.is_empty() {
+            parts.push(format!("{name} {value}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// `/usr/bin/cp (pid 12), user root, login alice, container …`
+fn who(document: &Value) -> String {
+    let Some(process) = document.get("process") else { return "unknown".into() };
+    let mut who = executable_and_pid(process);
+    for (name, pointer) in [("user", "/user"), ("login", "/pyhookwatch/writer/login_user")] {
+        if let Some(user) = document.pointer(pointer) {
+            let shown = user.get("name").or_else(|| user.get("id")).and_then(Value::as_str).unwrap_or("unknown");
+            let _ = write!(who, ", {name} {shown}");
+        }
+    }
+    let container = string(document, "/container/id");
+    if !container.is_empty() {
+        let _ = write!(who, ", container {container}");
+    }
+    who
+}
+
+fn executable_and_pid(process: &Value) -> String {
+    let name = |key: &str| process.get(key).and_then(Value::as_str);
+    let shown = match (name("executable"), name("name")) {
+        (Some(executable), _) => executable.to_owned(),
+        (None, Some(comm)) => format!("{comm} (executable unknown)"),
+        (None, None) => "unknown".to_owned(),
+    };
+    match process.get("pid") {
+        Some(pid) => format!("{shown} (pid {pid})"),
+        None => shown,
+    }
+}
+
+fn parents(document: &Value) -> String {
+    let parent = document.pointer("/process/parent").into_iter();
+    let all = parent.chain(list(document, "/pyhookwatch/writer/ancestors"));
+    all.map(executable_and_pid).collect::<Vec<_>>().join(" < ")
+}
+
+fn evidence(document: &Value) -> String {
+    match string(document, "/pyhookwatch/writer/evidence") {
+        "proc" => "proc: read while the process lived, checked against its pidfd".into(),
+        evidence => format!("{evidence}: {}", string(document, "/pyhookwatch/writer/note")),
+    }
+}
+
+fn rules(document: &Value) -> impl Iterator<Item = String> {
+    list(document, "/pyhookwatch/rules").iter().map(|rule| {
+        let exclusion =
+            match (string(rule, "/exclusion_not_applied/filter"), string(rule, "/exclusion_not_applied/reason")) {
+                ("", _) => String::new(),
+                (filter, reason) => format!("; exclusion {filter} not applied: {reason}"),
+            };
+        format!(
+            "{} ({}, {}) {}{exclusion}",
+            string(rule, "/name"),
+            string(rule, "/ruleset"),
+            string(rule, "/level"),
+            string(rule, "/id")
+        )
+    })
+}
+
+fn runs(document: &Value) -> Vec<String> {
+    let lines = list(document, "/pyhookwatch/content/lines");
+    let mut shown: Vec<String> = lines.iter().take(MAX_LINES).filter_map(Value::as_str).map(str::to_owned).collect();
+    let truncated = document.pointer("/pyhookwatch/content/truncated").and_then(Value::as_bool) == Some(true);
+    if truncated || lines.len() > MAX_LINES {
+        shown.push("... (more in the file)".into());
+    }
+    shown
+}

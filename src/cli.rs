@@ -1,0 +1,150 @@
+//! The command line: an interface, kept stable.
+
+use crate::alert::Format;
+use crate::alert::sink::OutputSettings;
+use crate::commands::{self, Exit};
+use crate::config::{BACKENDS, FORMATS, parse_output};
+use crate::event::Action;
+use crate::source::Backend;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Alerts on every change to a file that Python runs by itself at start-up (ATT&CK T1546.018), and
+/// names the process that made it.
+#[derive(Parser)]
+#[command(name = "pyhookwatch", version, about, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine, 1 no rule matched (explain), 64 wrong usage, 70 watching ended, 77 no permission,
+78 mistake in the configuration or the rules.
+
+With no configuration file the embedded rules are used; alerts go to syslog if /dev/log answers, and to
+the terminal if standard output is one.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch, and alert, until SIGTERM
+    ///
+    /// SIGHUP loads the rules again and reopens output files.
+    Run(RunArgs),
+    /// Say which rules match a change, which do not, and what decided
+    Explain(ExplainArgs),
+    /// Check the configuration and the rules; every problem with file and line
+    Check(ConfigArgs),
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of more rules (*.yml); a rule replaces an earlier one of the same id. Repeatable
+    #[arg(long, value_name = "DIR")]
+    rules: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Treat DIR as `/`: watch only below it, and match and report paths as seen from there
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// How to watch: auto (fanotify, inotify where it is refused), fanotify, inotify
+    #[arg(long, value_parser = backend)]
+    backend: Option<Backend>,
+    /// Where alerts go instead of the configured outputs: stdout, syslog, syslog:unix:PATH,
+    /// file:PATH. Repeatable
+    #[arg(long, value_parser = parse_output)]
+    output: Vec<OutputSettings>,
+    /// How alerts are written: ecs (JSON) or text. By default text on a terminal, ecs elsewhere
+    #[arg(long, value_parser = format)]
+    format: Option<Format>,
+}
+
+#[derive(Args)]
+struct ExplainArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The changed file
+    #[arg(long, value_name = "PATH")]
+    path: PathBuf,
+    /// What was done to it: creation, change, rename, deletion, attribute, mount
+    #[arg(long, default_value = "creation")]
+    action: Action,
+    /// Executable of the writer, taken as verified; without it the writer is unknown
+    #[arg(long, value_name = "EXE")]
+    exe: Option<PathBuf>,
+    /// Judge this file's content as if it were at PATH
+    #[arg(long, value_name = "FILE")]
+    content: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn backend(word: &str) -> Result<Backend, String> {
+    one_of(word, &BACKENDS)
+}
+
+fn format(word: &str) -> Result<Format, String> {
+    one_of(word, &FORMATS)
+}
+
+fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
+    words.iter().find_map(|(known, value)| (*known == word).then_some(*value)).ok_or_else(|| {
+        let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+        format!("use one of {}", known.join(", "))
+    })
+}
+
+/// Parses the arguments, runs the command, and gives the exit code.
+pub fn main() -> ExitCode {
+    crate::logger::install();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; nobody is left to tell when printing fails.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let exit = match cli.command {
+        Command::Run(args) => commands::run(commands::Overrides {
+            config: args.config.config,
+            rules: args.config.rules,
+            root: args.root,
+            backend: args.backend,
+            outputs: args.output,
+            format: args.format,
+        }),
+        Command::Check(args) => commands::check(args.config, args.rules),
+        Command::Explain(args) => commands::explain(
+            commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
+            &commands::Question {
+                path: args.path,
+                action: args.action,
+                executable: args.exe,
+                content: args.content,
+                json: args.json,
+            },
+        ),
+    };
+    exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,45 @@
+//! `pyhookwatch check`.
+
+use super::{Exit, Overrides, complain, print};
+use crate::daemon::known_names;
+use crate::problem::Problem;
+use crate::rules::{self, RuleSet};
+use std::path::PathBuf;
+
+/// Checks the configuration and the rules; prints every problem of both.
+pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
+    let overrides = Overrides { config, rules, ..Overrides::default() };
+    let mut problems: Vec<Problem> = Vec::new();
+    let settings = match overrides.configure() {
+        Ok(config) => config.rules,
+        Err(found) => {
+            problems.extend(found);
+            // The configuration is wrong, but the rules named on the command line can be checked.
+            rules::Settings { directories: overrides.rules, disabled: Vec::new() }
+        }
+    };
+    match RuleSet::load(&settings, &known_names) {
+        Ok((rules, warnings)) => {
+            warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+            if problems.is_empty() {
+                let list: String = rules
+                    .infos()
+                    .map(|rule| {
+                        format!(
+                            "  {}  {} ({}, {})\n",
+                            rule.id,
+                            crate::escape::one_line(&rule.name),
+                            rule.ruleset,
+                            rule.level.as_str()
+                        )
+                    })
+                    .collect();
+                print(&format!("configuration and rules are right; {} rules:\n{list}", rules.infos().count()));
+                return Exit::Fine;
+            }
+        }
+        Err(found) => problems.extend(found),
+    }
+    problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
+    Exit::Configuration
+}

@@ -1,0 +1,112 @@
+//! The subcommands, one file each.
+
+mod check;
+mod explain;
+mod run;
+
+pub use check::check;
+pub use explain::{Question, explain};
+pub use run::run;
+
+use crate::alert::Format;
+use crate::alert::sink::OutputSettings;
+use crate::config::Config;
+use crate::problem::Problem;
+use crate::source::Backend;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The configuration file that is read when none is named; it may be missing.
+const CONFIG_FILE: &str = "/etc/pyhookwatch/pyhookwatch.toml";
+
+/// Exit codes, after `sysexits(3)`: an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Fine.
+    Fine = 0,
+    /// No rule matched (`explain`).
+    NoMatch = 1,
+    /// Wrong usage of the command line.
+    Usage = 64,
+    /// Watching ended, or could not start, for a reason that is not the administrator's.
+    Failed = 70,
+    /// The kernel or a file's mode refused.
+    NoPermission = 77,
+    /// A mistake in the configuration or the rules.
+    Configuration = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The command line's word over the configuration file.
+#[derive(Clone, Default)]
+pub struct Overrides {
+    /// Configuration file.
+    pub config: Option<PathBuf>,
+    /// More rule directories, read last.
+    pub rules: Vec<PathBuf>,
+    /// Another root.
+    pub root: Option<PathBuf>,
+    /// Another backend.
+    pub backend: Option<Backend>,
+    /// These outputs instead of the configured ones.
+    pub outputs: Vec<OutputSettings>,
+    /// This format for every output.
+    pub format: Option<Format>,
+}
+
+impl Overrides {
+    /// The configuration as it is to be used.
+    ///
+    /// # Errors
+    /// Every mistake in the file, and a root that is no directory.
+    pub fn configure(&self) -> Result<Config, Vec<Problem>> {
+        let mut config = match &self.config {
+            Some(path) => Config::load(path)?,
+            None if is_missing(Path::new(CONFIG_FILE)) => Config::default(),
+            None => Config::load(Path::new(CONFIG_FILE))?,
+        };
+        config.rules.directories.extend(self.rules.iter().cloned());
+        if let Some(root) = &self.root {
+            config.source.root = root.clone();
+        }
+        // The kernel tells paths without links: the root must be compared in the same form.
+        config.source.root = canonical_root(&config.source.root).map_err(|problem| vec![problem])?;
+        if let Some(backend) = self.backend {
+            config.source.backend = backend;
+        }
+        if !self.outputs.is_empty() {
+            config.outputs = self.outputs.clone();
+        }
+        if let Some(format) = self.format {
+            crate::daemon::set_format(&mut config, format);
+        }
+        Ok(config)
+    }
+}
+
+fn is_missing(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn canonical_root(root: &Path) -> Result<PathBuf, Problem> {
+    let problem =
+        |reason: String| Problem::new(root, None, format!("cannot be the root: {reason}; name an existing directory"));
+    let canonical = root.canonicalize().map_err(|error| problem(error.to_string()))?;
+    if canonical.is_dir() { Ok(canonical) } else { Err(problem("not a directory".into())) }
+}
+
+/// Writes to standard output; a reader that has gone is no error of ours.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Writes one line to standard error.
+fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "pyhookwatch: {line}");
+}

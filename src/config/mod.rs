@@ -1,0 +1,160 @@
+//! The configuration file: TOML in, the settings of each stage out.
+//!
+//! A stage gets its own small settings, never the whole [`Config`]. Without a file the defaults
+//! run; `config/pyhookwatch.toml` shows every key with its default and its reason. All mistakes of a
+//! file are reported at once, each with its line and the way out, and a file with any mistake is
+//! refused as a whole: a daemon that ignores half of its settings watches something nobody asked for.
+
+#![forbid(unsafe_code)]
+
+mod output;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use output::{FORMATS, local_syslog, output, parse_output};
+
+use crate::alert::sink::OutputSettings;
+use crate::problem::Problem;
+use crate::source::Backend;
+use crate::{rules, source};
+use reader::{Report, Table, absolute_path};
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// The words for [`Backend`].
+pub const BACKENDS: [(&str, Backend); 3] =
+    [("auto", Backend::Auto), ("fanotify", Backend::Fanotify), ("inotify", Backend::Inotify)];
+
+/// Largest file that is read.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Where Python, its packages, its users' packages and the files that set its environment live.
+const TREES: [&str; 8] = ["/etc", "/usr/lib", "/usr/lib64", "/usr/local", "/opt", "/home", "/root", "/srv"];
+
+const RULES_DIRECTORY: &str = "/etc/pyhookwatch/rules.d";
+
+/// Everything an administrator can set.
+#[derive(Clone)]
+pub struct Config {
+    /// What to watch.
+    pub source: source::Settings,
+    /// Which rules to load.
+    pub rules: rules::Settings,
+    /// Where alerts go. Empty: the daemon picks syslog if its socket answers, and the terminal if
+    /// standard output is one.
+    pub outputs: Vec<OutputSettings>,
+}
+
+impl Default for Config {
+    /// What runs with no file.
+    fn default() -> Self {
+        Self {
+            source: source::Settings {
+                backend: Backend::Auto,
+                root: PathBuf::from("/"),
+                trees: TREES.map(PathBuf::from).to_vec(),
+            },
+            rules: rules::Settings { directories: vec![PathBuf::from(RULES_DIRECTORY)], disabled: Vec::new() },
+            outputs: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file of at most 1 MiB.
+    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let bytes = read_file(path).map_err(|message| vec![Problem::new(path, None, message)])?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, path),
+            Err(error) => {
+                let before = bytes.iter().take(error.valid_up_to());
+                let line = before.filter(|byte| **byte == b'\n').count() + 1;
+                Err(vec![Problem::new(path, Some(line), "not UTF-8 text: save the file as UTF-8")])
+            }
+        }
+    }
+
+    /// Reads a file's text. `Err` holds every problem, in the order of the file.
+    pub fn parse(text: &str, file_name: &Path) -> Result<Self, Vec<Problem>> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let report = Report::new(file_name, text, &errors);
+        let config = read_config(&mut Table::new("at the top level", 0..0, document.get_ref(), &report));
+        let problems = report.into_problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+fn read_config(top: &mut Table<'_>) -> Config {
+    let mut config = Config::default();
+    if let Some(mut watch) = top.table("watch", "in [watch]", "a table: write [watch]") {
+        read_watch(&mut watch, &mut config.source);
+    }
+    if let Some(mut rules) = top.table("rules", "in [rules]", "a table: write [rules]") {
+        read_rules(&mut rules, &mut config.rules);
+    }
+    config.outputs = output::read_all(top);
+    top.finish();
+    config
+}
+
+fn read_watch(watch: &mut Table<'_>, settings: &mut source::Settings) {
+    if let Some(backend) = watch.word("backend", &BACKENDS) {
+        settings.backend = backend;
+    }
+    if let Some(root) = watch.path("root", absolute_path) {
+        settings.root = root;
+    }
+    if let Some(trees) = watch.some_paths("trees") {
+        settings.trees = trees;
+    }
+    watch.finish();
+}
+
+fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
+    if let Some(directories) = rules.paths("directories") {
+        settings.directories = directories;
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(disabled) = rules.texts("disabled") {
+        for id in &disabled {
+            if !seen.insert(id.text) {
+                rules.twice("disabled", id);
+            }
+        }
+        settings.disabled = disabled.iter().map(|id| id.text.to_owned()).collect();
+    }
+    rules.finish();
+}
+
+/// The content of a regular file. Anything else (a pipe, a device) could block or never end.
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY) // a pipe without a writer must not block
+        .open(path)
+        .map_err(|error| advice(&error))?;
+    if !file.metadata().map_err(|error| advice(&error))?.is_file() {
+        return Err("not a regular file: give the path of a TOML file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| advice(&error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err("larger than 1 MiB: this cannot be a configuration file".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// Why a file could not be read, and what to do.
+fn advice(error: &io::Error) -> String {
+    let way_out = match error.kind() {
+        ErrorKind::NotFound => "create it, or run without a configuration file for the defaults",
+        ErrorKind::PermissionDenied => "run as root, or make the file readable for this user",
+        _ => "check the path and the file",
+    };
+    format!("cannot be read ({error}): {way_out}")
+}

@@ -1,0 +1,255 @@
+//! Wiring: what runs where, signals, reload, and the order of the end.
+//!
+//! Threads: the fanotify reader (`watch`), inotify where it is needed, and this one, a tokio
+//! current-thread runtime that does everything after the channel. A helper thread lists a renamed
+//! directory, or writes to a file, when there is one.
+
+mod pipeline;
+mod settle;
+mod watch;
+
+use crate::alert::Format;
+use crate::alert::ecs::Composer;
+use crate::alert::sink::{OutputError, OutputSettings, Outputs, Target};
+use crate::config::{self, Config};
+use crate::event::Gap;
+use crate::hook;
+use crate::problem::Problem;
+use crate::rules::RuleSet;
+use crate::sys;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use pipeline::Pipeline;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use watch::{SharedFilter, Sources};
+
+/// Longest time for delivering what is pending after SIGTERM.
+const LAST_DELIVERY: Duration = Duration::from_millis(1500);
+
+/// Open files wanted: a directory for each change in the channel and each one waited for, a pidfd
+/// for each record of a batch, and room.
+const OPEN_FILES: u64 = 8192;
+
+/// Why the daemon ended, or did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Mistakes in the configuration or the rules.
+    #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
+    Configuration(Vec<Problem>),
+    /// The kernel refused what the settings demand.
+    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN), or use --backend auto or inotify")]
+    Refused(io::Error),
+    /// An output cannot be started.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// Every output has ended for good.
+    #[error("every output is gone; nobody would see an alert")]
+    NoOutput,
+    /// The watcher ended.
+    #[error("watching ended: {0}")]
+    Watching(io::Error),
+    /// The runtime, a signal handler or a thread cannot be set up.
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// Reads the configuration with the command line's word over it; called again on SIGHUP.
+pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Problem>>;
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
+    let result = runtime.block_on(serve(configure));
+    // A write that hangs on a dead disk must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// The hook stage's file names, for the name filter.
+pub fn known_names(kind: &str) -> &'static [&'static str] {
+    hook::kind::names(kind)
+}
+
+async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
+    let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
+    raise_open_files();
+    let config = configure().map_err(Failure::Configuration)?;
+    let (rules, warnings) = RuleSet::load(&config.rules, &known_names).map_err(Failure::Configuration)?;
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let rule_count = rules.infos().count();
+    let filter = SharedFilter::default();
+    filter.replace(rules.filter().clone());
+
+    let composer = Arc::new(Mutex::new(Composer::new()));
+    let outputs = Arc::new(start_outputs(&config, &composer)?);
+    let mut sources = Sources::start(&config.source, &filter).map_err(|error| match error.raw_os_error() {
+        Some(libc::EPERM | libc::ENOSYS | libc::EINVAL) => Failure::Refused(error),
+        _ => Failure::Start(error),
+    })?;
+    let mut pipeline = Pipeline::new(rules, composer, outputs.clone(), filter.clone(), sources.handover.clone());
+    log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
+
+    let result = loop {
+        let deadline = pipeline.next_deadline().map(Instant::from_std);
+        tokio::select! {
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            _ = hangup.recv() => {
+                reload(configure, &mut pipeline, &filter);
+                outputs.reopen();
+            }
+            message = sources.messages.recv() => match message {
+                Some(message) => pipeline.take(message),
+                None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
+            },
+            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                pipeline.due(std::time::Instant::now());
+            }
+            Ok(error) = &mut sources.ended => break Err(Failure::Watching(error)),
+            name = outputs.lost() => {
+                log::error!("the output {name} is gone");
+                if outputs.all_gone() {
+                    break Err(Failure::NoOutput);
+                }
+            }
+        }
+    };
+    finish(sources, pipeline, outputs).await;
+    result
+}
+
+/// The order of the end: no new records, judge what is here, deliver.
+async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outputs>) {
+    sources.stop();
+    while let Ok(message) = sources.messages.try_recv() {
+        pipeline.take(message);
+    }
+    pipeline.flush();
+    let tally = std::mem::take(&mut pipeline.tally);
+    drop(pipeline);
+    let undelivered = match Arc::try_unwrap(outputs) {
+        Ok(outputs) => outputs.finish(LAST_DELIVERY).await,
+        Err(_) => 0,
+    };
+    if undelivered > 0 {
+        log::error!("{undelivered} alerts could not be delivered in time and are lost");
+    }
+    log::info!(
+        "stopped: {} records read, {} alerts, {} changes excluded, {} repeated, {} gaps, {} gone before they could be located",
+        sources.counters.records.load(Ordering::Relaxed),
+        tally.alerts,
+        tally.excluded,
+        tally.repeated,
+        tally.gaps,
+        sources.counters.vanished.load(Ordering::Relaxed),
+    );
+}
+
+/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
+    let loaded = configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
+    match loaded {
+        Ok((rules, warnings)) => {
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            filter.replace(rules.filter().clone());
+            pipeline.rules = rules;
+            log::info!(
+                "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
+                pipeline.rules.infos().count()
+            );
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| log::error!("{problem}"));
+            log::error!(
+                "reload refused: the old configuration and rules stay in force ({} problems above)",
+                problems.len()
+            );
+        }
+    }
+}
+
+fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result<Outputs, OutputError> {
+    let settings = if config.outputs.is_empty() { default_outputs() } else { config.outputs.clone() };
+    let composer = composer.clone();
+    let on_dropped = move |dropped: u64, output: &str| {
+        let gap = Gap {
+            cause: Gap::OUTPUT_DROPPED,
+            lost: Some(dropped),
+            detail: format!("the output {output} did not take alerts and its queue was full"),
+        };
+        composer.lock().unwrap_or_else(PoisonError::into_inner).gap(&gap)
+    };
+    Outputs::start(&settings, on_dropped, local_offset)
+}
+
+/// Syslog if its socket answers, the terminal if standard output is one; standard output if neither.
+fn default_outputs() -> Vec<OutputSettings> {
+    let syslog = config::local_syslog();
+    let mut outputs = Vec::new();
+    if answers(&syslog.socket) {
+        outputs.push(config::output(Target::Syslog(syslog)));
+    }
+    if io::stdout().is_terminal() || outputs.is_empty() {
+        outputs.push(config::output(Target::Stdout));
+    }
+    outputs
+}
+
+fn answers(socket: &Path) -> bool {
+    std::os::unix::net::UnixDatagram::unbound().is_ok_and(|probe| probe.connect(socket).is_ok())
+}
+
+fn local_offset(time: SystemTime) -> time::UtcOffset {
+    time::UtcOffset::from_whole_seconds(sys::local_offset(time)).unwrap_or(time::UtcOffset::UTC)
+}
+
+/// Raises the soft limit of open files as far as the hard one allows.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = OPEN_FILES.min(hard);
+        if soft < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) } else { Ok(()) }
+    });
+    if let Err(error) = raised {
+        log::warn!("the limit of open files stays as it is ({error})");
+    }
+}
+
+/// SIGTERM and SIGINT end, SIGHUP reloads.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        // A second signal ends a daemon whose runtime hangs. The order matters: the first one only
+        // sets the flag, the second finds it set.
+        for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            let asked = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register_conditional_shutdown(number, 128 + number, asked.clone())?;
+            signal_hook::flag::register(number, asked)?;
+        }
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Gives every output this format, the default outputs too.
+pub fn set_format(config: &mut Config, format: Format) {
+    if config.outputs.is_empty() {
+        config.outputs = default_outputs();
+    }
+    config.outputs.iter_mut().for_each(|output| output.format = Some(format));
+}

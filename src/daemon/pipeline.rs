@@ -1,0 +1,249 @@
+//! From a message of a source to an alert in the outputs' queues: settle, look, judge, tell.
+
+use super::settle::{Outcome, Settle};
+use super::watch::{Handover, SharedFilter, tell};
+use crate::alert::ecs::{Composer, Finding, Names};
+use crate::alert::sink::Outputs;
+use crate::event::{Change, FileEvent, FileState, Gap, Hook, Verdict, Writer};
+use crate::hook;
+use crate::rules::RuleSet;
+use crate::rules::fields::Facts;
+use crate::source::walk::{self, Kind, Limits};
+use crate::source::{Guarded, Message};
+use crate::users::Users;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Renamed directories that may wait to be listed.
+const MAX_LISTINGS: usize = 256;
+
+/// What became of the changes, for the last words of a run.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Alerts given to the outputs.
+    pub alerts: u64,
+    /// Changes that only an exclusion kept from being alerts.
+    pub excluded: u64,
+    /// Changes reported already (a late close).
+    pub repeated: u64,
+    /// Gaps reported.
+    pub gaps: u64,
+}
+
+/// The stages after the channel.
+pub struct Pipeline {
+    /// The loaded rules.
+    pub rules: RuleSet,
+    /// What became of the changes.
+    pub tally: Tally,
+    settle: Settle,
+    users: Users,
+    composer: Arc<Mutex<Composer>>,
+    outputs: Arc<Outputs>,
+    filter: SharedFilter,
+    handover: Handover,
+    listings: Arc<AtomicUsize>,
+}
+
+impl Pipeline {
+    /// Puts the stages together.
+    pub fn new(
+        rules: RuleSet,
+        composer: Arc<Mutex<Composer>>,
+        outputs: Arc<Outputs>,
+        filter: SharedFilter,
+        handover: Handover,
+    ) -> Self {
+        Self {
+            rules,
+            tally: Tally::default(),
+            settle: Settle::default(),
+            users: Users::default(),
+            composer,
+            outputs,
+            filter,
+            handover,
+            listings: Arc::default(),
+        }
+    }
+
+    /// Takes a message of a source.
+    pub fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(event) if event.is_directory => self.list(event),
+            Message::Event(mut event) => {
+                event.complete |= hook::content::is_complete_at_once(&event.file);
+                for change in self.settle.observe(event) {
+                    self.finish(&change);
+                }
+            }
+            Message::Gap(gap) => self.report(&gap),
+            Message::Mounted(guard) => {
+                tell(&guard, false);
+                if let Guarded::Refused(reason) = &guard.by {
+                    self.report(&Gap {
+                        cause: Gap::UNREADABLE,
+                        lost: None,
+                        detail: format!(
+                            "{} was mounted and refuses fanotify ({reason}); it is not watched",
+                            guard.mount_point.display()
+                        ),
+                    });
+                }
+            }
+        }
+        if let Some(gap) = self.handover.take_lost() {
+            self.report(&gap);
+        }
+    }
+
+    /// When [`Pipeline::due`] must be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.settle.next_deadline()
+    }
+
+    /// Gives out what has waited long enough.
+    pub fn due(&mut self, now: Instant) {
+        for change in self.settle.due(now) {
+            self.finish(&change);
+        }
+    }
+
+    /// Gives out everything, finished or not.
+    pub fn flush(&mut self) {
+        for change in self.settle.flush() {
+            self.finish(&change);
+        }
+        if let Some(gap) = self.handover.take_lost() {
+            self.report(&gap);
+        }
+    }
+
+    /// Sends the record of a gap, and says it on standard error too.
+    pub fn report(&mut self, gap: &Gap) {
+        log::warn!("gap ({}): {}", gap.cause, gap.detail);
+        self.tally.gaps += 1;
+        let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).gap(gap);
+        self.outputs.send(Arc::new(alert));
+    }
+
+    /// One settled change: look at the file once, judge it by each of its writers, tell.
+    fn finish(&mut self, change: &Change) {
+        let hook = hook::look(&change.file);
+        let Some((writer, verdict)) = self.judge(change, &hook) else { return };
+        if verdict.matches.is_empty() {
+            self.tally.excluded += u64::from(!verdict.excluded.is_empty());
+            return;
+        }
+        if hook.file.state != FileState::Gone && !self.settle.is_news(&change.file.path, outcome(change, &hook)) {
+            self.tally.repeated += 1;
+            return;
+        }
+        let credentials = writer.process.as_ref().and_then(|process| process.user);
+        let mut name = |uid: Option<u32>| uid.and_then(|uid| self.users.name(uid).map(str::to_owned));
+        let names = Names {
+            user: name(credentials.map(|user| user.effective)),
+            login: name(credentials.and_then(|user| user.login)),
+            owner: name(hook.file.owner),
+        };
+        let finding = Finding { change, writer: &writer, hook: &hook, verdict: &verdict, names };
+        let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).alert(&finding);
+        if let Some(alert) = alert {
+            self.tally.alerts += 1;
+            self.outputs.send(Arc::new(alert));
+        }
+    }
+
+    /// The verdict about the writer for whom it is worst: nobody is excluded because somebody else
+    /// touched the file too.
+    fn judge(&mut self, change: &Change, hook: &Hook) -> Option<(Arc<Writer>, Verdict)> {
+        let mut worst: Option<(Arc<Writer>, Verdict)> = None;
+        for writer in &change.writers {
+            let uid = writer.process.as_ref().and_then(|process| process.user).map(|user| user.effective);
+            let verdict = self.rules.judge(&Facts {
+                action: change.action,
+                path: &change.file.path,
+                previous_path: change.previous_path.as_deref(),
+                hook,
+                writer,
+                user_name: uid.and_then(|uid| self.users.name(uid)),
+            });
+            let weight = |verdict: &Verdict| (verdict.level(), verdict.matches.len());
+            if worst.as_ref().is_none_or(|(_, known)| weight(&verdict) > weight(known)) {
+                worst = Some((writer.clone(), verdict));
+            }
+        }
+        worst
+    }
+
+    /// A directory was renamed: the kernel tells only its name, so what came with it is listed, in a
+    /// thread of its own.
+    fn list(&mut self, event: FileEvent) {
+        if self.listings.fetch_add(1, Ordering::Relaxed) >= MAX_LISTINGS {
+            self.listings.fetch_sub(1, Ordering::Relaxed);
+            self.report(&Gap {
+                cause: Gap::UNREADABLE,
+                lost: None,
+                detail: format!(
+                    "{} was renamed among too many directories at once and was not listed",
+                    event.file.path.display()
+                ),
+            });
+            return;
+        }
+        let (filter, sender, listings) = (self.filter.clone(), self.handover.sender.clone(), self.listings.clone());
+        tokio::task::spawn_blocking(move || {
+            // Waiting for room is right here: this thread reads no queue of the kernel.
+            list_directory(&event, &filter, &mut |message| drop(sender.blocking_send(message)));
+            listings.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+fn list_directory(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut(Message)) {
+    let (Some(parent), Some(name)) = (&event.file.directory, event.file.path.file_name()) else { return };
+    let walked = walk::walk_at(parent, name.as_ref(), &event.file.path, Limits::default(), |entry| {
+        if matches!(entry.kind, Kind::Directory | Kind::OtherFilesystem) || !filter.matches(entry.name) {
+            return;
+        }
+        let Ok(directory) = entry.directory() else { return };
+        let path = entry.path();
+        let previous_path = event
+            .previous_path
+            .as_ref()
+            .and_then(|previous| Some(previous.join(path.strip_prefix(&event.file.path).ok()?)));
+        emit(Message::Event(FileEvent {
+            action: event.action,
+            complete: true,
+            is_directory: false,
+            file: crate::event::FileRef { path, directory: Some(directory) },
+            previous_path,
+            writer: event.writer.clone(),
+            seen: event.seen,
+        }));
+    });
+    let detail = match walked {
+        Ok(report) if report.truncated => "it holds more than can be listed".to_owned(),
+        Ok(report) if report.unreadable > 0 => format!("{} directories in it could not be read", report.unreadable),
+        // Renamed on or removed before it could be listed: its own record tells.
+        Ok(_) | Err(_) => return,
+    };
+    emit(Message::Gap(Gap {
+        cause: Gap::UNREADABLE,
+        lost: None,
+        detail: format!("{} was renamed into place, but {detail}", event.file.path.display()),
+    }));
+}
+
+fn outcome(change: &Change, hook: &Hook) -> Outcome {
+    let facts = &hook.file;
+    let process = |writer: &Arc<Writer>| writer.process.as_ref().map(|process| (process.pid, process.start_time));
+    Outcome {
+        inode: facts.inode.zip(facts.device),
+        size: facts.size,
+        modified: facts.modified,
+        sha256: facts.sha256,
+        writers: change.writers.iter().filter_map(process).collect(),
+    }
+}

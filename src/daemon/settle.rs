@@ -1,0 +1,310 @@
+//! One change, one alert: the records of the kernel about one path are merged until the content is
+//! complete, or for [`MAX_WAIT`] after the first one when the writer never closes the file.
+//!
+//! Pure: time comes in with the events.
+
+use crate::event::{Action, Change, FileEvent, Process, Writer};
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest wait for a writer to finish. Python runs an unfinished file all the same.
+pub const MAX_WAIT: Duration = Duration::from_millis(500);
+
+/// Paths waited for at once; past it the oldest is given out unfinished.
+const MAX_PENDING: usize = 2048;
+
+/// Finished changes that are remembered, to know a late close for what it is.
+const MAX_REMEMBERED: usize = 2048;
+
+/// What identifies the outcome of a change: the same again is not another change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Inode and device.
+    pub inode: Option<(u64, (u32, u32))>,
+    /// Size, modification time.
+    pub size: Option<u64>,
+    /// Last content change.
+    pub modified: Option<std::time::SystemTime>,
+    /// Hash of the content.
+    pub sha256: Option<[u8; 32]>,
+    /// Pid and start time of the writers.
+    pub writers: Vec<(u32, Option<u64>)>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Settle {
+    pending: HashMap<PathBuf, Change>,
+    /// Paths by deadline. A path may stand here after it was given out: then its change is younger.
+    deadlines: VecDeque<(Instant, PathBuf)>,
+    reported: HashMap<PathBuf, Outcome>,
+    reported_order: VecDeque<PathBuf>,
+}
+
+impl Settle {
+    /// Takes a record. Gives the change when this completes it, or one that must make room.
+    pub fn observe(&mut self, event: FileEvent) -> Vec<Change> {
+        let path = event.file.path.clone();
+        let complete = event.complete;
+        let due = event.seen.monotonic + MAX_WAIT;
+        match self.pending.get_mut(&path) {
+            Some(change) => merge(change, event),
+            None => {
+                self.pending.insert(path.clone(), begin(event));
+                if !complete {
+                    self.deadlines.push_back((due, path.clone()));
+                }
+            }
+        }
+        let mut done = Vec::new();
+        if complete {
+            done.extend(self.pending.remove(&path));
+        }
+        while self.pending.len() > MAX_PENDING
+            && let Some((_, oldest)) = self.deadlines.pop_front()
+        {
+            done.extend(self.pending.remove(&oldest));
+        }
+        done
+    }
+
+    /// The changes whose time is up.
+    pub fn due(&mut self, now: Instant) -> Vec<Change> {
+        let mut done = Vec::new();
+        while let Some((deadline, path)) = self.deadlines.front()
+            && *deadline <= now
+        {
+            // A younger change of the same path has its own deadline further back.
+            let is_this = self.pending.get(path).is_some_and(|change| change.first.monotonic + MAX_WAIT <= now);
+            if is_this {
+                done.extend(self.pending.remove(path));
+            }
+            self.deadlines.pop_front();
+        }
+        done
+    }
+
+    /// When [`Settle::due`] will next give something.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// Everything that is waited for, finished or not.
+    pub fn flush(&mut self) -> Vec<Change> {
+        self.deadlines.clear();
+        let mut rest: Vec<_> = self.pending.drain().map(|(_, change)| change).collect();
+        rest.sort_by_key(|change| change.first.monotonic);
+        rest
+    }
+
+    /// Remembers the outcome of a change. `false`: it is the one already reported for this path, by
+    /// the same writers: a late close, or the second record of a rename.
+    pub fn is_news(&mut self, path: &Path, outcome: Outcome) -> bool {
+        if self.reported.get(path) == Some(&outcome) {
+            return false;
+        }
+        if self.reported.insert(path.to_path_buf(), outcome).is_none() {
+            self.reported_order.push_back(path.to_path_buf());
+        }
+        if self.reported_order.len() > MAX_REMEMBERED
+            && let Some(oldest) = self.reported_order.pop_front()
+        {
+            self.reported.remove(&oldest);
+        }
+        true
+    }
+}
+
+fn begin(event: FileEvent) -> Change {
+    Change {
+        action: event.action,
+        file: event.file,
+        previous_path: event.previous_path,
+        writers: vec![event.writer],
+        more_writers: false,
+        complete: event.complete,
+        records: 1,
+        first: event.seen,
+        last: event.seen,
+    }
+}
+
+fn merge(change: &mut Change, event: FileEvent) {
+    // A name that appeared stays a creation; whatever else happened, a rename brought the content.
+    if event.action == Action::Rename || change.action == Action::Change {
+        change.action = event.action;
+    }
+    // The name may now be in another directory of the same path, or be another file.
+    change.file = event.file;
+    change.previous_path = event.previous_path.or(change.previous_path.take());
+    change.complete |= event.complete;
+    change.records = change.records.saturating_add(1);
+    change.last = event.seen;
+    add_writer(change, event.writer);
+}
+
+fn add_writer(change: &mut Change, writer: Arc<Writer>) {
+    if let Some(known) = change.writers.iter_mut().find(|known| same(known.process.as_ref(), writer.process.as_ref())) {
+        // Of one process seen twice the better evidence is kept.
+        if known.executable().is_none() && writer.executable().is_some() {
+            *known = writer;
+        }
+    } else if change.writers.len() < Change::MAX_WRITERS {
+        change.writers.push(writer);
+    } else {
+        change.more_writers = true;
+    }
+}
+
+/// Whether two looks saw one process running one program. A process that has run exec in between
+/// counts as two writers: whatever excludes must hold for both.
+fn same(one: Option<&Process>, other: Option<&Process>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => {
+            let differs = |a: &Option<_>, b: &Option<_>| a.is_some() && b.is_some() && a != b;
+            one.pid == other.pid
+                && !(one.start_time.is_some() && other.start_time.is_some() && one.start_time != other.start_time)
+                && !differs(&one.executable, &other.executable)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Evidence, Executable, FileRef, Seen};
+    use std::time::SystemTime;
+
+    struct Clock(Instant);
+
+    impl Clock {
+        fn at(&self, milliseconds: u64) -> Seen {
+            Seen { wall: SystemTime::UNIX_EPOCH, monotonic: self.0 + Duration::from_millis(milliseconds) }
+        }
+    }
+
+    fn writer(pid: u32, executable: &str) -> Arc<Writer> {
+        let executable = (!executable.is_empty()).then(|| Executable {
+            path: executable.into(),
+            deleted: false,
+            is_host_file: true,
+        });
+        let evidence = if executable.is_some() { Evidence::Proc } else { Evidence::Unknown };
+        let process = Some(Process { pid, start_time: Some(1), executable, ..Process::default() });
+        Arc::new(Writer { evidence, note: "", process, parents: Vec::new(), container_id: None })
+    }
+
+    fn event(path: &str, action: Action, complete: bool, seen: Seen) -> FileEvent {
+        FileEvent {
+            action,
+            complete,
+            is_directory: false,
+            file: FileRef { path: path.into(), directory: None },
+            previous_path: None,
+            writer: writer(7, "/bin/cp"),
+            seen,
+        }
+    }
+
+    fn outcome(size: u64) -> Outcome {
+        Outcome {
+            inode: Some((1, (8, 1))),
+            size: Some(size),
+            modified: None,
+            sha256: None,
+            writers: vec![(7, Some(1))],
+        }
+    }
+
+    #[test]
+    fn create_write_close_is_one_creation_given_at_the_close() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        assert!(settle.observe(event("/a.pth", Action::Creation, false, clock.at(0))).is_empty());
+        assert!(settle.observe(event("/a.pth", Action::Change, false, clock.at(1))).is_empty());
+        let done = settle.observe(event("/a.pth", Action::Change, true, clock.at(2)));
+        assert_eq!(done.len(), 1);
+        assert_eq!((done[0].action, done[0].complete, done[0].records), (Action::Creation, true, 3));
+        assert_eq!(done[0].writers.len(), 1);
+        assert!(settle.due(clock.at(10_000).monotonic).is_empty());
+    }
+
+    #[test]
+    fn a_writer_that_never_closes_is_reported_after_the_longest_wait_and_not_before() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        settle.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
+        settle.observe(event("/a.pth", Action::Change, false, clock.at(400)));
+        assert_eq!(settle.next_deadline(), Some(clock.at(500).monotonic));
+        assert!(settle.due(clock.at(499).monotonic).is_empty());
+        let done = settle.due(clock.at(500).monotonic);
+        assert_eq!(done.len(), 1);
+        assert!(!done[0].complete);
+        assert_eq!(settle.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_deadline_of_a_finished_change_does_not_cut_the_next_one_short() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        settle.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
+        settle.observe(event("/a.pth", Action::Change, true, clock.at(10)));
+        settle.observe(event("/a.pth", Action::Change, false, clock.at(300)));
+        assert!(settle.due(clock.at(500).monotonic).is_empty());
+        assert_eq!(settle.due(clock.at(800).monotonic).len(), 1);
+    }
+
+    #[test]
+    fn a_late_close_that_changed_nothing_is_no_news_and_new_content_is() {
+        let mut settle = Settle::default();
+        assert!(settle.is_news(Path::new("/a.pth"), outcome(1)));
+        assert!(!settle.is_news(Path::new("/a.pth"), outcome(1)));
+        assert!(settle.is_news(Path::new("/b.pth"), outcome(1)));
+        assert!(settle.is_news(Path::new("/a.pth"), outcome(2)));
+        assert!(settle.is_news(Path::new("/a.pth"), outcome(1)));
+    }
+
+    #[test]
+    fn every_process_that_took_part_is_a_writer_and_exec_in_between_makes_two() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        for (at, (pid, executable)) in
+            [(7, "/bin/sh"), (7, ""), (7, "/usr/bin/pip"), (8, "/bin/x"), (9, ""), (10, "")].into_iter().enumerate()
+        {
+            let mut event = event("/a.pth", Action::Change, false, clock.at(at as u64));
+            event.writer = writer(pid, executable);
+            settle.observe(event);
+        }
+        let change = settle.flush().remove(0);
+        let executables: Vec<_> =
+            change.writers.iter().map(|writer| writer.executable().map(|exe| exe.path.clone())).collect();
+        assert_eq!(executables, [Some("/bin/sh".into()), Some("/usr/bin/pip".into()), Some("/bin/x".into()), None]);
+        assert!(change.more_writers);
+    }
+
+    #[test]
+    fn past_its_bound_the_oldest_change_is_given_out_unfinished() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        let mut given = 0;
+        for index in 0..MAX_PENDING + 10 {
+            given += settle.observe(event(&format!("/{index}.pth"), Action::Creation, false, clock.at(0))).len();
+        }
+        assert_eq!(given, 10);
+        assert_eq!(settle.pending.len(), MAX_PENDING);
+    }
+
+    #[test]
+    fn the_memory_of_reported_changes_is_bounded() {
+        let mut settle = Settle::default();
+        for index in 0..MAX_REMEMBERED + 100 {
+            settle.is_news(Path::new(&format!("/{index}.pth")), outcome(1));
+        }
+        assert_eq!(settle.reported.len(), MAX_REMEMBERED);
+        assert_eq!(settle.reported_order.len(), MAX_REMEMBERED);
+    }
+}

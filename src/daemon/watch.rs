@@ -1,0 +1,285 @@
+//! Starts the sources: the fanotify reader thread, and inotify for the trees it cannot watch.
+
+use crate::event::{FileEvent, FileRef, Gap};
+use crate::rules::filter::NameFilter;
+use crate::source::fanotify::{Callbacks, Watcher};
+use crate::source::inotify::{self, Inotify};
+use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings, mounts};
+use crate::writer;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use rustix::fs::{Mode, OFlags};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
+
+/// Messages between the reader and the rest. Each may hold a descriptor of a directory.
+const CHANNEL: usize = 1024;
+
+/// The name filter, replaced as a whole when the rules are loaded again.
+#[derive(Clone, Default)]
+pub struct SharedFilter(Arc<RwLock<Arc<NameFilter>>>);
+
+impl SharedFilter {
+    /// Puts another filter in place.
+    pub fn replace(&self, filter: NameFilter) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(filter);
+    }
+
+    /// Whether any rule could want this name.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).matches(name)
+    }
+}
+
+/// The sending side of the channel: never waits, counts what it could not send.
+#[derive(Clone)]
+pub struct Handover {
+    /// For those who may wait.
+    pub sender: Sender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Handover {
+    /// Sends, or counts a loss.
+    pub fn emit(&self, message: Message) {
+        if self.sender.try_send(message).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was lost since the last call.
+    pub fn take_lost(&self) -> Option<Gap> {
+        match self.lost.swap(0, Ordering::Relaxed) {
+            0 => None,
+            lost => Some(Gap {
+                cause: Gap::CHANNEL_FULL,
+                lost: Some(lost),
+                detail: "changes came faster than they could be judged".into(),
+            }),
+        }
+    }
+}
+
+/// The running sources.
+pub struct Sources {
+    /// Where their messages arrive.
+    pub messages: Receiver<Message>,
+    /// The sending side, for who adds to it.
+    pub handover: Handover,
+    /// Tells when the reader thread has ended although nobody stopped it, and why.
+    pub ended: oneshot::Receiver<io::Error>,
+    /// What the reader counts.
+    pub counters: Arc<Counters>,
+    /// One line for the ready message.
+    pub summary: String,
+    reader: Option<(JoinHandle<()>, Arc<EventFd>)>,
+    inotify: Option<Inotify>,
+}
+
+impl Sources {
+    /// Places every mark and watch, then starts reading. What is not covered, or covered without a
+    /// writer, is said on standard error.
+    ///
+    /// # Errors
+    /// When nothing at all can be watched the way the settings demand.
+    pub fn start(settings: &Settings, filter: &SharedFilter) -> io::Result<Self> {
+        let (sender, messages) = channel(CHANNEL);
+        let handover = Handover { sender, lost: Arc::default() };
+        let counters = Arc::new(Counters::default());
+        let (trouble, ended) = oneshot::channel();
+        let opened = match settings.backend {
+            Backend::Inotify => None,
+            Backend::Fanotify => Some(Watcher::open(settings.clone(), counters.clone())?),
+            Backend::Auto => match Watcher::open(settings.clone(), counters.clone()) {
+                Ok(opened) => Some(opened),
+                Err(error) => {
+                    log::warn!(
+                        "fanotify is refused here ({error}): watching with inotify instead; no writer can be named"
+                    );
+                    None
+                }
+            },
+        };
+        let guards = opened.as_ref().map(|(_, guards)| guards.as_slice());
+        let trees = match (guards, settings.backend) {
+            (None, _) => all_trees(settings),
+            (Some(guards), Backend::Auto) => trees_on_refused(settings, guards),
+            (Some(guards), _) => {
+                guards.iter().for_each(|guard| tell(guard, false));
+                Vec::new()
+            }
+        };
+        let marked: Vec<String> = guards
+            .unwrap_or_default()
+            .iter()
+            .filter(|guard| matches!(guard.by, Guarded::Fanotify))
+            .map(|guard| guard.mount_point.display().to_string())
+            .collect();
+        let reader = match opened {
+            None => None,
+            Some((watcher, _)) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
+        };
+        let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
+        let watched: usize = inotify.iter().flat_map(Inotify::report).map(|tree| tree.watched).sum();
+        let mut summary = Vec::new();
+        if !marked.is_empty() {
+            summary.push(format!("fanotify on {} filesystems ({})", marked.len(), marked.join(", ")));
+        }
+        if watched > 0 {
+            summary.push(format!("inotify on {watched} directories"));
+        }
+        if summary.is_empty() {
+            return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
+        }
+        Ok(Self { messages, handover, ended, counters, summary: summary.join(", "), reader, inotify })
+    }
+
+    /// Ends the sources. The reader drains the kernel's queue once more before it ends; what it
+    /// found is in the channel afterwards.
+    pub fn stop(&mut self) {
+        if let Some((thread, stop)) = self.reader.take() {
+            // The write can only fail when the counter is full, and then the reader wakes all the same.
+            let _ = stop.write(1);
+            let _ = thread.join();
+        }
+        if let Some(inotify) = self.inotify.take() {
+            inotify.stop();
+        }
+    }
+}
+
+fn start_reader(
+    watcher: Watcher,
+    filter: SharedFilter,
+    handover: Handover,
+    trouble: oneshot::Sender<io::Error>,
+) -> io::Result<(JoinHandle<()>, Arc<EventFd>)> {
+    if !watcher.has_pidfd() {
+        log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+    }
+    let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+    let stopping = stop.clone();
+    let thread = std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
+        let mut callbacks = Callbacks {
+            interesting: &|name| filter.matches(name),
+            identify: &writer::identify,
+            emit: &mut |message| handover.emit(message),
+        };
+        if let Err(error) = watcher.run(&stopping, &mut callbacks) {
+            // The receiver is gone only when the daemon is ending anyway.
+            let _ = trouble.send(error);
+        }
+    })?;
+    Ok((thread, stop))
+}
+
+fn start_inotify(
+    settings: &Settings,
+    trees: Vec<PathBuf>,
+    filter: &SharedFilter,
+    handover: &Handover,
+) -> io::Result<Inotify> {
+    let (filter, handover, root) = (filter.clone(), handover.clone(), settings.root.clone());
+    let inotify = inotify::spawn(
+        trees,
+        Arc::new(move |name: &[u8]| filter.matches(name)),
+        Box::new(move |message| match message {
+            Message::Event(event) => {
+                if let Some(event) = seen_from(&root, event) {
+                    handover.emit(Message::Event(event));
+                }
+            }
+            other => handover.emit(other),
+        }),
+    )?;
+    for tree in inotify.report() {
+        if tree.watched > 0 {
+            log::warn!(
+                "{} is watched with inotify ({} directories): no writer can be named there",
+                tree.root.display(),
+                tree.watched
+            );
+        }
+        if let Some((path, reason)) = tree.examples.first() {
+            log::warn!(
+                "{} directories of {} are NOT watched, one is {}: {reason}",
+                tree.failed,
+                tree.root.display(),
+                path.display()
+            );
+        }
+    }
+    Ok(inotify)
+}
+
+/// The event with its path below the root, and its directory opened, so that the content is read
+/// from where it was seen.
+fn seen_from(root: &Path, mut event: FileEvent) -> Option<FileEvent> {
+    let parent = event.file.path.parent()?;
+    let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
+    let path = mounts::below_root(&event.file.path, root)?;
+    event.previous_path = event.previous_path.map(|path| mounts::below_root(&path, root).unwrap_or(path));
+    event.file = FileRef { path, directory: directory.map(|fd: OwnedFd| Arc::new(fd)).or(event.file.directory) };
+    Some(event)
+}
+
+/// What inotify watches when it watches alone: the configured trees, or the whole of another root.
+fn all_trees(settings: &Settings) -> Vec<PathBuf> {
+    if settings.root != Path::new("/") {
+        return vec![settings.root.clone()];
+    }
+    let mut trees: Vec<PathBuf> = settings.trees.iter().filter_map(|tree| tree.canonicalize().ok()).collect();
+    trees.sort();
+    // A tree below another is watched with it. Sorted, the upper one comes first.
+    trees.dedup_by(|lower, upper| lower.starts_with(&*upper));
+    trees
+}
+
+/// The trees that inotify must watch because fanotify was refused where they lie.
+fn trees_on_refused(settings: &Settings, guards: &[Guard]) -> Vec<PathBuf> {
+    let wanted = all_trees(settings);
+    let mounted = mounts::read().unwrap_or_default();
+    let mut trees = Vec::new();
+    for guard in guards {
+        let Guarded::Refused(_) = guard.by else {
+            tell(guard, false);
+            continue;
+        };
+        let on_it = |tree: &&PathBuf| {
+            mounts::holding(&mounted, tree).is_some_and(|mount| mount.mount_point == guard.mount_point)
+        };
+        let before = trees.len();
+        trees.extend(wanted.iter().filter(on_it).cloned());
+        if trees.len() == before && wanted.iter().any(|tree| guard.mount_point.starts_with(tree)) {
+            trees.push(guard.mount_point.clone());
+        }
+        tell(guard, trees.len() > before);
+    }
+    trees
+}
+
+/// Says how a filesystem is guarded, where that is not as it should be.
+pub fn tell(guard: &Guard, by_inotify: bool) {
+    let place = format!("{} ({})", guard.mount_point.display(), guard.fs_type);
+    match &guard.by {
+        Guarded::Fanotify | Guarded::Remote => {}
+        Guarded::ThroughUpper(upper) => {
+            log::info!("{place} is watched through its upper directory {}", upper.display());
+        }
+        Guarded::Refused(reason) if by_inotify => {
+            log::warn!(
+                "{place} refuses fanotify ({reason}): watched with inotify instead; no writer can be named there"
+            );
+        }
+        Guarded::Refused(reason) => {
+            log::warn!(
+                "{place} refuses fanotify ({reason}) and is NOT watched; name it in `trees` to watch it with inotify"
+            );
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The one place where bytes that others chose become printable text.
+//!
+//! A file name, a command line or a line of a file may hold a newline that ends a log line, an escape
+//! sequence that repaints a terminal, a direction mark that shows it backwards, or bytes that are no
+//! UTF-8. Nothing of the kind reaches an output.
+
+use std::fmt::Write;
+
+/// Escapes so that the original can be restored: a backslash is doubled, `\n`, `\r`, `\t` stand for
+/// themselves, `\xNN` for another control byte or a byte that is not UTF-8, `\u{NNNN}` for an
+/// invisible or direction-changing character. Everything else stays.
+pub fn reversible(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                character => push(&mut text, character),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Like [`reversible`], of at most `limit` bytes of the original; tells whether it was cut.
+pub fn capped(bytes: &[u8], limit: usize) -> (String, bool) {
+    match bytes.get(..limit) {
+        Some(start) if bytes.len() > limit => (reversible(start), true),
+        _ => (reversible(bytes), false),
+    }
+}
+
+/// Text of our own that may quote others' text: the same characters are escaped, but a backslash
+/// stays one, so that escaping twice changes nothing.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    text.chars().for_each(|character| push(&mut line, character));
+    line
+}
+
+fn push(text: &mut String, character: char) {
+    let result = match character {
+        '\n' => write!(text, "\\n"),
+        '\r' => write!(text, "\\r"),
+        '\t' => write!(text, "\\t"),
+        character if character.is_ascii_control() => write!(text, "\\x{:02x}", u32::from(character)),
+        character if is_deceptive(character) => write!(text, "\\u{{{:x}}}", u32::from(character)),
+        character => write!(text, "{character}"),
+    };
+    // Writing to a String cannot fail.
+    let _ = result;
+}
+
+/// Characters that move, hide or reorder what is shown: controls, every blank but the ordinary one,
+/// zero-width and filler characters, direction marks, variation selectors, tags, non-characters.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || (character.is_whitespace() && character != ' ')
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The inverse, to prove that nothing is lost.
+    fn restore(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = text;
+        while let Some(character) = rest.chars().next() {
+            rest = &rest[character.len_utf8()..];
+            if character != '\\' {
+                bytes.extend(character.to_string().bytes());
+                continue;
+            }
+            let kind = rest.chars().next().unwrap();
+            rest = &rest[1..];
+            match kind {
+                '\\' => bytes.push(b'\\'),
+                'n' => bytes.push(b'\n'),
+                'r' => bytes.push(b'\r'),
+                't' => bytes.push(b'\t'),
+                'x' => {
+                    bytes.push(u8::from_str_radix(&rest[..2], 16).unwrap());
+                    rest = &rest[2..];
+                }
+                'u' => {
+                    let (hex, after) = rest[1..].split_once('}').unwrap();
+                    let character = char::from_u32(u32::from_str_radix(hex, 16).unwrap()).unwrap();
+                    bytes.extend(character.to_string().bytes());
+                    rest = after;
+                }
+                _ => panic!("{text}"),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn hostile_names_are_shown_as_what_they_are() {
+        assert_eq!(reversible(b"a\nb\x1b[31m\x7f\\n"), "a\\nb\\x1b[31m\\x7f\\\\n");
+        assert_eq!(reversible(b"\xff\xc3"), "\\xff\\xc3");
+        assert_eq!(reversible("x\u{202e}htp.y\u{200b}".as_bytes()), "x\\u{202e}htp.y\\u{200b}");
+        assert_eq!(reversible("Müller 漢字.pth".as_bytes()), "Müller 漢字.pth");
+        assert_eq!(reversible("\u{85}\u{2028}\u{a0}".as_bytes()), "\\u{85}\\u{2028}\\u{a0}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_said_to_be() {
+        assert_eq!(capped(b"abc", 2), ("ab".into(), true));
+        assert_eq!(capped(b"abc", 3), ("abc".into(), false));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_become_one_printable_line_that_can_be_restored(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let text = reversible(&bytes);
+            prop_assert!(!text.chars().any(|c| c.is_control() || is_deceptive(c)));
+            prop_assert_eq!(restore(&text), bytes);
+        }
+
+        #[test]
+        fn escaping_a_message_twice_changes_nothing(message in "(?s).*") {
+            let line = one_line(&message);
+            prop_assert!(!line.chars().any(char::is_control));
+            prop_assert_eq!(one_line(&line), line);
+        }
+    }
+}

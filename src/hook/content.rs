@@ -1,0 +1,182 @@
+//! One look at a file that an attacker may have made: through the directory of the event, without
+//! following a link, without opening anything but a regular file, with a cap on what is read, and
+//! hashed from the same bytes that are parsed.
+
+use crate::event::{FileFacts, FileRef, FileState};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// Most bytes parsed, from the start of the file.
+pub const MAX_PARSED: usize = 1 << 20;
+/// Most bytes hashed; a larger file has no hash in the alert.
+const MAX_HASHED: u64 = 16 << 20;
+
+/// What was found.
+pub struct Content {
+    /// The file's metadata, and its hash.
+    pub facts: FileFacts,
+    /// The first [`MAX_PARSED`] bytes of a regular file.
+    pub head: Vec<u8>,
+    /// `head` is all of it.
+    pub whole: bool,
+}
+
+/// Looks at the file. Never fails: what went wrong is the file's state.
+pub fn read(file: &FileRef) -> Content {
+    match try_read(file) {
+        Ok(content) => content,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE) => without_content(FileState::Gone),
+        Err(errno) => without_content(FileState::Unreadable(std::io::Error::from(errno).to_string())),
+    }
+}
+
+fn without_content(state: FileState) -> Content {
+    Content { facts: FileFacts { state, ..FileFacts::default() }, head: Vec::new(), whole: true }
+}
+
+fn try_read(file: &FileRef) -> rustix::io::Result<Content> {
+    let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
+    let name = file.path.file_name().ok_or(Errno::NOENT)?;
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let special = |what| Ok(Content { facts: facts(&stat, FileState::Special(what)), head: Vec::new(), whole: true });
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+            let state = FileState::SymbolicLink(PathBuf::from(OsString::from_vec(target.into_bytes())));
+            return Ok(Content { facts: facts(&stat, state), head: Vec::new(), whole: true });
+        }
+        FileType::Directory => return special("directory"),
+        FileType::Fifo => return special("fifo"),
+        FileType::Socket => return special("socket"),
+        FileType::CharacterDevice => return special("character device"),
+        FileType::BlockDevice => return special("block device"),
+        FileType::Unknown => return special("unknown"),
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    // What was opened may be another file than what was looked at before.
+    let stat = rustix::fs::fstat(&opened)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(without_content(FileState::Unreadable("it was replaced while it was looked at".into())));
+    }
+    Ok(hashed(opened, &stat))
+}
+
+fn hashed(opened: OwnedFd, stat: &Stat) -> Content {
+    let mut facts = facts(stat, FileState::Regular);
+    let mut file = std::fs::File::from(opened).take(MAX_HASHED + 1);
+    let (mut hash, mut head, mut total) = (Sha256::new(), Vec::new(), 0u64);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                hash.update(bytes);
+                total += length as u64;
+                let room = MAX_PARSED.saturating_sub(head.len()).min(length);
+                head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                facts.state = FileState::Unreadable(error.to_string());
+                return Content { facts, head, whole: false };
+            }
+        }
+    }
+    if total <= MAX_HASHED {
+        facts.sha256 = Some(hash.finalize().into());
+    }
+    let whole = head.len() as u64 == total;
+    Content { facts, head, whole }
+}
+
+fn facts(stat: &Stat, state: FileState) -> FileFacts {
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+    let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    FileFacts {
+        state,
+        inode: Some(stat.st_ino),
+        device: Some((rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev))),
+        owner: Some(stat.st_uid),
+        group: Some(stat.st_gid),
+        mode: Some(stat.st_mode & 0o7777),
+        size: u64::try_from(stat.st_size).ok(),
+        links: Some(stat.st_nlink),
+        modified: SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds.min(999_999_999))),
+        sha256: None,
+    }
+}
+
+/// Whether nothing more can come: the name is a link to what was complete before (uv installs by
+/// hard link and never closes anything), or no regular file at all.
+pub fn is_complete_at_once(file: &FileRef) -> bool {
+    let (Some(directory), Some(name)) = (file.directory.as_deref(), file.path.file_name()) else { return false };
+    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink > 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn file_ref(directory: &Path, name: &str) -> FileRef {
+        let fd = rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        FileRef { path: directory.join(name), directory: Some(Arc::new(fd)) }
+    }
+
+    #[test]
+    fn a_regular_file_is_read_and_hashed() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a.pth"), "abc").unwrap();
+        let content = read(&file_ref(directory.path(), "a.pth"));
+        assert_eq!(content.facts.state, FileState::Regular);
+        assert_eq!(content.head, b"abc");
+        assert!(content.whole);
+        assert_eq!(content.facts.sha256.unwrap()[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+
+    #[test]
+    fn a_symbolic_link_is_named_and_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", directory.path().join("a.pth")).unwrap();
+        let content = read(&file_ref(directory.path(), "a.pth"));
+        assert_eq!(content.facts.state, FileState::SymbolicLink(PathBuf::from("/etc/passwd")));
+        assert!(content.head.is_empty());
+    }
+
+    #[test]
+    fn a_fifo_does_not_hold_up_the_watcher() {
+        let directory = tempfile::tempdir().unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("a.pth"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(read(&file_ref(directory.path(), "a.pth")).facts.state, FileState::Special("fifo"));
+    }
+
+    #[test]
+    fn a_sparse_terabyte_is_cut_and_has_no_hash() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(directory.path().join("a.pth")).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let content = read(&file_ref(directory.path(), "a.pth"));
+        assert_eq!(content.facts.size, Some(1 << 40));
+        assert_eq!(content.head.len(), MAX_PARSED);
+        assert!(!content.whole);
+        assert_eq!(content.facts.sha256, None);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_said_to_be_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(read(&file_ref(directory.path(), "a.pth")).facts.state, FileState::Gone);
+    }
+}

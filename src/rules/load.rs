@@ -1,0 +1,412 @@
+//! Reading rule files: Sigma YAML, with every problem of every file reported.
+//!
+//! `sigma-rust` parses each rule whole (what it refuses is refused) and then each selection alone.
+//! The condition, the detection types and the name filter come from the same YAML.
+
+use super::condition::Condition;
+use super::fields;
+use super::filter::{self, KnownNames};
+use super::{DetectionType, Rule, Selection};
+use crate::event::{Level, RuleInfo};
+use crate::problem::Problem;
+use serde::Deserialize;
+use serde_norway::{Mapping, Value};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Largest rule file, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+/// Most rule files of one directory.
+const MAX_FILES: usize = 10_000;
+/// Most selections of one rule.
+const MAX_SELECTIONS: usize = 200;
+
+/// Rulesets that only embedded rules may claim.
+const RESERVED_RULESETS: [&str; 3] = ["elastic", "sumo", "pyhookwatch"];
+
+/// Our own keys beside Sigma's.
+#[derive(Default, Deserialize)]
+struct OwnKeys {
+    ruleset: Option<String>,
+    risk_score: Option<u8>,
+    detection_type: Option<DetectionTypes>,
+    #[serde(default)]
+    detection_type_selections: Mapping,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum DetectionTypes {
+    One(String),
+    FirstThatHolds(Vec<Case>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    when: Option<String>,
+    #[serde(rename = "type")]
+    name: String,
+}
+
+/// What is told of a text that holds rules.
+pub struct Origin<'a> {
+    /// File name for problems and `explain`.
+    pub file: &'a Path,
+    /// Ruleset of the rules that name none.
+    pub ruleset: &'a str,
+    /// The rules are ours and may claim a reserved ruleset.
+    pub embedded: bool,
+}
+
+/// Reads every `*.yml` and `*.yaml` of a directory, in the order of their names.
+///
+/// # Errors
+/// Every problem of every file; the directory itself missing is one, unless it may be missing.
+pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
+    let (mut rules, mut problems) = (Vec::new(), Vec::new());
+    let files = match rule_files(path) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return (rules, problems),
+        Err(error) => {
+            problems.push(Problem::new(
+                path,
+                None,
+                format!("cannot read the rules directory: {error}; create it, or name another one"),
+            ));
+            return (rules, problems);
+        }
+    };
+    if files.len() > MAX_FILES {
+        problems.push(Problem::new(path, None, format!("more than {MAX_FILES} rule files; merge some")));
+    }
+    let ruleset = path.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy().into_owned());
+    for file in files.iter().take(MAX_FILES) {
+        match read(file) {
+            Ok(text) => {
+                let origin = Origin { file, ruleset: &ruleset, embedded: false };
+                let (found, wrong) = text_of_rules(&text, &origin, known);
+                rules.extend(found);
+                problems.extend(wrong);
+            }
+            Err(message) => problems.push(Problem::new(file, None, message)),
+        }
+    }
+    (rules, problems)
+}
+
+fn rule_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let advice = "make it readable, or remove it";
+    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot read the rule file: {error}; {advice}"))?;
+    if !metadata.is_file() {
+        return Err(format!("not a regular file; {advice}"));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(|error| format!("cannot read the rule file: {error}; {advice}"))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(format!("the rule file is larger than {MAX_FILE} bytes; split it"));
+    }
+    Ok(text)
+}
+
+/// Parses the rules of one text, several when `---` separates them.
+///
+/// # Errors
+/// Every problem, with its line where that can be told.
+pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
+    let (mut rules, mut problems) = (Vec::new(), Vec::new());
+    for document in serde_norway::Deserializer::from_str(text) {
+        let value = match Value::deserialize(document) {
+            Ok(Value::Null) => continue,
+            Ok(value) => value,
+            Err(error) => {
+                let line = error.location().map(|location| location.line());
+                problems.push(Problem::new(origin.file, line, format!("not valid YAML: {error}")));
+                // The parser cannot find the next document after a syntax error.
+                break;
+            }
+        };
+        let mut reader = RuleReader { text, origin, problems: &mut problems };
+        rules.extend(reader.rule(value, known));
+    }
+    if rules.is_empty() && problems.is_empty() {
+        problems.push(Problem::new(origin.file, None, "the file holds no rule; remove it"));
+    }
+    (rules, problems)
+}
+
+/// Collects the problems of one rule while it is read.
+struct RuleReader<'a> {
+    text: &'a str,
+    origin: &'a Origin<'a>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl RuleReader<'_> {
+    fn problem(&mut self, near: &str, message: String) {
+        let line = self.text.lines().position(|line| line.trim_start().trim_start_matches("- ").starts_with(near));
+        self.problems.push(Problem::new(self.origin.file, line.map(|index| index + 1), message));
+    }
+
+    /// `None` when the rule has a problem; it is in the list then.
+    fn rule(&mut self, value: Value, known: KnownNames<'_>) -> Option<Rule> {
+        let before = self.problems.len();
+        let (selections, condition) = self.detection(value.get("detection"));
+        let own: OwnKeys = self.own_keys(&value);
+        let (extra, _) = self.selections(&own.detection_type_selections);
+        let detection_types = self.detection_types(own.detection_type.as_ref(), &selections, &extra);
+        let names =
+            condition.as_ref().map(|condition| filter::derive(condition, &yaml_of(value.get("detection")), known));
+        let info = self.info(&value, &own);
+        // Last, for what only the whole shows (wrong types of Sigma's own keys, for example).
+        if self.problems.len() == before
+            && let Err(error) = whole(&value)
+        {
+            self.problem("title:", format!("not a Sigma rule: {error}"));
+        }
+        if self.problems.len() > before {
+            return None;
+        }
+        let (condition, names, info) = (condition?, names?, info?);
+        let silencing = condition.silencing().into_iter().map(str::to_owned).collect();
+        Some(Rule { info: Arc::new(info), condition, silencing, selections, extra, detection_types, names })
+    }
+
+    fn own_keys(&mut self, value: &Value) -> OwnKeys {
+        const OURS: [&str; 4] = ["ruleset", "risk_score", "detection_type", "detection_type_selections"];
+        let ours: Mapping = OURS.iter().filter_map(|key| Some(((*key).into(), value.get(*key)?.clone()))).collect();
+        serde_norway::from_value(Value::Mapping(ours)).unwrap_or_else(|_| {
+            self.problem(
+                "detection_type",
+                "`ruleset` must be text, `risk_score` a number from 0 to 100, `detection_type` a name or a list of `when` and `type`".into(),
+            );
+            OwnKeys::default()
+        })
+    }
+
+    fn detection(&mut self, detection: Option<&Value>) -> (Vec<Selection>, Option<Condition>) {
+        let Some(Value::Mapping(detection)) = detection else {
+            self.problem("title:", "the rule has no `detection`".into());
+            return (Vec::new(), None);
+        };
+        let mut selections = detection.clone();
+        let Some(condition) = selections.remove("condition").and_then(|value| value.as_str().map(str::to_owned)) else {
+            self.problem("detection:", "`detection` has no `condition` in one line of text".into());
+            return (Vec::new(), None);
+        };
+        let (parsed, names) = self.selections(&selections);
+        let condition = match Condition::parse(&condition, &names) {
+            Ok(condition) => Some(condition),
+            Err(message) => {
+                self.problem("condition:", message);
+                None
+            }
+        };
+        (parsed, condition)
+    }
+
+    /// Parses selections; gives those that are right, and the names of all.
+    fn selections(&mut self, selections: &Mapping) -> (Vec<Selection>, Vec<String>) {
+        let mut parsed = Vec::new();
+        let mut names = Vec::new();
+        if selections.len() > MAX_SELECTIONS {
+            self.problem("detection:", format!("more than {MAX_SELECTIONS} selections"));
+        }
+        for (name, value) in selections.iter().take(MAX_SELECTIONS) {
+            let Some(name) = name.as_str().filter(|name| is_word(name)) else {
+                self.problem("detection:", "a selection's name must be of letters, digits, `_`, `-` and `.`".into());
+                continue;
+            };
+            names.push(name.to_owned());
+            let near = format!("{name}:");
+            for message in wrong_fields(value) {
+                self.problem(&near, format!("`{name}`: {message}"));
+            }
+            match alone(value) {
+                Ok(rule) => {
+                    let of_writer = uses_writer(value);
+                    parsed.push(Selection { name: name.to_owned(), rule, of_writer });
+                }
+                Err(error) => self.problem(&near, format!("`{name}`: {error}")),
+            }
+        }
+        (parsed, names)
+    }
+
+    fn detection_types(
+        &mut self,
+        types: Option<&DetectionTypes>,
+        selections: &[Selection],
+        extra: &[Selection],
+    ) -> Vec<DetectionType> {
+        let names: Vec<String> = selections.iter().chain(extra).map(|selection| selection.name.clone()).collect();
+        let cases = match types {
+            None => return Vec::new(),
+            Some(DetectionTypes::One(name)) => &[Case { when: None, name: name.clone() }][..],
+            Some(DetectionTypes::FirstThatHolds(cases)) => cases,
+        };
+        let mut parsed = Vec::new();
+        for case in cases {
+            if !is_word(&case.name) {
+                self.problem("detection_type", "a detection type must be of letters, digits, `_`, `-` and `.`".into());
+            }
+            match case.when.as_ref().map(|when| Condition::parse(when, &names)).transpose() {
+                Ok(when) => parsed.push(DetectionType { when, name: case.name.clone() }),
+                Err(message) => self.problem("detection_type", format!("detection_type: {message}")),
+            }
+        }
+        parsed
+    }
+
+    fn info(&mut self, value: &Value, own: &OwnKeys) -> Option<RuleInfo> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let list = |key: &str| -> Vec<String> {
+            let items = value.get(key).and_then(Value::as_sequence).map(Vec::as_slice).unwrap_or_default();
+            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let before = self.problems.len();
+        let id = text("id").filter(|id| is_word(id) && id.len() <= 128);
+        if id.is_none() {
+            self.problem("id:", "the rule needs an `id` (a UUID) of its own: it names the rule in alerts and is how one rule replaces another".into());
+        }
+        let name = text("title");
+        if name.is_none() {
+            self.problem("id:", "the rule has no `title`".into());
+        }
+        let level = text("level").unwrap_or("medium").parse::<Level>();
+        if level.is_err() {
+            self.problem("level:", "`level` must be informational, low, medium, high or critical".into());
+        }
+        let logsource = |key: &str| value.get("logsource").and_then(|source| source.get(key)).and_then(Value::as_str);
+        if logsource("category") != Some("file_event") || logsource("product").is_some_and(|product| product != "linux")
+        {
+            self.problem(
+                "logsource:",
+                "only rules for `product: linux`, `category: file_event` can be evaluated here".into(),
+            );
+        }
+        if own.risk_score.is_some_and(|score| score > 100) {
+            self.problem("risk_score:", "`risk_score` must be from 0 to 100".into());
+        }
+        if self.problems.len() > before {
+            return None;
+        }
+        let (id, name, level) = (id?, name?, level.ok()?);
+        let ruleset = own.ruleset.as_deref().filter(|name| self.origin.embedded || !RESERVED_RULESETS.contains(name));
+        Some(RuleInfo {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            ruleset: ruleset.unwrap_or(self.origin.ruleset).to_owned(),
+            level,
+            risk_score: own.risk_score.unwrap_or(default_risk(level)),
+            description: text("description").unwrap_or_default().to_owned(),
+            references: list("references"),
+            tags: list("tags"),
+            origin: self.origin.file.to_string_lossy().into_owned(),
+        })
+    }
+}
+
+/// Risk of a rule that tells none: the usual four steps of a hundred.
+fn default_risk(level: Level) -> u8 {
+    match level {
+        Level::Informational => 10,
+        Level::Low => 21,
+        Level::Medium => 47,
+        Level::High => 73,
+        Level::Critical => 99,
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+fn yaml_of(detection: Option<&Value>) -> BTreeMap<String, Value> {
+    let mapping = detection.and_then(Value::as_mapping);
+    mapping.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone()))).collect()
+}
+
+/// The rule as `sigma-rust` reads it.
+fn whole(value: &Value) -> Result<sigma_rust::Rule, serde_norway::Error> {
+    serde_norway::from_value(value.clone())
+}
+
+/// A selection alone, as a rule of its own, so that its truth can be told.
+fn alone(selection: &Value) -> Result<sigma_rust::Rule, serde_norway::Error> {
+    let mut detection = Mapping::new();
+    detection.insert("selection".into(), selection.clone());
+    detection.insert("condition".into(), "selection".into());
+    let mut rule = Mapping::new();
+    rule.insert("title".into(), "one selection".into());
+    rule.insert("logsource".into(), Value::Mapping(Mapping::new()));
+    rule.insert("detection".into(), Value::Mapping(detection));
+    serde_norway::from_value(Value::Mapping(rule))
+}
+
+/// The `field|modifier` keys of a selection with their values.
+fn keys(selection: &Value) -> Vec<(&str, &Value)> {
+    match selection {
+        Value::Mapping(map) => map.iter().filter_map(|(key, value)| Some((key.as_str()?, value))).collect(),
+        Value::Sequence(maps) => maps.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn field_of(key: &str) -> &str {
+    key.split('|').next().unwrap_or(key)
+}
+
+/// A selection of bare keywords looks at every field, so also at the writer's.
+fn uses_writer(selection: &Value) -> bool {
+    let keys = keys(selection);
+    keys.is_empty() || keys.iter().any(|(key, _)| fields::find(field_of(key)).is_some_and(|field| field.of_writer))
+}
+
+/// What `sigma-rust` would accept although it can never match, or not as written.
+fn wrong_fields(selection: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (key, values) in keys(selection) {
+        let field = field_of(key);
+        if fields::find(field).is_none() {
+            let known: Vec<&str> = fields::FIELDS.iter().map(|field| field.name).collect();
+            wrong.push(match crate::problem::nearest(field, &known) {
+                Some(near) => format!("there is no field `{field}`; did you mean `{near}`?"),
+                None => format!("there is no field `{field}`; the fields are {}", known.join(", ")),
+            });
+        }
+        let is_regex = key.split('|').skip(1).any(|modifier| modifier.eq_ignore_ascii_case("re"));
+        let texts = match values {
+            Value::Sequence(list) => list.iter().filter_map(Value::as_str).collect(),
+            single => single.as_str().into_iter().collect::<Vec<_>>(),
+        };
+        for text in texts.into_iter().filter(|text| !is_regex && question_after_star(text)) {
+            wrong.push(format!("`{text}`: a `?` after a `*` is not matched reliably; write it with the `re` modifier"));
+        }
+    }
+    wrong
+}
+
+/// `sigma-rust` takes the first place where the text between `*` and `?` fits and never goes back
+/// (`*ab?c` does not match `abxabyc` there).
+fn question_after_star(pattern: &str) -> bool {
+    let unescaped = pattern.replace("\\*", "").replace("\\?", "");
+    unescaped.split_once('*').is_some_and(|(_, after)| after.contains('?'))
+}

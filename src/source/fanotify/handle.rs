@@ -1,0 +1,79 @@
+//! From a directory handle to a descriptor and a path.
+//!
+//! No mount is kept open: a descriptor held on every filesystem would make each of them busy for the
+//! administrator's `umount`. A mount point is opened for the one look and closed again.
+
+use super::record::Name;
+use crate::sys;
+use rustix::fs::{Mode, OFlags};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The marked filesystems: fsid to the places where each is mounted, the whole-filesystem mount
+/// first.
+#[derive(Debug, Default)]
+pub struct Filesystems(HashMap<u64, Vec<PathBuf>>);
+
+/// A directory that was found by its handle.
+#[derive(Debug)]
+pub struct Located {
+    /// `O_PATH` descriptor of the directory.
+    pub directory: OwnedFd,
+    /// Path of the name in it, in this process's mount namespace.
+    pub path: PathBuf,
+}
+
+impl Filesystems {
+    /// Remembers where the filesystem with this id is mounted.
+    pub fn insert(&mut self, fsid: u64, mount_points: Vec<PathBuf>) {
+        self.0.insert(fsid, mount_points);
+    }
+
+    /// Whether a filesystem is known.
+    pub fn contains(&self, fsid: u64) -> bool {
+        self.0.contains_key(&fsid)
+    }
+
+    /// Opens the directory of `name` and tells the path.
+    ///
+    /// # Errors
+    /// ESTALE (or NotFound) when the directory is gone, or the filesystem is not mounted any more.
+    pub fn locate(&self, name: &Name<'_>) -> io::Result<Located> {
+        let mount_points = self.0.get(&name.fsid).map(Vec::as_slice).unwrap_or_default();
+        let mount = mount_points
+            .iter()
+            .find_map(|mount_point| open_mount(mount_point).ok().filter(|(_, fsid)| *fsid == name.fsid))
+            .ok_or(io::ErrorKind::NotFound)?
+            .0;
+        let directory = sys::open_by_handle(mount.as_fd(), name.handle_type, name.handle)?;
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd()))?;
+        if path.as_os_str().as_bytes().ends_with(b" (deleted)") && !is_at(&directory, &path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Located { directory, path: path.join(OsStr::from_bytes(name.name)) })
+    }
+}
+
+/// Opens a mount point for use with handles, and tells the fsid of what is mounted there now. Not
+/// `O_PATH`: the kernel refuses such a descriptor (EBADF). Not blocking, in case a FIFO is mounted.
+///
+/// # Errors
+/// Whatever opening or `statvfs(3)` gives.
+pub fn open_mount(mount_point: &Path) -> io::Result<(OwnedFd, u64)> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mount = rustix::fs::open(mount_point, flags, Mode::empty())?;
+    let fsid = rustix::fs::fstatvfs(&mount)?.f_fsid;
+    Ok((mount, fsid))
+}
+
+/// Whether the directory can be found at this path: a name may really end in `" (deleted)"`.
+fn is_at(directory: &OwnedFd, path: &Path) -> bool {
+    match (rustix::fs::fstat(directory), rustix::fs::lstat(path)) {
+        (Ok(this), Ok(there)) => (this.st_dev, this.st_ino) == (there.st_dev, there.st_ino),
+        _ => false,
+    }
+}

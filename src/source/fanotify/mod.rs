@@ -1,0 +1,300 @@
+//! The fanotify reader: one thread that reads the kernel's queue, drops what no rule can want by the
+//! raw name, has the writer identified at once, and hands the rest on.
+//!
+//! It owns the group, every pidfd of a record from the moment it is read, and the table of marked
+//! filesystems. It never logs, never waits for a disk or another thread, and never blocks on the one
+//! it hands to: that is the business of the callbacks, which must keep to it too.
+
+mod group;
+mod handle;
+pub mod record;
+
+use super::mounts::{self, Class, Mount};
+use super::{Counters, Guard, Guarded, Message, Settings};
+use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
+use crate::sys;
+use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
+use group::Group;
+use handle::Filesystems;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use record::Record;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Bytes of one read: some 600 records. Each may carry a pidfd, so the limit of open files must
+/// leave room for as many.
+const BUFFER: usize = 64 << 10;
+
+/// Rest after a batch of noise. Waking the reader for each record is what costs, not parsing it:
+/// with this rest a noisy machine pays a fifth. The first record after a quiet time is still read at
+/// once, and a batch with a hook in it is followed without rest.
+const REST: Duration = Duration::from_millis(1);
+
+/// More failed reads than this within [`REBUILD_WINDOW`] and the reader gives up.
+const MAX_REBUILDS: usize = 5;
+const REBUILD_WINDOW: Duration = Duration::from_secs(60);
+
+/// What the reader needs from the other stages.
+pub struct Callbacks<'a> {
+    /// The name filter: could any rule want a file of this name? Called for every record; must not
+    /// allocate or make a system call.
+    pub interesting: &'a dyn Fn(&[u8]) -> bool,
+    /// Who is this? Called at once for a record that passed the filter.
+    pub identify: &'a dyn Fn(u32, Option<&OwnedFd>) -> Writer,
+    /// Takes what is handed on. Must not block.
+    pub emit: &'a mut dyn FnMut(Message),
+}
+
+/// A group with its marks placed.
+pub struct Watcher {
+    group: Group,
+    filesystems: Filesystems,
+    settings: Settings,
+    mountinfo: File,
+    known_devices: HashSet<(u32, u32)>,
+    counters: Arc<Counters>,
+}
+
+impl Watcher {
+    /// Opens a group and marks every local filesystem in scope. What could not be marked is in the
+    /// returned list, with the reason.
+    ///
+    /// # Errors
+    /// When there can be no group at all: EPERM without CAP_SYS_ADMIN, ENOSYS, or `/proc` is missing.
+    pub fn open(settings: Settings, counters: Arc<Counters>) -> io::Result<(Self, Vec<Guard>)> {
+        // Opened before the first look, so that a mount in between is not missed.
+        let mountinfo = File::open("/proc/self/mountinfo")?;
+        let mut watcher = Self {
+            group: Group::open()?,
+            filesystems: Filesystems::default(),
+            settings,
+            mountinfo,
+            known_devices: HashSet::new(),
+            counters,
+        };
+        let guards = watcher.mark_new_mounts()?;
+        Ok((watcher, guards))
+    }
+
+    /// Whether the kernel gives pidfds, without which no writer can be verified.
+    pub fn has_pidfd(&self) -> bool {
+        self.group.has_pidfd
+    }
+
+    /// Reads until `stop` becomes readable, then drains the queue once more.
+    ///
+    /// # Errors
+    /// When reading fails and a new group cannot be opened in its place.
+    pub fn run(mut self, stop: &impl AsFd, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        let mut rebuilds: Vec<Instant> = Vec::new();
+        loop {
+            let [queue_ready, mounts_changed, stopping] = wait([
+                PollFd::new(self.group.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.mountinfo.as_fd(), PollFlags::POLLPRI),
+                PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+            ])?;
+            if queue_ready || stopping {
+                match self.drain(&mut buffer, callbacks) {
+                    Ok(found_hook) if found_hook || stopping => {}
+                    Ok(_) => std::thread::sleep(REST),
+                    Err(error) => {
+                        rebuilds.retain(|time| time.elapsed() < REBUILD_WINDOW);
+                        if rebuilds.len() >= MAX_REBUILDS {
+                            return Err(error);
+                        }
+                        rebuilds.push(Instant::now());
+                        self.rebuild(&error, callbacks)?;
+                    }
+                }
+            }
+            if stopping {
+                return Ok(());
+            }
+            if mounts_changed {
+                for guard in self.mark_new_mounts()? {
+                    (callbacks.emit)(Message::Mounted(guard));
+                }
+            }
+        }
+    }
+
+    /// Reads until the queue is empty. Tells whether a hook was among the records.
+    fn drain(&mut self, buffer: &mut [u8], callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
+        let mut found_hook = false;
+        while let Some(bytes) = self.group.read(buffer)? {
+            let seen = Seen::now();
+            let length = bytes.len();
+            let mut count = 0;
+            for record in record::records(bytes) {
+                let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                // Adopted before any decision: what is not adopted is leaked.
+                let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
+                found_hook |= self.record(&record, pidfd.as_ref(), seen, callbacks);
+                count += 1;
+            }
+            self.counters.records.fetch_add(count, Ordering::Relaxed);
+            // A read that left room for the largest record (two names, two handles) took all.
+            if length + 4096 <= BUFFER {
+                break;
+            }
+        }
+        Ok(found_hook)
+    }
+
+    /// One record: filter, identify, locate, hand on. Tells whether it was of interest.
+    fn record(&self, record: &Record<'_>, pidfd: Option<&OwnedFd>, seen: Seen, callbacks: &mut Callbacks<'_>) -> bool {
+        if record.mask & FAN_Q_OVERFLOW != 0 {
+            (callbacks.emit)(Message::Gap(Gap {
+                cause: Gap::QUEUE_OVERFLOW,
+                lost: None,
+                detail: "the kernel's queue overflowed: changes may have gone unseen".into(),
+            }));
+            return true;
+        }
+        let Some(name) = &record.name else { return false };
+        let renamed = record.mask & (libc::FAN_RENAME | FAN_MOVED_TO) != 0;
+        let is_directory = record.mask & FAN_ONDIR != 0;
+        let wanted = if is_directory { renamed } else { (callbacks.interesting)(name.name) };
+        if !wanted || record.pid.unsigned_abs() == std::process::id() {
+            return false;
+        }
+        let writer = (callbacks.identify)(record.pid.unsigned_abs(), pidfd);
+        let Ok(located) = self.filesystems.locate(name) else {
+            self.counters.vanished.fetch_add(1, Ordering::Relaxed);
+            return true;
+        };
+        let Some(path) = mounts::below_root(&located.path, &self.settings.root) else { return false };
+        let action = match record.mask {
+            _ if renamed => Action::Rename,
+            mask if mask & FAN_CREATE != 0 => Action::Creation,
+            _ => Action::Change,
+        };
+        (callbacks.emit)(Message::Event(FileEvent {
+            action,
+            complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
+            is_directory,
+            file: FileRef { path, directory: Some(Arc::new(located.directory)) },
+            previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
+            writer: Arc::new(writer),
+            seen,
+        }));
+        true
+    }
+
+    fn previous_path(&self, old: &record::Name<'_>) -> Option<PathBuf> {
+        let located = self.filesystems.locate(old).ok()?;
+        Some(mounts::below_root(&located.path, &self.settings.root).unwrap_or(located.path))
+    }
+
+    /// Replaces a group whose records cannot be read any more. The pidfds in the unread part of the
+    /// buffer are lost; they cannot be found safely.
+    fn rebuild(&mut self, error: &io::Error, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
+        self.group = Group::open()?;
+        self.known_devices.clear();
+        self.filesystems = Filesystems::default();
+        for guard in self.mark_new_mounts()? {
+            if !matches!(guard.by, Guarded::Fanotify) {
+                (callbacks.emit)(Message::Mounted(guard));
+            }
+        }
+        (callbacks.emit)(Message::Gap(Gap {
+            cause: Gap::BAD_RECORD,
+            lost: None,
+            detail: format!("reading the kernel's queue failed ({error}); it was opened anew"),
+        }));
+        Ok(())
+    }
+
+    /// Marks every filesystem in scope that is not marked yet. Real filesystems first, so that an
+    /// overlay is known to be covered through its upper directory.
+    fn mark_new_mounts(&mut self) -> io::Result<Vec<Guard>> {
+        let all = mounts::read()?;
+        let holder = mounts::holding(&all, &self.settings.root).map(|mount| mount.device);
+        let root = self.settings.root.clone();
+        let in_scope =
+            all.iter().filter(|mount| mount.mount_point.starts_with(&root) || Some(mount.device) == holder).cloned();
+        let (overlays, others): (Vec<_>, Vec<_>) =
+            mounts::by_device(in_scope.collect()).into_iter().partition(|(_, mounts)| is_overlay(mounts));
+        let mut guards = Vec::new();
+        for (device, mounts) in others.into_iter().chain(overlays) {
+            if self.known_devices.insert(device)
+                && let Some(guard) = self.mark(&all, &mounts)
+            {
+                guards.push(guard);
+            }
+        }
+        // Forget filesystems that are gone: their device number will be given to new ones.
+        let present: HashSet<_> = all.iter().map(|mount| mount.device).collect();
+        self.known_devices.retain(|device| present.contains(device));
+        Ok(guards)
+    }
+
+    /// Marks one filesystem. `None`: nothing Python could run is ever there.
+    fn mark(&mut self, all: &[Mount], mounts: &[Mount]) -> Option<Guard> {
+        let first = mounts.first()?;
+        let guard = |by| Some(Guard { mount_point: first.mount_point.clone(), fs_type: first.fs_type.clone(), by });
+        match mounts::class(&first.fs_type) {
+            Class::Pseudo => return None,
+            Class::Remote => return guard(Guarded::Remote),
+            Class::Local => {}
+        }
+        if let Some(upper) = first.overlay_upper()
+            && self.is_marked(all, &upper)
+        {
+            return guard(Guarded::ThroughUpper(upper));
+        }
+        let mount_points = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
+        match self.mark_filesystem(mount_points) {
+            Ok(()) => guard(Guarded::Fanotify),
+            Err(error) => guard(Guarded::Refused(error.to_string())),
+        }
+    }
+
+    fn mark_filesystem(&mut self, mount_points: Vec<PathBuf>) -> io::Result<()> {
+        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        for mount_point in &mount_points {
+            let marked = handle::open_mount(mount_point).and_then(|(mount, fsid)| {
+                self.group.mark_filesystem(&super::descriptor_path(&mount))?;
+                Ok(fsid)
+            });
+            match marked {
+                Ok(fsid) => {
+                    self.filesystems.insert(fsid, mount_points);
+                    return Ok(());
+                }
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Whether `path` lies on a filesystem that is marked, and within the root that is watched.
+    fn is_marked(&self, all: &[Mount], path: &std::path::Path) -> bool {
+        path.starts_with(&self.settings.root)
+            && mounts::holding(all, path).is_some_and(|mount| {
+                handle::open_mount(&mount.mount_point).is_ok_and(|(_, fsid)| self.filesystems.contains(fsid))
+            })
+    }
+}
+
+fn is_overlay(mounts: &[Mount]) -> bool {
+    mounts.first().is_some_and(|mount| mount.fs_type == "overlay")
+}
+
+/// Waits until one of the descriptors is ready; tells which.
+fn wait<const N: usize>(mut fds: [PollFd<'_>; N]) -> io::Result<[bool; N]> {
+    loop {
+        match nix::poll::poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => return Ok(fds.map(|fd| fd.any().unwrap_or(true))),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Every `unsafe` expression of the program, each with the reason why it is sound.
+//!
+//! The functions here are thin: one system call or one adoption of a descriptor. Decisions belong to
+//! the callers.
+
+#![allow(unsafe_code)]
+
+use fanotify::low_level;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Opens a fanotify group (`fanotify_init(2)`). `FAN_CLOEXEC` is added here, because the crate
+/// neither adds it nor documents it.
+///
+/// # Errors
+/// The errno of the call: EPERM without CAP_SYS_ADMIN, EINVAL for flags this kernel does not know,
+/// EMFILE at the limit of groups, ENOSYS where fanotify is not built in.
+pub fn fanotify_init(flags: u32, event_flags: u32) -> io::Result<OwnedFd> {
+    let raw = low_level::fanotify_init(flags | low_level::FAN_CLOEXEC, event_flags)?;
+    // SAFETY: the call succeeded, so `raw` is a new open descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Adds a mark (`fanotify_mark(2)`) on what `path` leads to.
+///
+/// # Errors
+/// The errno of the call: EPERM, ENODEV (no fsid), EXDEV (btrfs subvolume), EOPNOTSUPP (no file
+/// handles: overlayfs, many FUSE), ENOSPC (limit of marks); InvalidInput for a path with a NUL byte,
+/// which the crate would cut short without a word.
+pub fn fanotify_mark(group: BorrowedFd<'_>, flags: u32, mask: u64, path: &Path) -> io::Result<()> {
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "path contains a NUL byte"));
+    }
+    low_level::fanotify_mark(group.as_raw_fd(), flags, mask, low_level::AT_FDCWD, path)
+}
+
+/// Takes ownership of a pidfd that the kernel put into a fanotify record. Negative numbers are the
+/// kernel's words for "none" (FAN_NOPIDFD, FAN_EPIDFD).
+///
+/// Only for numbers from a buffer that `read(2)` on a fanotify group has just filled, each once:
+/// the callers are the reader loop and nothing else.
+pub(crate) fn adopt_pidfd(raw: RawFd) -> Option<OwnedFd> {
+    if raw < 0 {
+        return None;
+    }
+    // SAFETY: the kernel installed this descriptor in our table for the record being read and told
+    // its number only there; the caller adopts each record's number once.
+    Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Longest file handle (MAX_HANDLE_SZ of `name_to_handle_at(2)`), in bytes.
+pub const MAX_HANDLE: usize = 128;
+
+/// `struct file_handle` with room for the longest handle. The kernel reads it as 32-bit words, so
+/// it must be aligned, which a slice of an event buffer is not.
+#[repr(C, align(8))]
+struct FileHandle {
+    handle_bytes: u32,
+    handle_type: i32,
+    f_handle: [u8; MAX_HANDLE],
+}
+
+/// Opens the object of a file handle as `O_PATH` (`open_by_handle_at(2)`). `mount` is any descriptor
+/// on the same filesystem that is not `O_PATH` itself.
+///
+/// # Errors
+/// ESTALE when the object is gone or the handle is not of this filesystem, EPERM without
+/// CAP_DAC_READ_SEARCH, InvalidInput for a handle longer than [`MAX_HANDLE`].
+pub fn open_by_handle(mount: BorrowedFd<'_>, handle_type: i32, handle: &[u8]) -> io::Result<OwnedFd> {
+    let mut object = FileHandle { handle_bytes: 0, handle_type, f_handle: [0; MAX_HANDLE] };
+    let room = object
+        .f_handle
+        .get_mut(..handle.len())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "file handle too long"))?;
+    room.copy_from_slice(handle);
+    object.handle_bytes = handle.len() as u32;
+    // SAFETY: `object` has the layout and alignment of `struct file_handle`, is followed by
+    // `handle_bytes` valid bytes, and lives through the call; `mount` is an open descriptor.
+    let raw = unsafe {
+        libc::open_by_handle_at(
+            mount.as_raw_fd(),
+            (&raw mut object).cast::<libc::file_handle>(),
+            libc::O_PATH | libc::O_CLOEXEC,
+        )
+    };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so `raw` is a new open descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Whether the process of a pidfd still holds its pid: it runs or is a zombie nobody has waited for.
+/// While this is true the pid cannot belong to another process
+/// (`pidfd_send_signal(2)` with signal 0).
+pub fn pidfd_holds_pid(pidfd: BorrowedFd<'_>) -> bool {
+    // SAFETY: the arguments are an open descriptor and integers; signal 0 sends nothing; a null
+    // siginfo is allowed.
+    let result = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, std::ptr::null::<libc::siginfo_t>(), 0u32)
+    };
+    // EPERM still proves that the process is there.
+    result == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// Offset of local time from UTC in seconds at `time`, by the machine's time zone
+/// (`localtime_r(3)`). 0 when it cannot be told.
+pub fn local_offset(time: SystemTime) -> i32 {
+    let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(0),
+        Err(_) => 0,
+    };
+    let mut broken_down = std::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are valid for the call; a zeroed `tm` is a valid value, so it is
+    // initialised whether or not the call succeeds.
+    let (done, broken_down) = unsafe {
+        let done = libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr());
+        (!done.is_null(), broken_down.assume_init())
+    };
+    if done { i32::try_from(broken_down.tm_gmtoff).unwrap_or(0) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_path_with_a_nul_byte_is_refused_instead_of_cut() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let error = fanotify_mark(null.as_fd(), 0, 0, Path::new("/tmp\0/x")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_handle_that_is_too_long_is_refused() {
+        let root = std::fs::File::open("/").unwrap();
+        let error = open_by_handle(root.as_fd(), 1, &[0; MAX_HANDLE + 1]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn negative_pidfds_are_no_descriptors() {
+        assert!(adopt_pidfd(-1).is_none());
+        assert!(adopt_pidfd(-2).is_none());
+    }
+}

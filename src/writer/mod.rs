@@ -1,0 +1,181 @@
+//! The second stage: who wrote it? Answered at once, in the thread that reads the kernel's queue,
+//! because a one-shot writer is gone a millisecond later.
+//!
+//! `/proc/PID` is pinned by a descriptor first; then the pidfd of the event is asked whether its
+//! process still holds the pid. If it does, what was pinned is that process, and whatever is read
+//! through the descriptor from then on is its own, or fails.
+
+mod container;
+mod process;
+
+use crate::event::{Evidence, Process, Writer};
+use crate::sys;
+use process::Pinned;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// How many ancestors are named.
+const MAX_PARENTS: usize = 16;
+
+/// Identifies the process of an event by its pid and pidfd. Never fails: what cannot be established
+/// is left out and the note says why.
+pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
+    let unknown = |note, process: Option<Process>| Writer {
+        evidence: Evidence::Unknown,
+        note,
+        process,
+        parents: Vec::new(),
+        container_id: None,
+    };
+    let only_pid = || Some(Process { pid, ..Process::default() });
+    if pid == 0 {
+        return unknown("the process is not in this pid namespace", None);
+    }
+    let Some(pidfd) = pidfd else {
+        return unknown("the kernel gave no pidfd: the process was gone, or the kernel is too old", only_pid());
+    };
+    let Ok(pinned) = Pinned::open(pid) else {
+        return unknown("the process had ended before it could be read", only_pid());
+    };
+    // Pinned first, asked then: only this order proves that what is pinned is this process.
+    if !sys::pidfd_holds_pid(pidfd.as_fd()) {
+        return unknown("the process had ended before it could be read", only_pid());
+    }
+    let process = pinned.read();
+    let (parents, container_id) = (ancestors(&pinned), pinned.container_id());
+    let (evidence, note) = match process.executable {
+        Some(_) => (Evidence::Proc, ""),
+        None => (Evidence::Unknown, "the process had ended; only its name and parent were left to read"),
+    };
+    Writer { evidence, note, process: Some(process), parents, container_id }
+}
+
+/// Parent, grandparent and so on. A parent counts only if the child still names it after it was
+/// read: until then the parent held its pid.
+fn ancestors(child: &Pinned) -> Vec<Process> {
+    let mut parents: Vec<Process> = Vec::new();
+    let mut current: Option<Pinned> = None;
+    while parents.len() < MAX_PARENTS {
+        let child = current.as_ref().unwrap_or(child);
+        let Some(parent_pid) = child.parent() else { break };
+        let Ok(parent) = Pinned::open(parent_pid) else { break };
+        let facts = parent.read();
+        if child.parent() != Some(parent_pid) {
+            break;
+        }
+        parents.push(facts);
+        current = Some(parent);
+    }
+    parents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    fn pidfd_of(pid: u32) -> OwnedFd {
+        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_living_process_is_named_with_its_command_line_and_parents() {
+        let mut child =
+            Command::new("/bin/sh").args(["-c", "read line", "a\nb"]).stdin(Stdio::piped()).spawn().unwrap();
+        // The child has run exec once its executable is not this test program any more.
+        let me = std::env::current_exe().unwrap();
+        let writer = loop {
+            let writer = identify(child.id(), Some(&pidfd_of(child.id())));
+            let has_run_exec = writer.executable().is_some_and(|exe| exe.path != me);
+            if has_run_exec && writer.process.as_ref().is_some_and(|process| process.arguments.len() == 4) {
+                break writer;
+            }
+        };
+        assert_eq!(writer.evidence, Evidence::Proc);
+        assert_eq!(writer.executable().unwrap().path, std::path::Path::new("/bin/sh").canonicalize().unwrap());
+        assert!(writer.executable().unwrap().is_host_file);
+        assert_eq!(writer.process.as_ref().unwrap().arguments.last().unwrap(), b"a\nb");
+        assert_eq!(writer.parents[0].pid, std::process::id());
+        assert_eq!(writer.may_be_excluded(), Ok(()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_zombie_is_answered_with_its_name_and_parent_and_never_excluded() {
+        let mut child = Command::new("/bin/true").arg0("zombie").spawn().unwrap();
+        let pidfd = pidfd_of(child.id());
+        let mut fds = [nix::poll::PollFd::new(pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, nix::poll::PollTimeout::NONE).unwrap();
+        let writer = identify(child.id(), Some(&pidfd));
+        child.wait().unwrap();
+        assert_eq!(writer.evidence, Evidence::Unknown);
+        let process = writer.process.as_ref().unwrap();
+        assert_eq!(process.comm, b"true");
+        assert_eq!(process.executable, None);
+        assert_eq!(writer.parents[0].pid, std::process::id());
+        assert!(writer.may_be_excluded().is_err());
+    }
+
+    #[test]
+    fn a_reaped_process_leaves_only_its_pid_even_if_the_pid_lives_again() {
+        let mut child = Command::new("/bin/true").spawn().unwrap();
+        let pidfd = pidfd_of(child.id());
+        child.wait().unwrap();
+        // The pid of this test stands for the pid that was given to another process since.
+        let writer = identify(std::process::id(), Some(&pidfd));
+        assert_eq!(writer.evidence, Evidence::Unknown);
+        assert_eq!(writer.executable(), None);
+        assert!(writer.process.unwrap().comm.is_empty());
+    }
+
+    #[test]
+    fn a_pid_without_a_pidfd_is_never_looked_up() {
+        let writer = identify(std::process::id(), None);
+        assert_eq!(writer.evidence, Evidence::Unknown);
+        assert_eq!(writer.executable(), None);
+    }
+
+    #[test]
+    fn a_deleted_executable_is_named_without_the_kernels_mark_and_never_excluded() {
+        let directory = tempfile::tempdir().unwrap();
+        let copy = directory.path().join("tool");
+        std::fs::copy("/bin/cat", &copy).unwrap();
+        let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
+        let pidfd = pidfd_of(child.id());
+        let live = |path: &std::path::Path| {
+            loop {
+                let writer = identify(child.id(), Some(&pidfd));
+                if writer.executable().is_some_and(|exe| exe.path == path) {
+                    break writer;
+                }
+            }
+        };
+        assert!(!live(&copy).executable().unwrap().deleted);
+        std::fs::remove_file(&copy).unwrap();
+        let writer = live(&copy);
+        assert!(writer.executable().unwrap().deleted);
+        assert!(writer.may_be_excluded().is_err());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_name_that_really_ends_in_deleted_is_not_mistaken() {
+        let directory = tempfile::tempdir().unwrap();
+        let copy = directory.path().join("tool (deleted)");
+        std::fs::copy("/bin/cat", &copy).unwrap();
+        let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
+        let pidfd = pidfd_of(child.id());
+        let writer = loop {
+            let writer = identify(child.id(), Some(&pidfd));
+            if writer.executable().is_some_and(|exe| exe.path == copy) {
+                break writer;
+            }
+        };
+        assert!(!writer.executable().unwrap().deleted);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}

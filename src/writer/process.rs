@@ -1,0 +1,126 @@
+//! One process, pinned: a descriptor of `/proc/PID` that can never come to mean another process.
+//!
+//! `procfs` parses `stat`; what a process may choose freely (`cmdline`, `comm`, `exe`) is read as
+//! bytes here, because the crate wants UTF-8 there, and with a cap.
+
+use super::container;
+use crate::event::{Credentials, Executable, Process};
+use procfs::FromRead;
+use procfs::process::Stat;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Most bytes read of a command line.
+const MAX_COMMAND_LINE: u64 = 4096;
+/// Most bytes read of `status`, `cgroup` and the like.
+const MAX_SMALL: u64 = 4096;
+
+/// A process by the descriptor of its `/proc` directory. Reads fail once it has been reaped; they
+/// never give another process's data.
+pub struct Pinned {
+    pid: u32,
+    directory: OwnedFd,
+}
+
+impl Pinned {
+    /// Pins the process that has this pid now.
+    ///
+    /// # Errors
+    /// NotFound when no process has it.
+    pub fn open(pid: u32) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?;
+        Ok(Self { pid, directory })
+    }
+
+    /// Reads what there is to know, the executable first because it goes first. What cannot be read
+    /// stays empty.
+    pub fn read(&self) -> Process {
+        let executable = self.executable();
+        let comm = self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default();
+        let (arguments, arguments_truncated) = self.arguments();
+        Process {
+            pid: self.pid,
+            start_time: self.stat().map(|stat| stat.starttime),
+            comm,
+            executable,
+            arguments,
+            arguments_truncated,
+            user: self.user(),
+        }
+    }
+
+    /// The parent's pid at this moment; `None` for the first process and one that is gone.
+    pub fn parent(&self) -> Option<u32> {
+        self.stat().and_then(|stat| u32::try_from(stat.ppid).ok()).filter(|&pid| pid != 0)
+    }
+
+    /// The container of its cgroup.
+    pub fn container_id(&self) -> Option<String> {
+        container::id(&self.small("cgroup"))
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        Stat::from_read(self.small("stat").as_slice()).ok()
+    }
+
+    fn executable(&self) -> Option<Executable> {
+        let told = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
+        let told = PathBuf::from(OsString::from_vec(told.into_bytes()));
+        // Through the link itself, which leads to the running file whatever its name is by now.
+        let running = rustix::fs::statat(&self.directory, "exe", AtFlags::empty()).ok();
+        let is_at = |path: &Path| match (&running, rustix::fs::stat(path)) {
+            (Some(running), Ok(there)) => (there.st_dev, there.st_ino) == (running.st_dev, running.st_ino),
+            _ => false,
+        };
+        let is_host_file = is_at(&told);
+        // "(deleted)" is the kernel's mark, unless a file of that very name is the one that runs.
+        match told.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+            Some(path) if !is_host_file => {
+                Some(Executable { path: PathBuf::from(OsStr::from_bytes(path)), deleted: true, is_host_file: false })
+            }
+            _ => Some(Executable { path: told, deleted: false, is_host_file }),
+        }
+    }
+
+    fn arguments(&self) -> (Vec<Vec<u8>>, bool) {
+        let mut line = self.capped("cmdline", MAX_COMMAND_LINE + 1);
+        let truncated = line.len() as u64 > MAX_COMMAND_LINE;
+        line.truncate(MAX_COMMAND_LINE as usize);
+        if line.last() == Some(&0) {
+            line.pop();
+        }
+        if line.is_empty() {
+            return (Vec::new(), truncated);
+        }
+        (line.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect(), truncated)
+    }
+
+    fn user(&self) -> Option<Credentials> {
+        let status = self.small("status");
+        let (real, effective) = status.split(|&byte| byte == b'\n').find_map(|line| {
+            let mut ids = std::str::from_utf8(line.strip_prefix(b"Uid:")?).ok()?.split_whitespace();
+            Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
+        })?;
+        let login = std::str::from_utf8(&self.small("loginuid")).ok().and_then(|text| text.trim().parse().ok());
+        Some(Credentials { real, effective, login: login.filter(|&uid| uid != u32::MAX) })
+    }
+
+    fn small(&self, name: &str) -> Vec<u8> {
+        self.capped(name, MAX_SMALL)
+    }
+
+    fn capped(&self, name: &str, limit: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Ok(file) = rustix::fs::openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            // A process that ends while being read leaves what was read so far.
+            let _ = File::from(file).take(limit).read_to_end(&mut bytes);
+        }
+        bytes
+    }
+}
