@@ -193,3 +193,143 @@ fn lower<'b>(name: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
     }
     buffer.get(..length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{RuleSet, Settings};
+    use proptest::prelude::*;
+
+    fn known(kind: &str) -> &'static [&'static str] {
+        match kind {
+            "environment" => &["environment", "*.conf"],
+            "pth" => &["*.pth"],
+            _ => &[],
+        }
+    }
+
+    /// The names that a rule with this detection can want.
+    fn names(detection: &str) -> Option<Names> {
+        let mut selections: BTreeMap<String, Value> = serde_norway::from_str(detection).unwrap();
+        let condition = selections.remove("condition").unwrap();
+        let of: Vec<String> = selections.keys().cloned().collect();
+        derive(&Condition::parse(condition.as_str().unwrap(), &of).unwrap(), &selections, &known)
+    }
+
+    fn exact(names: &[&str]) -> Option<Names> {
+        Some(Names { exact: names.iter().map(|name| (*name).to_owned()).collect(), endings: Vec::new() })
+    }
+
+    fn ending(names: &[&str]) -> Option<Names> {
+        Some(Names { exact: Vec::new(), endings: names.iter().map(|name| (*name).to_owned()).collect() })
+    }
+
+    #[test]
+    fn names_come_from_the_part_of_a_pattern_after_its_last_slash() {
+        for (pattern, expected) in [
+            ("/usr/lib/python*/SiteCustomize.py", exact(&["sitecustomize.py"])),
+            ("/etc/environment", exact(&["environment"])),
+            ("plain.py", exact(&["plain.py"])),
+            ("*.pth", ending(&[".pth"])),
+            ("/a/b*c.py", ending(&["c.py"])),
+            ("/a/b?c.py", ending(&["c.py"])),
+            ("*/site-packages/*", None),
+            ("/a/", None),
+            ("*", None),
+        ] {
+            assert_eq!(names(&format!("{{s: {{TargetFilename: '{pattern}'}}, condition: s}}")), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_condition_decides_which_selections_are_enough() {
+        let selections = "a: {TargetFilename|endswith: x.py}, b: {Image: y}, c: {TargetFilename|endswith: [z, w]}";
+        for (condition, expected) in [
+            ("a", ending(&["x.py"])),
+            ("a and b", ending(&["x.py"])),
+            ("b and a", ending(&["x.py"])),
+            ("a and not b", ending(&["x.py"])),
+            ("a or c", ending(&["x.py", "z", "w"])),
+            ("1 of them", None),
+            ("all of them", ending(&["x.py"])),
+            ("a or b", None),
+            ("not a", None),
+        ] {
+            assert_eq!(names(&format!("{{{selections}, condition: {condition}}}")), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn lists_of_maps_need_names_in_each_and_other_modifiers_give_none() {
+        let one = "{s: [{TargetFilename|endswith: a.py}, {TargetFilename|endswith|cased: b.py, Image: x}], condition: s}";
+        assert_eq!(names(one), ending(&["a.py", "b.py"]));
+        for unbounded in [
+            "{s: [{TargetFilename|endswith: a.py}, {Image: x}], condition: s}",
+            "{s: {TargetFilename|contains: a.py}, condition: s}",
+            "{s: {TargetFilename|startswith: /etc/a}, condition: s}",
+            "{s: {TargetFilename|re: 'a[.]py$'}, condition: s}",
+            "{s: {TargetFilename|endswith: [a.py, '']}, condition: s}",
+            "{s: [keyword], condition: s}",
+        ] {
+            assert_eq!(names(unbounded), None, "{unbounded}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_hooks_stand_for_their_names() {
+        assert_eq!(names("{s: {HookKind: pth}, condition: s}"), ending(&[".pth"]));
+        let mut both = exact(&["environment"]).unwrap();
+        both.add(ending(&[".conf"]).unwrap());
+        assert_eq!(names("{s: {EnvironmentVariables|contains: PYTHONPATH}, condition: s}"), Some(both));
+        assert_eq!(names("{s: {HookKind: other}, condition: s}"), None);
+    }
+
+    #[test]
+    fn a_rule_without_names_opens_the_filter_for_everything() {
+        assert!(NameFilter::new([ending(&[".pth"]), None]).matches(b"anything"));
+        assert!(!NameFilter::new([ending(&[".pth"])]).matches(b"anything"));
+        assert!(!NameFilter::default().matches(b"x"));
+    }
+
+    #[test]
+    fn names_are_compared_as_the_rules_compare_them() {
+        let filter = NameFilter::new([exact(&["sitecustomize.py", "käse.py"]), ending(&[".pth", "hook.x"])]);
+        for name in ["sitecustomize.py", "SITECUSTOMIZE.PY", "a.pth", ".pth", ".PTH", "KÄSE.py", "hoo\u{212a}.x", "ä.pth"] {
+            assert!(filter.matches(name.as_bytes()), "{name}");
+        }
+        assert!(filter.matches(b"\xff\xfe.pth"));
+        for name in ["xsitecustomize.py", "sitecustomize.pyc", "a.pth.bak", "", "kase.py"] {
+            assert!(!filter.matches(name.as_bytes()), "{name}");
+        }
+    }
+
+    fn file_name() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            Just("site"), Just("SITE"), Just("user"), Just("customize"), Just(".py"), Just(".pyc"), Just(".pth"),
+            Just(".Pth"), Just("x"), Just("\u{130}"), Just("environment"), Just(".bashrc"), Just(".sh"), Just("é"),
+        ];
+        proptest::collection::vec(part, 1..5).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// What the filter drops, no rule sees: it must never drop what a rule would match.
+        #[test]
+        fn no_path_that_an_embedded_rule_matches_is_dropped(name in file_name(), directory in 0usize..4) {
+            use crate::event::{Action, Evidence, Executable, Process, Writer};
+            let rules = RuleSet::load(&Settings::default(), &crate::daemon::known_names).unwrap().0;
+            let directory = ["/usr/lib/python3.12", "/v/lib/python3/site-packages", "/etc", "/root"][directory];
+            let path = std::path::Path::new(directory).join(&name);
+            let content = b"export PYTHONSTARTUP=/x\n";
+            let hook = crate::hook::suppose(&path, Some(content));
+            let executable = Some(Executable { path: "/bin/cp".into(), deleted: false, is_host_file: true });
+            let process = Some(Process { executable, ..Process::default() });
+            let writer = Writer { evidence: Evidence::Proc, note: "", process, parents: Vec::new(), container_id: None };
+            let facts = crate::rules::fields::Facts {
+                action: Action::Creation, path: &path, previous_path: None, hook: &hook, writer: &writer, user_name: None,
+            };
+            if rules.outcomes(&facts).any(|outcome| outcome.matched) {
+                prop_assert!(rules.filter().matches(name.as_bytes()), "{}", path.display());
+            }
+        }
+    }
+}

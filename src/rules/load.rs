@@ -410,3 +410,6 @@ fn question_after_star(pattern: &str) -> bool {
     let unescaped = pattern.replace("\\*", "").replace("\\?", "");
     unescaped.split_once('*').is_some_and(|(_, after)| after.contains('?'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,3 +166,6 @@ fn i32_at(bytes: &[u8], offset: usize) -> Option<i32> {
 fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array_at(bytes, offset).map(u64::from_ne_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+use super::*;
+use proptest::prelude::*;
+
+fn known(_: &str) -> &'static [&'static str] {
+    &[]
+}
+
+fn load(text: &str) -> (Vec<Rule>, Vec<String>) {
+    let origin = Origin { file: Path::new("test.yml"), ruleset: "rules.d", embedded: false };
+    let (rules, problems) = text_of_rules(text, &origin, &known);
+    (rules, problems.iter().map(ToString::to_string).collect())
+}
+
+const GOOD: &str = "\
+title: A rule
+id: 11111111-2222-3333-4444-555555555555
+level: medium
+logsource:
+  product: linux
+  category: file_event
+detection:
+  selection:
+    TargetFilename|endswith: /x.py
+  condition: selection
+";
+
+#[test]
+fn a_plain_sigma_rule_loads_with_the_defaults_for_what_it_does_not_tell() {
+    let (rules, problems) = load(GOOD);
+    assert_eq!(problems, Vec::<String>::new());
+    let info = &rules[0].info;
+    assert_eq!((info.ruleset.as_str(), info.level, info.risk_score), ("rules.d", Level::Medium, 47));
+    assert!(rules[0].detection_types.is_empty());
+}
+
+#[test]
+fn two_rules_in_one_file_are_both_loaded() {
+    let second = GOOD.replace("11111111", "99999999");
+    assert_eq!(load(&format!("{GOOD}---\n{second}")).0.len(), 2);
+}
+
+#[test]
+fn a_site_s_rule_cannot_claim_the_ruleset_of_an_embedded_one() {
+    assert_eq!(load(&format!("{GOOD}ruleset: elastic\n")).0[0].info.ruleset, "rules.d");
+    assert_eq!(load(&format!("{GOOD}ruleset: ours\n")).0[0].info.ruleset, "ours");
+}
+
+#[test]
+fn every_mistake_of_a_rule_is_told_with_its_line() {
+    let text = "\
+title: Wrong in many ways
+id: not an id
+level: hihg
+logsource:
+  product: windows
+  category: process_creation
+detection:
+  selection:
+    TargetFileName|endswith: /x.py
+  other:
+    TargetFilename|wrong: x
+  star:
+    TargetFilename: '*ab?c'
+  condition: selection and missing
+risk_score: 50
+";
+    let (rules, problems) = load(text);
+    assert!(rules.is_empty());
+    for expected in [
+        "test.yml:2: the rule needs an `id`",
+        "test.yml:3: `level` must be",
+        "test.yml:4: only rules for `product: linux`",
+        "test.yml:8: `selection`: there is no field `TargetFileName`; did you mean `TargetFilename`?",
+        "test.yml:10: `other`:",
+        "test.yml:12: `star`: `*ab?c`: a `?` after a `*`",
+        "test.yml:14: the condition names `missing`",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}\n{problems:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_rule_is_refused_with_a_place() {
+    for (text, expected) in [
+        ("", "test.yml: the file holds no rule"),
+        ("a: [", "test.yml:"),
+        ("just text", "the rule has no `detection`"),
+        ("title: x\ndetection: 3\n", "the rule has no `detection`"),
+        ("title: x\ndetection: {a: {TargetFilename: x}}\n", "has no `condition`"),
+    ] {
+        let (rules, problems) = load(text);
+        assert!(rules.is_empty(), "{text}");
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn wrong_own_keys_are_told() {
+    for (line, expected) in [
+        ("risk_score: 101\n", "from 0 to 100"),
+        ("risk_score: high\n", "a number from 0 to 100"),
+        ("detection_type: [{when: nothing, type: X}]\n", "names `nothing`"),
+        ("detection_type: a b\n", "a detection type must be"),
+    ] {
+        let (_, problems) = load(&format!("{GOOD}{line}"));
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{line}: {problems:?}");
+    }
+}
+
+#[test]
+fn the_first_detection_type_that_holds_is_taken() {
+    let text = format!("{GOOD}detection_type:\n  - when: not selection\n    type: A\n  - type: B\n");
+    let (rules, problems) = load(&text);
+    assert_eq!(problems, Vec::<String>::new());
+    let mut event = sigma_rust::Event::new();
+    event.insert("TargetFilename", "/a/x.py");
+    let outcome = rules[0].outcome(&event, Ok(()));
+    assert!(outcome.matched);
+    assert_eq!(outcome.detection_type, "B");
+}
+
+#[test]
+fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name() {
+    let text = GOOD.replace("  condition: selection\n", "  harmless:\n    Image: /bin/cp\n  condition: selection and not harmless\n");
+    let (rules, _) = load(&text);
+    let mut event = sigma_rust::Event::new();
+    event.insert("TargetFilename", "/a/x.py");
+    event.insert("Image", "/bin/cp");
+    assert!(!rules[0].outcome(&event, Ok(())).matched);
+    let unverified = rules[0].outcome(&event, Err("why"));
+    assert!(unverified.matched);
+    assert_eq!(unverified.exclusion, Some(("harmless".into(), Err("why"))));
+}
+
+#[test]
+fn the_embedded_rules_have_no_problem() {
+    for (name, text) in crate::rules::EMBEDDED {
+        let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
+        let (rules, problems) = text_of_rules(text, &origin, &crate::daemon::known_names);
+        assert_eq!(problems, Vec::new());
+        assert!(rules.iter().all(|rule| rule.names.is_some()), "{name} tells no file name");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_loaded_or_refused(text in "(?s).{0,300}") {
+        let _ = load(&text);
+    }
+
+    #[test]
+    fn a_rule_with_any_character_replaced_is_loaded_or_refused(at in any::<prop::sample::Index>(), by in any::<char>()) {
+        let mut characters: Vec<char> = GOOD.chars().collect();
+        let at = at.index(characters.len());
+        characters[at] = by;
+        let _ = load(&characters.into_iter().collect::<String>());
+    }
+}
