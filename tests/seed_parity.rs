@@ -4,10 +4,10 @@
 //! `data/seed_sumo.tsv`: path, action, executable, variables that an environment file sets (`-`: none),
 //! `silent` or the detection type.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use pyhookwatch::daemon::known_names;
-use pyhookwatch::event::{
-    Action, EnvironmentSetting, Evidence, Executable, FileFacts, Hook, Process, Verdict, Writer,
-};
+use pyhookwatch::event::{Action, EnvironmentSetting, Evidence, Executable, FileFacts, Hook, Process, Verdict, Writer};
 use pyhookwatch::hook::kind;
 use pyhookwatch::rules::fields::Facts;
 use pyhookwatch::rules::{self, RuleSet};
@@ -25,8 +25,8 @@ fn rows(table: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
 }
 
 fn writer(executable: &str) -> Writer {
-    let executable = (executable != "-")
-        .then(|| Executable { path: executable.into(), deleted: false, is_host_file: true });
+    let executable =
+        (executable != "-").then(|| Executable { path: executable.into(), deleted: false, is_host_file: true });
     Writer {
         evidence: if executable.is_some() { Evidence::Proc } else { Evidence::Unknown },
         note: "",
@@ -118,8 +118,14 @@ fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_ver
     let judged = |change: &dyn Fn(&mut Writer)| {
         let mut writer = writer("/usr/bin/pip3");
         change(&mut writer);
-        let facts =
-            Facts { action: Action::Creation, path, previous_path: None, hook: &hook, writer: &writer, user_name: None };
+        let facts = Facts {
+            action: Action::Creation,
+            path,
+            previous_path: None,
+            hook: &hook,
+            writer: &writer,
+            user_name: None,
+        };
         rules.judge(&facts)
     };
     fn executable(writer: &mut Writer) -> &mut Executable {

@@ -16,8 +16,9 @@ pub use output::{FORMATS, local_syslog, output, parse_output};
 
 use crate::alert::sink::OutputSettings;
 use crate::problem::Problem;
+use crate::rules;
+use crate::source;
 use crate::source::Backend;
-use crate::{rules, source};
 use reader::{Report, Table, absolute_path};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -31,7 +32,7 @@ pub const BACKENDS: [(&str, Backend); 3] =
     [("auto", Backend::Auto), ("fanotify", Backend::Fanotify), ("inotify", Backend::Inotify)];
 
 /// Largest file that is read.
-const MAX_FILE: u64 = 1024 * 1024;
+const MAX_FILE: u64 = 64 * 1024;
 
 /// Where Python, its packages, its users' packages and the files that set its environment live.
 const TREES: [&str; 8] = ["/etc", "/usr/lib", "/usr/lib64", "/usr/local", "/opt", "/home", "/root", "/srv"];
@@ -66,7 +67,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a file of at most 1 MiB.
+    /// Reads a file of at most 64 KiB.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
         let bytes = read_file(path).map_err(|message| vec![Problem::new(path, None, message)])?;
         match std::str::from_utf8(&bytes) {
@@ -144,7 +145,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| advice(&error))?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err("larger than 1 MiB: this cannot be a configuration file".to_owned());
+        return Err("larger than 64 KiB: this cannot be a configuration file".to_owned());
     }
     Ok(bytes)
 }

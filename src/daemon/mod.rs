@@ -4,6 +4,7 @@
 //! current-thread runtime that does everything after the channel. A helper thread lists a renamed
 //! directory, or writes to a file, when there is one.
 
+mod gaps;
 mod pipeline;
 mod settle;
 mod watch;
@@ -31,9 +32,9 @@ use watch::{SharedFilter, Sources};
 /// Longest time for delivering what is pending after SIGTERM.
 const LAST_DELIVERY: Duration = Duration::from_millis(1500);
 
-/// Open files wanted: a directory for each change in the channel and each one waited for, a pidfd
-/// for each record of a batch, and room.
-const OPEN_FILES: u64 = 8192;
+/// Open files wanted: a directory for each change in the channel, each one waited for and each
+/// renamed directory to be listed, a pidfd for each record of a batch, and room.
+const OPEN_FILES: u64 = 16_384;
 
 /// Why the daemon ended, or did not start.
 #[derive(Debug, thiserror::Error)]

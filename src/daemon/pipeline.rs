@@ -1,5 +1,6 @@
 //! From a message of a source to an alert in the outputs' queues: settle, look, judge, tell.
 
+use super::gaps::Gaps;
 use super::settle::{Outcome, Settle};
 use super::watch::{Handover, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Renamed directories that may wait to be listed.
-const MAX_LISTINGS: usize = 256;
+const MAX_LISTINGS: usize = 4096;
 
 /// What became of the changes, for the last words of a run.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ pub struct Pipeline {
     /// What became of the changes.
     pub tally: Tally,
     settle: Settle,
+    gaps: Gaps,
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
@@ -59,6 +61,7 @@ impl Pipeline {
             rules,
             tally: Tally::default(),
             settle: Settle::default(),
+            gaps: Gaps::default(),
             users: Users::default(),
             composer,
             outputs,
@@ -78,35 +81,36 @@ impl Pipeline {
                     self.finish(&change);
                 }
             }
-            Message::Gap(gap) => self.report(&gap),
+            Message::Gap(gap) => self.report(gap),
             Message::Mounted(guard) => {
                 tell(&guard, false);
-                if let Guarded::Refused(reason) = &guard.by {
-                    self.report(&Gap {
+                if let (Guarded::Refused(reason), true) = (&guard.by, guard.holds_trees) {
+                    let place = guard.mount_point.display();
+                    self.report(Gap {
                         cause: Gap::UNREADABLE,
                         lost: None,
-                        detail: format!(
-                            "{} was mounted and refuses fanotify ({reason}); it is not watched",
-                            guard.mount_point.display()
-                        ),
+                        detail: format!("{place} was mounted and refuses fanotify ({reason}); it is not watched"),
                     });
                 }
             }
         }
         if let Some(gap) = self.handover.take_lost() {
-            self.report(&gap);
+            self.report(gap);
         }
     }
 
     /// When [`Pipeline::due`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.settle.next_deadline()
+        [self.settle.next_deadline(), self.gaps.next_deadline()].into_iter().flatten().min()
     }
 
     /// Gives out what has waited long enough.
     pub fn due(&mut self, now: Instant) {
         for change in self.settle.due(now) {
             self.finish(&change);
+        }
+        for gap in self.gaps.due(now, false) {
+            self.tell_gap(&gap);
         }
     }
 
@@ -116,12 +120,22 @@ impl Pipeline {
             self.finish(&change);
         }
         if let Some(gap) = self.handover.take_lost() {
-            self.report(&gap);
+            self.report(gap);
+        }
+        for gap in self.gaps.due(Instant::now(), true) {
+            self.tell_gap(&gap);
+        }
+    }
+
+    /// Reports a gap, at once or with others of its kind.
+    fn report(&mut self, gap: Gap) {
+        if let Some(gap) = self.gaps.take(gap, Instant::now()) {
+            self.tell_gap(&gap);
         }
     }
 
     /// Sends the record of a gap, and says it on standard error too.
-    pub fn report(&mut self, gap: &Gap) {
+    fn tell_gap(&mut self, gap: &Gap) {
         log::warn!("gap ({}): {}", gap.cause, gap.detail);
         self.tally.gaps += 1;
         let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).gap(gap);
@@ -182,7 +196,7 @@ impl Pipeline {
     fn list(&mut self, event: FileEvent) {
         if self.listings.fetch_add(1, Ordering::Relaxed) >= MAX_LISTINGS {
             self.listings.fetch_sub(1, Ordering::Relaxed);
-            self.report(&Gap {
+            self.report(Gap {
                 cause: Gap::UNREADABLE,
                 lost: None,
                 detail: format!(
@@ -238,12 +252,11 @@ fn list_directory(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut
 
 fn outcome(change: &Change, hook: &Hook) -> Outcome {
     let facts = &hook.file;
-    let process = |writer: &Arc<Writer>| writer.process.as_ref().map(|process| (process.pid, process.start_time));
     Outcome {
         inode: facts.inode.zip(facts.device),
         size: facts.size,
         modified: facts.modified,
         sha256: facts.sha256,
-        writers: change.writers.iter().filter_map(process).collect(),
+        writers: change.writers.iter().filter_map(|writer| Some(writer.process.as_ref()?.pid)).collect(),
     }
 }

@@ -263,23 +263,25 @@ fn trees_on_refused(settings: &Settings, guards: &[Guard]) -> Vec<PathBuf> {
     trees
 }
 
-/// Says how a filesystem is guarded, where that is not as it should be.
+/// Says how a filesystem is guarded, where that is not as it should be: a warning where Python can
+/// live.
 pub fn tell(guard: &Guard, by_inotify: bool) {
     let place = format!("{} ({})", guard.mount_point.display(), guard.fs_type);
-    match &guard.by {
-        Guarded::Fanotify | Guarded::Remote => {}
-        Guarded::ThroughUpper(upper) => {
-            log::info!("{place} is watched through its upper directory {}", upper.display());
-        }
+    let said = match &guard.by {
+        Guarded::Fanotify | Guarded::ThroughUpper(_) => return,
+        Guarded::Remote => format!("{place} is a network filesystem or one served by a process: NOT watched"),
         Guarded::Refused(reason) if by_inotify => {
-            log::warn!(
-                "{place} refuses fanotify ({reason}): watched with inotify instead; no writer can be named there"
-            );
+            format!("{place} refuses fanotify ({reason}): watched with inotify instead; no writer can be named there")
         }
         Guarded::Refused(reason) => {
-            log::warn!(
+            format!(
                 "{place} refuses fanotify ({reason}) and is NOT watched; name it in `trees` to watch it with inotify"
-            );
+            )
         }
+    };
+    if guard.holds_trees {
+        log::warn!("{said}");
+    } else {
+        log::info!("{said}");
     }
 }

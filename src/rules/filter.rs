@@ -261,7 +261,8 @@ mod tests {
 
     #[test]
     fn lists_of_maps_need_names_in_each_and_other_modifiers_give_none() {
-        let one = "{s: [{TargetFilename|endswith: a.py}, {TargetFilename|endswith|cased: b.py, Image: x}], condition: s}";
+        let one =
+            "{s: [{TargetFilename|endswith: a.py}, {TargetFilename|endswith|cased: b.py, Image: x}], condition: s}";
         assert_eq!(names(one), ending(&["a.py", "b.py"]));
         for unbounded in [
             "{s: [{TargetFilename|endswith: a.py}, {Image: x}], condition: s}",
@@ -294,7 +295,9 @@ mod tests {
     #[test]
     fn names_are_compared_as_the_rules_compare_them() {
         let filter = NameFilter::new([exact(&["sitecustomize.py", "käse.py"]), ending(&[".pth", "hook.x"])]);
-        for name in ["sitecustomize.py", "SITECUSTOMIZE.PY", "a.pth", ".pth", ".PTH", "KÄSE.py", "hoo\u{212a}.x", "ä.pth"] {
+        for name in
+            ["sitecustomize.py", "SITECUSTOMIZE.PY", "a.pth", ".pth", ".PTH", "KÄSE.py", "hoo\u{212a}.x", "ä.pth"]
+        {
             assert!(filter.matches(name.as_bytes()), "{name}");
         }
         assert!(filter.matches(b"\xff\xfe.pth"));
@@ -305,8 +308,20 @@ mod tests {
 
     fn file_name() -> impl Strategy<Value = String> {
         let part = prop_oneof![
-            Just("site"), Just("SITE"), Just("user"), Just("customize"), Just(".py"), Just(".pyc"), Just(".pth"),
-            Just(".Pth"), Just("x"), Just("\u{130}"), Just("environment"), Just(".bashrc"), Just(".sh"), Just("é"),
+            Just("site"),
+            Just("SITE"),
+            Just("user"),
+            Just("customize"),
+            Just(".py"),
+            Just(".pyc"),
+            Just(".pth"),
+            Just(".Pth"),
+            Just("x"),
+            Just("\u{130}"),
+            Just("environment"),
+            Just(".bashrc"),
+            Just(".sh"),
+            Just("é"),
         ];
         proptest::collection::vec(part, 1..5).prop_map(|parts| parts.concat())
     }

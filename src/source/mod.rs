@@ -53,6 +53,8 @@ pub struct Guard {
     pub mount_point: PathBuf,
     /// Its type.
     pub fs_type: String,
+    /// It is above or below one of the trees that can hold Python (`watch.trees`).
+    pub holds_trees: bool,
     /// By what.
     pub by: Guarded,
 }

@@ -121,7 +121,10 @@ fn the_first_detection_type_that_holds_is_taken() {
 
 #[test]
 fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name() {
-    let text = GOOD.replace("  condition: selection\n", "  harmless:\n    Image: /bin/cp\n  condition: selection and not harmless\n");
+    let text = GOOD.replace(
+        "  condition: selection\n",
+        "  harmless:\n    Image: /bin/cp\n  condition: selection and not harmless\n",
+    );
     let (rules, _) = load(&text);
     let mut event = sigma_rust::Event::new();
     event.insert("TargetFilename", "/a/x.py");

@@ -239,16 +239,20 @@ impl Watcher {
     /// Marks one filesystem. `None`: nothing Python could run is ever there.
     fn mark(&mut self, all: &[Mount], mounts: &[Mount]) -> Option<Guard> {
         let first = mounts.first()?;
-        let guard = |by| Some(Guard { mount_point: first.mount_point.clone(), fs_type: first.fs_type.clone(), by });
+        let (root, place) = (&self.settings.root, &first.mount_point);
+        let holds_trees = root != std::path::Path::new("/")
+            || self.settings.trees.iter().any(|tree| place.starts_with(tree) || tree.starts_with(place));
+        let guard = |by| Some(Guard { mount_point: place.clone(), fs_type: first.fs_type.clone(), holds_trees, by });
         match mounts::class(&first.fs_type) {
             Class::Pseudo => return None,
             Class::Remote => return guard(Guarded::Remote),
             Class::Local => {}
         }
-        if let Some(upper) = first.overlay_upper()
-            && self.is_marked(all, &upper)
-        {
-            return guard(Guarded::ThroughUpper(upper));
+        match first.overlay_upper() {
+            Some(upper) if self.is_marked(all, &upper) => return guard(Guarded::ThroughUpper(upper)),
+            // Without an upper directory nothing can be written.
+            None if first.fs_type == "overlay" => return None,
+            _ => {}
         }
         let mount_points = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
         match self.mark_filesystem(mount_points) {

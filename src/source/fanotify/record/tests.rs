@@ -1,3 +1,5 @@
+#![allow(clippy::print_stderr)]
+
 use super::*;
 use proptest::prelude::*;
 use std::os::fd::AsFd;
