@@ -471,3 +471,6 @@ fn small_file(path: &str) -> String {
     let _ = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut bytes));
     escape::reversible(bytes.trim_ascii())
 }
+
+#[cfg(test)]
+mod tests;

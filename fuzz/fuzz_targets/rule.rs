@@ -1,0 +1,13 @@
+//! A rule file: loaded or refused, never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pyhookwatch::daemon::known_names;
+use pyhookwatch::rules::load::{Origin, text_of_rules};
+use std::path::Path;
+
+fuzz_target!(|text: &str| {
+    let origin = Origin { file: Path::new("fuzz.yml"), ruleset: "fuzz", embedded: false };
+    let (rules, problems) = text_of_rules(text, &origin, &known_names);
+    assert!(!rules.is_empty() || !problems.is_empty());
+});

@@ -1,0 +1,165 @@
+use super::*;
+use crate::event::{Credentials, Exclusion, Executable, FileFacts, FileRef, HookKind, RuleInfo, Seen};
+use proptest::prelude::*;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn rule(level: Level, risk_score: u8) -> Arc<RuleInfo> {
+    Arc::new(RuleInfo {
+        id: "id".into(),
+        name: "A rule".into(),
+        ruleset: "set".into(),
+        level,
+        risk_score,
+        description: "what it is about".into(),
+        references: vec!["https://example.org/rule".into()],
+        tags: vec!["attack.persistence".into(), "attack.t1546.018".into(), "other.tag".into()],
+        origin: "embedded".into(),
+    })
+}
+
+fn matched(level: Level, risk_score: u8) -> Match {
+    Match {
+        rule: rule(level, risk_score),
+        detection_type: "PTH_FILE_CREATED".into(),
+        decided_by: "selection".into(),
+        exclusion_not_applied: Some(("filter".into(), "why")),
+    }
+}
+
+/// A finding in which every text that others choose is `bytes`.
+fn alert_of(bytes: &[u8]) -> Alert {
+    let os = || OsString::from_vec(bytes.to_vec());
+    let file_path = PathBuf::from("/d").join(PathBuf::from(os()));
+    let process = |pid| Process {
+        pid,
+        start_time: Some(1),
+        comm: bytes.to_vec(),
+        executable: Some(Executable { path: PathBuf::from(os()), deleted: false, is_host_file: true }),
+        arguments: vec![bytes.to_vec(), bytes.to_vec()],
+        arguments_truncated: false,
+        user: Some(Credentials { real: 0, effective: 33, login: Some(1000) }),
+    };
+    let writer = Arc::new(Writer {
+        evidence: Evidence::Proc,
+        note: "",
+        process: Some(process(7)),
+        parents: vec![process(6), process(5)],
+        container_id: Some("abc".into()),
+    });
+    let change = Change {
+        action: Action::Rename,
+        file: FileRef { path: file_path.clone(), directory: None },
+        previous_path: Some(file_path),
+        writers: vec![writer.clone(), Arc::new(Writer { process: Some(process(8)), ..Writer::unavailable() })],
+        more_writers: false,
+        complete: true,
+        records: 2,
+        first: Seen::now(),
+        last: Seen::now(),
+    };
+    let hook = Hook {
+        kind: HookKind::Pth,
+        file: FileFacts {
+            state: FileState::Regular,
+            sha256: Some([0xab; 32]),
+            mode: Some(0o644),
+            ..FileFacts::default()
+        },
+        runs: vec![bytes.to_vec()],
+        runs_truncated: false,
+        settings: vec![EnvironmentSetting { variable: "PYTHONPATH", line: 3, text: bytes.to_vec() }],
+    };
+    let verdict = Verdict {
+        matches: vec![matched(Level::High, 73), matched(Level::Low, 99)],
+        excluded: vec![Exclusion { rule: rule(Level::Low, 21), decided_by: "filter".into() }],
+    };
+    let finding = Finding { change: &change, writer: &writer, hook: &hook, verdict: &verdict, names: Names::default() };
+    Composer::new().alert(&finding).unwrap()
+}
+
+fn strings<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(list) => list.iter().for_each(|value| strings(value, found)),
+        Value::Object(map) => map.values().for_each(|value| strings(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_tells_what_was_established() {
+    let document = alert_of(b"x.pth").document;
+    let at = |pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!(at("/file/path"), "/d/x.pth");
+    assert_eq!(at("/file/mode"), "0644");
+    assert_eq!(at("/file/hash/sha256"), "ab".repeat(32));
+    assert_eq!(at("/event/action"), "rename");
+    assert_eq!((at("/event/severity"), at("/event/risk_score")), (4.into(), 99.into()));
+    assert_eq!((at("/process/pid"), at("/process/parent/pid")), (7.into(), 6.into()));
+    assert_eq!(at("/pyhookwatch/writer/ancestors/0/pid"), 5);
+    assert_eq!(at("/pyhookwatch/writer/others/0/pid"), 8);
+    assert_eq!(at("/user/id"), "33");
+    assert_eq!(at("/pyhookwatch/writer/login_user/id"), "1000");
+    assert_eq!(at("/threat/technique/id"), json!(["T1546"]));
+    assert_eq!(at("/threat/technique/subtechnique/id"), json!(["T1546.018"]));
+    assert_eq!(at("/threat/tactic/id"), json!(["TA0003"]));
+    assert_eq!(at("/pyhookwatch/rules/0/exclusion_not_applied/reason"), "why");
+}
+
+#[test]
+fn what_is_not_known_is_absent() {
+    let document = alert_of(b"x").document;
+    for absent in ["/file/size", "/file/inode", "/file/owner", "/file/mtime", "/user/name", "/pyhookwatch/shortened"] {
+        assert_eq!(document.pointer(absent), None, "{absent}");
+    }
+}
+
+#[test]
+fn sequence_numbers_rise_by_one_with_gaps_among_them() {
+    let mut composer = Composer::new();
+    let gap = Gap { cause: Gap::QUEUE_OVERFLOW, lost: Some(3), detail: "a\nb".into() };
+    let sequence = |alert: Alert| alert.document["event"]["sequence"].as_u64().unwrap();
+    assert_eq!((sequence(composer.gap(&gap)), sequence(composer.gap(&gap))), (1, 2));
+    let record = composer.gap(&gap).document;
+    assert_eq!(record["message"], "gap: queue-overflow (3 lost): a\\nb");
+    assert_eq!((&record["event"]["kind"], &record["event"]["action"]), (&json!("pipeline_error"), &json!("gap")));
+}
+
+#[test]
+fn the_text_form_says_who_what_which_rule_and_what_next() {
+    let text = alert_of(b"x.pth").text(false);
+    for expected in [
+        "HIGH PTH_FILE_CREATED /d/x.pth",
+        "who      x.pth (pid 7), user 33, login 1000, container abc",
+        "parents  x.pth (pid 6) < x.pth (pid 5)",
+        "exclusion filter not applied: why",
+        "next ",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    assert!(!text.contains('\x1b'));
+    assert!(alert_of(b"x").text(true).contains('\x1b'));
+}
+
+proptest! {
+    #[test]
+    fn whatever_others_chose_neither_breaks_a_line_nor_forges_a_field(
+        bytes in proptest::collection::vec(any::<u8>().prop_filter("no NUL", |byte| *byte != 0), 1..60)
+    ) {
+        let alert = alert_of(&bytes);
+        let mut texts = Vec::new();
+        strings(&alert.document, &mut texts);
+        for text in texts {
+            prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+        let line = alert.json(None);
+        prop_assert!(!line.contains('\n'));
+        prop_assert_eq!(&serde_json::from_str::<Value>(&line).unwrap(), &alert.document);
+        // As many lines as of a harmless finding: nothing chosen by others begins one.
+        prop_assert_eq!(alert.text(false).lines().count(), alert_of(b"x").text(false).lines().count());
+        prop_assert!(!alert.text(false).chars().any(|c| c.is_control() && c != '\n'));
+    }
+}
