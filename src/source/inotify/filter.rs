@@ -52,18 +52,37 @@ impl Notice {
 /// What both threads know of the channel between them.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// What the notices on their way take.
+    /// What the notices on their way take: [`Outbox::send`] adds, whoever receives subtracts.
     pub(super) bytes: AtomicUsize,
     /// Notices dropped since this was last asked.
     pub(super) lost: AtomicU64,
     pub(super) stopping: AtomicBool,
 }
 
+/// The only way into the channel, so that everything in it is counted.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    pub(super) notices: Sender<Notice>,
+    pub(super) queue: Arc<Queue>,
+}
+
+impl Outbox {
+    pub(super) fn send(&self, notice: Notice) {
+        let weight = notice.weight();
+        // Only notify's thread adds in numbers, so the sum can pass the bound by a few bytes at most.
+        if self.queue.bytes.load(Ordering::Relaxed) + weight > QUEUE_BYTES {
+            self.queue.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.queue.bytes.fetch_add(weight, Ordering::Relaxed);
+        let _ = self.notices.send(notice); // fails only while stopping
+    }
+}
+
 /// notify's handler: runs in notify's thread, passes on what matters and never waits.
 pub(super) struct Filter {
     interesting: Interesting,
-    notices: Sender<Notice>,
-    queue: Arc<Queue>,
+    outbox: Outbox,
     /// The name last moved away, with the number that joins both halves of a rename.
     moved_from: Option<(usize, PathBuf)>,
     last_error: Option<Instant>,
@@ -79,8 +98,8 @@ impl notify::EventHandler for Filter {
 }
 
 impl Filter {
-    pub(super) fn new(interesting: Interesting, notices: Sender<Notice>, queue: Arc<Queue>) -> Self {
-        Self { interesting, notices, queue, moved_from: None, last_error: None }
+    pub(super) fn new(interesting: Interesting, outbox: Outbox) -> Self {
+        Self { interesting, outbox, moved_from: None, last_error: None }
     }
 
     fn event(&mut self, event: notify::Event) {
@@ -90,27 +109,27 @@ impl Filter {
             return;
         }
         if event.need_rescan() {
-            return self.send(Notice::Overflow);
+            return self.outbox.send(Notice::Overflow);
         }
         let tracker = event.tracker();
         let Some(path) = event.paths.into_iter().next() else { return };
         match event.kind {
             EventKind::Access(_) => self.file(Action::Change, true, path),
-            EventKind::Create(CreateKind::Folder) => self.send(Notice::Appeared(path)),
+            EventKind::Create(CreateKind::Folder) => self.outbox.send(Notice::Appeared(path)),
             EventKind::Create(_) => self.file(Action::Creation, false, path),
             EventKind::Modify(ModifyKind::Data(_)) => self.file(Action::Change, false, path),
             EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
                 if let Some(tracker) = tracker {
                     self.moved_from = Some((tracker, path.clone()));
                 }
-                self.send(Notice::Left(path));
+                self.outbox.send(Notice::Left(path));
             }
             EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
                 let from = self.moved_from.take().filter(|(from, _)| Some(*from) == tracker);
-                self.send(Notice::Renamed { from: from.map(|(_, path)| path), to: path, seen: Seen::now() });
+                self.outbox.send(Notice::Renamed { from: from.map(|(_, path)| path), to: path, seen: Seen::now() });
             }
             EventKind::Remove(RemoveKind::Folder | RemoveKind::Other | RemoveKind::Any) => {
-                self.send(Notice::Left(path))
+                self.outbox.send(Notice::Left(path))
             }
             _ => {} // `RenameMode::Both` among them: `To` told the same just before
         }
@@ -118,7 +137,7 @@ impl Filter {
 
     fn file(&self, action: Action, complete: bool, path: PathBuf) {
         if is_interesting(&self.interesting, &path) {
-            self.send(Notice::File { action, complete, path, seen: Seen::now() });
+            self.outbox.send(Notice::File { action, complete, path, seen: Seen::now() });
         }
     }
 
@@ -126,19 +145,8 @@ impl Filter {
     fn error(&mut self, error: &notify::Error) {
         if self.last_error.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
             self.last_error = Some(Instant::now());
-            self.send(Notice::Error(reason(error)));
+            self.outbox.send(Notice::Error(reason(error)));
         }
-    }
-
-    pub(super) fn send(&self, notice: Notice) {
-        let weight = notice.weight();
-        // Only this thread adds, so the sum cannot pass the bound between the two calls.
-        if self.queue.bytes.load(Ordering::Relaxed) + weight > QUEUE_BYTES {
-            self.queue.lost.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        self.queue.bytes.fetch_add(weight, Ordering::Relaxed);
-        let _ = self.notices.send(notice); // fails only while stopping
     }
 }
 

@@ -12,7 +12,7 @@
 //!   so forgetting the path and watching what is there now is right in whatever order things came.
 //! * **notify's thread is never made to wait.** It serves our requests too: if it waited for us while
 //!   we wait for it, both would stand still. So the channel does not block; notices are counted in
-//!   bytes, and above [`QUEUE_BYTES`] they are dropped and counted, and make a [`Gap`].
+//!   bytes, and above [`QUEUE_BYTES`] they are dropped and counted, and make a [gap](crate::event::Gap).
 //!
 //! `filter` runs in notify's thread and makes notices of its events, `keeper` runs in ours and
 //! places the watches, `book` is what both it and the reports know of them.
@@ -23,9 +23,9 @@
 //! with a gap. A watch that was refused (limit, permission) is tried again only when its directory
 //! changes or after an overflow. notify 8.2 goes through all its watches for each watched directory
 //! that is removed or moved: removing 10,000 at once cost 6 s of processor time and an overflow (a
-//! gap), 100,000 more than 100 s. The scan is in notify's thread and comes before
-//! our next request is served: without our `unwatch` it is the same. A panic in notify's thread must
-//! end the program (`panic = "abort"`): requests to it would panic as well.
+//! gap), 100,000 more than 100 s. The scan is in notify's thread and comes before our next
+//! request is served: leaving out our `unwatch` does not mend it. A panic in notify's thread must end
+//! the program (`panic = "abort"`): requests to it would panic as well.
 
 mod book;
 mod filter;
@@ -38,7 +38,7 @@ pub use book::TreeReport;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -47,7 +47,7 @@ use notify::{RecommendedWatcher, Watcher};
 
 use super::Message;
 use book::Book;
-use filter::{Filter, Notice, Queue};
+use filter::{Filter, Notice, Outbox};
 use keeper::Keeper;
 
 /// Memory that notices may take which notify has handed over and we have not handled: about 200,000
@@ -65,8 +65,7 @@ pub type Emit = Box<dyn FnMut(Message) + Send>;
 /// The running source. Dropping it stops it.
 pub struct Inotify {
     book: Arc<Mutex<Book>>,
-    queue: Arc<Queue>,
-    notices: Sender<Notice>,
+    outbox: Outbox,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -87,8 +86,8 @@ impl Inotify {
 
 impl Drop for Inotify {
     fn drop(&mut self) {
-        self.queue.stopping.store(true, Ordering::Relaxed);
-        let _ = self.notices.send(Notice::Wake);
+        self.outbox.queue.stopping.store(true, Ordering::Relaxed);
+        self.outbox.send(Notice::Wake); // dropped if the channel is full, and then not needed
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -105,16 +104,16 @@ pub fn spawn(mut trees: Vec<PathBuf>, interesting: Interesting, emit: Emit) -> i
     }
     trees.sort();
     trees.dedup();
-    let (sender, receiver) = mpsc::channel();
-    let queue = Arc::new(Queue::default());
-    let filter = Filter::new(Arc::clone(&interesting), sender.clone(), Arc::clone(&queue));
+    let (notices, receiver) = mpsc::channel();
+    let outbox = Outbox { notices, queue: Arc::default() };
+    let filter = Filter::new(Arc::clone(&interesting), outbox.clone());
     let config = notify::Config::default().with_follow_symlinks(false);
     let watcher = RecommendedWatcher::new(filter, config).map_err(into_io)?;
     let book = Arc::new(Mutex::new(Book::new(trees)));
-    let mut keeper = Keeper::new(watcher, interesting, emit, Arc::clone(&book), Arc::clone(&queue));
+    let mut keeper = Keeper::new(watcher, interesting, emit, Arc::clone(&book), Arc::clone(&outbox.queue));
     keeper.place_roots();
     let thread = thread::Builder::new().name("pyhookwatch-ino".into()).spawn(move || keeper.run(&receiver))?;
-    Ok(Inotify { book, queue, notices: sender, thread: Some(thread) })
+    Ok(Inotify { book, outbox, thread: Some(thread) })
 }
 
 fn reason(error: &notify::Error) -> String {

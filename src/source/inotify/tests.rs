@@ -346,7 +346,7 @@ fn trees_inside_each_other_are_counted_each() {
 #[test]
 fn after_an_overflow_there_is_a_gap_and_directories_made_unseen_are_watched() {
     let watched = watch(|_| {});
-    watched.inotify.notices.send(Notice::Overflow).unwrap();
+    watched.inotify.outbox.send(Notice::Overflow);
     let gap = watched.until_gap();
     assert_eq!((gap.cause, gap.lost), (Gap::QUEUE_OVERFLOW, None));
     let (sender, _receiver) = mpsc::channel();
@@ -369,13 +369,13 @@ fn keeper(roots: Vec<PathBuf>, emit: Emit) -> Keeper {
 #[test]
 fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
     let (notices, receiver) = mpsc::channel();
-    let queue = Arc::new(Queue::default());
-    let filter = Filter::new(Arc::new(|_| true), notices, Arc::clone(&queue));
+    let outbox = Outbox { notices, queue: Arc::default() };
+    let queue = Arc::clone(&outbox.queue);
     let long = PathBuf::from("x".repeat(4000));
     for _ in 0..10_000 {
-        filter.send(Notice::Left(long.clone()));
+        outbox.send(Notice::Left(long.clone()));
     }
-    drop(filter);
+    drop(outbox);
     let kept = receiver.iter().count();
     assert!((7_000..10_000).contains(&kept), "{kept}");
     assert_eq!(queue.lost.load(Ordering::Relaxed), 10_000 - kept as u64);
@@ -392,15 +392,25 @@ fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
 #[test]
 fn errors_of_notify_are_a_gap_and_a_stream_of_them_is_told_once_a_second() {
     let (notices, receiver) = mpsc::channel();
-    let mut filter = Filter::new(Arc::new(|_| true), notices, Arc::default());
+    let mut filter = Filter::new(Arc::new(|_| true), Outbox { notices, queue: Arc::default() });
     for _ in 0..1_000 {
         notify::EventHandler::handle_event(&mut filter, Err(notify::Error::generic("broken")));
     }
     assert!(receiver.try_iter().count() < 5);
     let watched = watch(|_| {});
-    watched.inotify.notices.send(Notice::Error("broken".into())).unwrap();
+    watched.inotify.outbox.send(Notice::Error("broken".into()));
     let gap = watched.until_gap();
     assert_eq!((gap.cause, gap.detail.contains("broken")), (Gap::UNREADABLE, true));
+}
+
+#[test]
+fn every_notice_gives_back_what_it_took_also_those_that_are_not_of_notify() {
+    let watched = watch(|_| {});
+    for _ in 0..3 {
+        watched.inotify.outbox.send(Notice::Wake);
+        watched.so_far("x.pth");
+    }
+    assert_eq!(watched.inotify.outbox.queue.bytes.load(Ordering::Relaxed), 0);
 }
 
 #[test]
