@@ -1,0 +1,123 @@
+//! The book of the watches: which directories have one, and which could not get one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Directories without a watch that are remembered by path; more are only counted.
+const MAX_FAILURES: usize = 10_000;
+/// Failures of one tree shown in its report.
+const EXAMPLES: usize = 3;
+
+/// How much of one tree is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeReport {
+    /// The top of the tree.
+    pub root: PathBuf,
+    /// Directories with a watch, the root included; 0 if the root is missing.
+    pub watched: usize,
+    /// Directories known to have none.
+    pub failed: usize,
+    /// Some of them, with the reason.
+    pub examples: Vec<(PathBuf, String)>,
+}
+
+/// What is watched and what could not be; shared with [`Inotify::report`](super::Inotify::report), so never locked across a
+/// call that waits.
+pub(super) struct Book {
+    pub(super) roots: Vec<PathBuf>,
+    /// Ordered by components, so that a directory and all below it are neighbours.
+    pub(super) watched: BTreeSet<PathBuf>,
+    failures: BTreeMap<PathBuf, String>,
+    /// Failures that did not fit in.
+    pub(super) failures_beyond: u64,
+}
+
+impl Book {
+    pub(super) fn new(roots: Vec<PathBuf>) -> Self {
+        Self { roots, watched: BTreeSet::new(), failures: BTreeMap::new(), failures_beyond: 0 }
+    }
+
+    fn watched_below(&self, top: &Path) -> impl Iterator<Item = &PathBuf> {
+        let from_top = (Bound::Included(top), Bound::Unbounded);
+        self.watched.range::<Path, _>(from_top).take_while(move |path| path.starts_with(top))
+    }
+
+    fn failures_below(&self, top: &Path) -> impl Iterator<Item = (&PathBuf, &String)> {
+        let from_top = (Bound::Included(top), Bound::Unbounded);
+        self.failures.range::<Path, _>(from_top).take_while(move |(path, _)| path.starts_with(top))
+    }
+
+    /// Whether this path was that of a directory, watched or not.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.watched.contains(path) || self.failures_below(path).next().is_some()
+    }
+
+    pub(super) fn insert(&mut self, path: &Path) {
+        self.failures.remove(path);
+        self.watched.insert(path.to_path_buf());
+    }
+
+    pub(super) fn fail(&mut self, path: &Path, reason: String) {
+        if self.failures.len() < MAX_FAILURES || self.failures.contains_key(path) {
+            self.failures.insert(path.to_path_buf(), reason);
+        } else {
+            self.failures_beyond += 1;
+        }
+    }
+
+    /// Takes `top` and everything below out of the book; gives what was watched.
+    pub(super) fn remove_below(&mut self, top: &Path) -> Vec<PathBuf> {
+        let failed: Vec<PathBuf> = self.failures_below(top).map(|(path, _)| path.clone()).collect();
+        for path in failed {
+            self.failures.remove(&path);
+        }
+        let watched: Vec<PathBuf> = self.watched_below(top).cloned().collect();
+        for path in &watched {
+            self.watched.remove(path);
+        }
+        watched
+    }
+
+    pub(super) fn report(&self) -> Vec<TreeReport> {
+        let tree = |root: &PathBuf| TreeReport {
+            root: root.clone(),
+            watched: self.watched_below(root).count(),
+            failed: self.failures_below(root).count(),
+            examples: self
+                .failures_below(root)
+                .take(EXAMPLES)
+                .map(|(path, reason)| (path.clone(), reason.clone()))
+                .collect(),
+        };
+        self.roots.iter().map(tree).collect()
+    }
+}
+
+pub(super) fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_book_keeps_neighbours_apart_and_bounds_its_failures() {
+        let mut book = Book::new(vec![PathBuf::from("/a")]);
+        for path in ["/a", "/a/b", "/a-b", "/ab", "/a/b/c"] {
+            book.insert(Path::new(path));
+        }
+        for number in 0..MAX_FAILURES + 5 {
+            book.fail(Path::new(&format!("/a/{number}")), "reason".into());
+        }
+        let report = book.report();
+        let tree = report.first().unwrap();
+        assert_eq!((tree.watched, tree.failed, tree.examples.len()), (3, MAX_FAILURES, EXAMPLES));
+        assert_eq!(book.failures_beyond, 5);
+        assert_eq!(book.remove_below(Path::new("/a")).len(), 3);
+        assert_eq!((book.watched.len(), book.failures.len()), (2, 0));
+    }
+}

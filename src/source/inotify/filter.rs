@@ -1,0 +1,156 @@
+//! notify's side: turns its events into notices, in its thread.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RemoveKind, RenameMode};
+
+use super::{Interesting, QUEUE_BYTES, reason};
+use crate::event::{Action, Seen};
+
+/// What notify's thread tells ours.
+pub(super) enum Notice {
+    File {
+        action: Action,
+        complete: bool,
+        path: PathBuf,
+        seen: Seen,
+    },
+    /// A directory was created.
+    Appeared(PathBuf),
+    /// A file or a directory, notify does not say, got this name.
+    Renamed {
+        from: Option<PathBuf>,
+        to: PathBuf,
+        seen: Seen,
+    },
+    /// A file or a directory lost this name.
+    Left(PathBuf),
+    Overflow,
+    Error(String),
+    /// Look whether to stop.
+    Wake,
+}
+
+impl Notice {
+    /// Bytes it takes while it waits.
+    pub(super) fn weight(&self) -> usize {
+        let paths = match self {
+            Notice::File { path, .. } | Notice::Appeared(path) | Notice::Left(path) => path.capacity(),
+            Notice::Renamed { from, to, .. } => to.capacity() + from.as_ref().map_or(0, PathBuf::capacity),
+            Notice::Error(text) => text.capacity(),
+            Notice::Overflow | Notice::Wake => 0,
+        };
+        size_of::<Self>() + paths
+    }
+}
+
+/// What both threads know of the channel between them.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// What the notices on their way take: [`Outbox::send`] adds, whoever receives subtracts.
+    pub(super) bytes: AtomicUsize,
+    /// Notices dropped since this was last asked.
+    pub(super) lost: AtomicU64,
+    pub(super) stopping: AtomicBool,
+}
+
+/// The only way into the channel, so that everything in it is counted.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    pub(super) notices: Sender<Notice>,
+    pub(super) queue: Arc<Queue>,
+}
+
+impl Outbox {
+    pub(super) fn send(&self, notice: Notice) {
+        let weight = notice.weight();
+        // Only notify's thread adds in numbers, so the sum can pass the bound by a few bytes at most.
+        if self.queue.bytes.load(Ordering::Relaxed) + weight > QUEUE_BYTES {
+            self.queue.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.queue.bytes.fetch_add(weight, Ordering::Relaxed);
+        let _ = self.notices.send(notice); // fails only while stopping
+    }
+}
+
+/// notify's handler: runs in notify's thread, passes on what matters and never waits.
+pub(super) struct Filter {
+    interesting: Interesting,
+    outbox: Outbox,
+    /// The name last moved away, with the number that joins both halves of a rename.
+    moved_from: Option<(usize, PathBuf)>,
+    last_error: Option<Instant>,
+}
+
+impl notify::EventHandler for Filter {
+    fn handle_event(&mut self, event: notify::Result<notify::Event>) {
+        match event {
+            Ok(event) => self.event(event),
+            Err(error) => self.error(&error),
+        }
+    }
+}
+
+impl Filter {
+    pub(super) fn new(interesting: Interesting, outbox: Outbox) -> Self {
+        Self { interesting, outbox, moved_from: None, last_error: None }
+    }
+
+    fn event(&mut self, event: notify::Event) {
+        // First of all: every open and every reader's close of any file in the tree comes by here.
+        let close_write = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        if event.kind.is_access() && event.kind != close_write {
+            return;
+        }
+        if event.need_rescan() {
+            return self.outbox.send(Notice::Overflow);
+        }
+        let tracker = event.tracker();
+        let Some(path) = event.paths.into_iter().next() else { return };
+        match event.kind {
+            EventKind::Access(_) => self.file(Action::Change, true, path),
+            EventKind::Create(CreateKind::Folder) => self.outbox.send(Notice::Appeared(path)),
+            EventKind::Create(_) => self.file(Action::Creation, false, path),
+            EventKind::Modify(ModifyKind::Data(_)) => self.file(Action::Change, false, path),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+                if let Some(tracker) = tracker {
+                    self.moved_from = Some((tracker, path.clone()));
+                }
+                self.outbox.send(Notice::Left(path));
+            }
+            EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+                let from = self.moved_from.take().filter(|(from, _)| Some(*from) == tracker);
+                self.outbox.send(Notice::Renamed { from: from.map(|(_, path)| path), to: path, seen: Seen::now() });
+            }
+            EventKind::Remove(RemoveKind::Folder | RemoveKind::Other | RemoveKind::Any) => {
+                self.outbox.send(Notice::Left(path))
+            }
+            _ => {} // `RenameMode::Both` among them: `To` told the same just before
+        }
+    }
+
+    fn file(&self, action: Action, complete: bool, path: PathBuf) {
+        if is_interesting(&self.interesting, &path) {
+            self.outbox.send(Notice::File { action, complete, path, seen: Seen::now() });
+        }
+    }
+
+    /// At most one a second: notify reads again at once after an error, whatever it was.
+    fn error(&mut self, error: &notify::Error) {
+        if self.last_error.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
+            self.last_error = Some(Instant::now());
+            self.outbox.send(Notice::Error(reason(error)));
+        }
+    }
+}
+
+/// Whether the file at `path` may be a hook.
+pub(super) fn is_interesting(interesting: &Interesting, path: &Path) -> bool {
+    path.file_name().is_some_and(|name| interesting(name.as_bytes()))
+}

@@ -1,0 +1,307 @@
+//! Our side: keeps every directory of the trees watched and hands on what happens in them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::book::{Book, lock};
+use super::filter::{Notice, Queue, is_interesting};
+use super::{CHECK_EVERY, Emit, Interesting, reason};
+use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
+use crate::source::Message;
+use crate::source::walk::{self, Entry, Identity, Kind, Limits};
+
+/// A new directory's content is reported as this.
+#[derive(Clone, Copy)]
+enum Arrival<'a> {
+    Created,
+    Renamed { from: Option<&'a Path> },
+}
+
+/// Owns the watcher; runs in our thread.
+pub(super) struct Keeper {
+    watcher: RecommendedWatcher,
+    interesting: Interesting,
+    emit: Emit,
+    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) queue: Arc<Queue>,
+    writer: Arc<Writer>,
+    /// Each root with the directory that was there when it was last looked at.
+    roots: BTreeMap<PathBuf, Option<Identity>>,
+    pub(super) overflowed: bool,
+    /// How many directories could not be watched since the last gap about it, and the first of them.
+    trouble: Option<(u64, String)>,
+    next_recovery: Instant,
+    next_check: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        watcher: RecommendedWatcher,
+        interesting: Interesting,
+        emit: Emit,
+        book: Arc<Mutex<Book>>,
+        queue: Arc<Queue>,
+    ) -> Self {
+        let roots = lock(&book).roots.iter().map(|root| (root.clone(), None)).collect();
+        let now = Instant::now();
+        Self {
+            watcher,
+            interesting,
+            emit,
+            book,
+            queue,
+            writer: Arc::new(Writer::unavailable()),
+            roots,
+            overflowed: false,
+            trouble: None,
+            next_recovery: now,
+            next_check: now + CHECK_EVERY,
+        }
+    }
+
+    /// The first watches. What fails is in the report, which the caller reads next: no gap for it.
+    pub(super) fn place_roots(&mut self) {
+        for root in self.root_paths() {
+            match walk::identify_directory(&root) {
+                Ok(identity) => {
+                    self.place(&root, None);
+                    self.roots.insert(root, Some(identity));
+                }
+                Err(error) => lock(&self.book).fail(&root, error.to_string()),
+            }
+        }
+        self.trouble = None;
+    }
+
+    pub(super) fn run(mut self, notices: &Receiver<Notice>) {
+        while !self.queue.stopping.load(Ordering::Relaxed) {
+            match notices.recv_timeout(self.next_check.saturating_duration_since(Instant::now())) {
+                Ok(notice) => {
+                    self.queue.bytes.fetch_sub(notice.weight(), Ordering::Relaxed);
+                    self.handle(notice);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.recover_if_due();
+            self.check_if_due();
+        }
+    }
+
+    fn handle(&mut self, notice: Notice) {
+        match notice {
+            Notice::File { action, complete, path, seen } => self.file(action, complete, path, seen),
+            Notice::Appeared(path) => self.place(&path, Some(Arrival::Created)),
+            Notice::Renamed { from, to, seen } => self.renamed(from, to, seen),
+            Notice::Left(path) => self.left(&path),
+            Notice::Overflow => self.overflowed = true,
+            Notice::Error(text) => self.note_trouble(|| text),
+            Notice::Wake => {}
+        }
+    }
+
+    fn file(&mut self, action: Action, complete: bool, path: PathBuf, seen: Seen) {
+        // inotify shows a new link as a created file; nobody writes to a link after that.
+        let complete =
+            complete || action == Action::Creation && path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        self.emit_file(action, complete, path, None, seen);
+    }
+
+    fn renamed(&mut self, from: Option<PathBuf>, to: PathBuf, seen: Seen) {
+        if walk::identify_directory(&to).is_ok() {
+            self.place(&to, Some(Arrival::Renamed { from: from.as_deref() }));
+        } else if is_interesting(&self.interesting, &to) {
+            self.emit_file(Action::Rename, true, to, from, seen);
+        }
+    }
+
+    /// A name is gone, or something else has it by now.
+    fn left(&mut self, path: &Path) {
+        if !lock(&self.book).has(path) {
+            return; // a file
+        }
+        self.place_again(path, Some(Arrival::Created));
+        if self.roots.contains_key(path) {
+            self.check_roots();
+        }
+    }
+
+    /// Watches the directory at `top`, if there is one, and every directory below, each before it is
+    /// listed; reports the hooks found if the directory has just arrived.
+    fn place(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
+        if walk::identify_directory(top).is_err() {
+            return; // gone again; or a link, which a watch would follow
+        }
+        self.watch(top);
+        let walked = walk::walk(top, Limits::default(), |entry| match entry.kind {
+            Kind::Directory => self.watch(&entry.path()),
+            Kind::OtherFilesystem => {}
+            Kind::File | Kind::SymbolicLink | Kind::Special => self.found(entry, top, arrival),
+        });
+        let Ok(report) = walked else { return }; // the watch of `top` failed for the same reason
+        if report.truncated {
+            self.fail(top, "more directories below than are walked (depth or number)".into());
+        }
+        if let Some(path) = report.first_unreadable {
+            self.fail(&path, format!("cannot be listed, nor {} others below {}", report.unreadable - 1, top.display()));
+        }
+    }
+
+    /// A file in a directory that has just arrived. Written before the watch or still being
+    /// written: the listing cannot tell, so only a renamed file and a link are complete.
+    fn found(&mut self, entry: &Entry<'_>, top: &Path, arrival: Option<Arrival<'_>>) {
+        let Some(arrival) = arrival.filter(|_| (self.interesting)(entry.name)) else { return };
+        let path = entry.path();
+        match arrival {
+            Arrival::Created => {
+                let complete = entry.kind == Kind::SymbolicLink;
+                self.emit_file(Action::Creation, complete, path, None, Seen::now());
+            }
+            Arrival::Renamed { from } => {
+                let previous = from.zip(path.strip_prefix(top).ok()).map(|(from, below)| from.join(below));
+                self.emit_file(Action::Rename, true, path, previous, Seen::now());
+            }
+        }
+    }
+
+    fn watch(&mut self, path: &Path) {
+        match self.watcher.watch(path, RecursiveMode::NonRecursive) {
+            Ok(()) => lock(&self.book).insert(path),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => self.fail(path, reason(&error)),
+        }
+    }
+
+    fn fail(&mut self, path: &Path, reason: String) {
+        self.note_trouble(|| format!("{}: {reason}", path.display()));
+        lock(&self.book).fail(path, reason);
+    }
+
+    pub(super) fn forget(&mut self, top: &Path) {
+        let paths = lock(&self.book).remove_below(top);
+        for path in paths {
+            // notify has dropped it by itself if it saw the event; after an overflow it has not, and
+            // would keep the entry for ever.
+            let _ = self.watcher.unwatch(&path);
+        }
+    }
+
+    /// As [`Keeper::place`], without trusting any watch set before; also of trees below that are on
+    /// another filesystem.
+    fn place_again(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
+        self.forget(top);
+        self.place(top, arrival);
+        for root in self.root_paths() {
+            if root != top && root.starts_with(top) {
+                self.place(&root, None);
+            }
+        }
+    }
+
+    /// After lost events: directories may have come and gone unseen. Not more often than the roots
+    /// are checked, or a flood of changes would keep us walking.
+    pub(super) fn recover_if_due(&mut self) {
+        if Instant::now() < self.next_recovery {
+            return;
+        }
+        // Taken before the trees are listed: what is lost meanwhile needs another recovery.
+        let overflowed = std::mem::take(&mut self.overflowed);
+        let lost = self.queue.lost.swap(0, Ordering::Relaxed);
+        if !overflowed && lost == 0 {
+            return;
+        }
+        let watched: Vec<PathBuf> = lock(&self.book).watched.iter().cloned().collect();
+        for path in watched.iter().filter(|path| walk::identify_directory(path).is_err()) {
+            self.forget(path);
+        }
+        for root in self.root_paths() {
+            self.place(&root, None);
+        }
+        if overflowed {
+            let detail = "the kernel's inotify queue was full; all trees were listed for new directories";
+            self.emit_gap(Gap::QUEUE_OVERFLOW, None, detail.into());
+        }
+        if lost > 0 {
+            let detail = "more inotify events than could be kept; all trees were listed for new directories";
+            self.emit_gap(Gap::CHANNEL_FULL, Some(lost), detail.into());
+        }
+        self.next_recovery = Instant::now() + CHECK_EVERY;
+    }
+
+    fn check_if_due(&mut self) {
+        if Instant::now() < self.next_check {
+            return;
+        }
+        self.check_roots();
+        if let Some((count, first)) = self.trouble.take() {
+            self.emit_gap(Gap::UNREADABLE, None, format!("inotify failed {count} times; first {first}"));
+        }
+        self.next_check = Instant::now() + CHECK_EVERY;
+    }
+
+    /// Finds roots that came, went or were replaced. Nothing below them is reported file by file: the
+    /// gap says that what is there must be compared with what was known.
+    fn check_roots(&mut self) {
+        for (root, before) in self.roots.clone() {
+            let now = walk::identify_directory(&root);
+            let known = now.as_ref().ok().copied();
+            if known == before {
+                continue;
+            }
+            self.roots.insert(root.clone(), known);
+            self.place_again(&root, None);
+            let detail = match now {
+                Ok(_) => {
+                    let what = if before.is_some() { "was replaced" } else { "appeared" };
+                    format!("the tree {} {what}; it is watched from now on", root.display())
+                }
+                Err(error) => {
+                    lock(&self.book).fail(&root, error.to_string());
+                    format!("the tree {} is gone: nothing is watched there until it is back", root.display())
+                }
+            };
+            self.emit_gap(Gap::UNREADABLE, None, detail);
+        }
+    }
+
+    fn root_paths(&self) -> Vec<PathBuf> {
+        self.roots.keys().cloned().collect()
+    }
+
+    fn note_trouble(&mut self, detail: impl FnOnce() -> String) {
+        self.trouble.get_or_insert_with(|| (0, detail())).0 += 1;
+    }
+
+    fn emit_file(&mut self, action: Action, complete: bool, path: PathBuf, previous_path: Option<PathBuf>, seen: Seen) {
+        (self.emit)(Message::Event(FileEvent {
+            action,
+            complete,
+            is_directory: false,
+            file: FileRef { path, directory: None },
+            previous_path,
+            writer: Arc::clone(&self.writer),
+            seen,
+        }));
+    }
+
+    fn emit_gap(&mut self, cause: &'static str, lost: Option<u64>, detail: String) {
+        (self.emit)(Message::Gap(Gap { cause, lost, detail }));
+    }
+}
+
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        }
+        _ => false,
+    }
+}
