@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads, decides or formats. Paths, names, command lines and the kernel's `comm` are
 //! bytes chosen by whoever made the change; they stay bytes (`PathBuf`, `Vec<u8>`) until
-//! [`crate::alert::escape`] makes them printable.
+//! [`crate::escape`] makes them printable.
 
 use std::fmt;
 use std::os::fd::OwnedFd;

@@ -33,7 +33,7 @@ pub struct Alert {
 
 impl Alert {
     /// The document as one line without its newline, valid JSON in every case. When it would be
-    /// longer than `max` bytes it is shortened: see [`ecs::shorten`].
+    /// longer than `max` bytes it is shortened: see [`ecs::line`].
     pub fn json(&self, max: Option<usize>) -> String {
         ecs::line(&self.document, max)
     }

@@ -14,7 +14,7 @@ pub type KnownNames<'a> = &'a dyn Fn(&str) -> &'static [&'static str];
 /// Longest file name of Linux, in bytes (NAME_MAX).
 const NAME_MAX: usize = 255;
 
-/// File names that a rule can want: exact ones and endings, in lower case. `None` in [`derive`]
+/// File names that a rule can want: exact ones and endings, in lower case. `None` of [`derive()`]
 /// stands for "any name".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {

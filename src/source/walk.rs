@@ -243,7 +243,7 @@ impl<V: FnMut(&Entry<'_>)> Walk<V> {
             Ok(found) => Some(kind_of(file_type(&found))),
             Err(Errno::NOENT) => None,
             // Opening it will tell the error and count it.
-            Err(_) => Some(kind_of(told)),
+            Err(_) => Some(Kind::Directory),
         }
     }
 

@@ -39,7 +39,7 @@ const STEPS: [fn(&mut Value); 6] = [
     |document| *document = essence(document),
 ];
 
-/// The document in one line. Longer than `max` bytes (at least [`MIN_LINE`]), it loses what matters
+/// The document in one line. Longer than `max` bytes (at least 1,024), it loses what matters
 /// least, says `pyhookwatch.shortened`, and stays valid JSON.
 pub fn line(document: &Value, max: Option<usize>) -> String {
     let whole = document.to_string();

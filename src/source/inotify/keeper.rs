@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -145,7 +146,11 @@ impl Keeper {
             Kind::OtherFilesystem => {}
             Kind::File | Kind::SymbolicLink | Kind::Special => self.found(entry, top, arrival),
         });
-        let Ok(report) = walked else { return }; // the watch of `top` failed for the same reason
+        let report = match walked {
+            Ok(report) => report,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return, // gone again
+            Err(error) => return self.fail(top, error.to_string()),
+        };
         if report.truncated {
             self.fail(top, "more directories below than are walked (depth or number)".into());
         }
