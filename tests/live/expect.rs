@@ -2,7 +2,7 @@
 
 use crate::harness::Backend;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Who is to be named as the writer, where the source can name one.
 #[derive(Clone, Debug)]
@@ -20,6 +20,14 @@ impl By {
     }
 }
 
+/// The name before a rename.
+#[derive(Clone, Debug)]
+enum Previous {
+    None,
+    Path(String),
+    Beside,
+}
+
 /// One alert.
 #[derive(Clone, Debug)]
 pub struct Expected {
@@ -28,7 +36,7 @@ pub struct Expected {
     detection: &'static str,
     elastic: bool,
     by: By,
-    previous: Option<String>,
+    previous: Previous,
     complete: Option<bool>,
 }
 
@@ -37,7 +45,15 @@ impl Expected {
     /// written by this test program.
     pub fn new(action: &'static str, path: impl Into<String>, detection: &'static str) -> Self {
         let path = path.into();
-        Self { path, action, detection, elastic: false, by: By::this_test(), previous: None, complete: Some(true) }
+        Self {
+            path,
+            action,
+            detection,
+            elastic: false,
+            by: By::this_test(),
+            previous: Previous::None,
+            complete: Some(true),
+        }
     }
 
     /// The Elastic rule, which wants a known executable, matches too.
@@ -52,7 +68,12 @@ impl Expected {
 
     /// Renamed from here.
     pub fn from(self, previous: impl Into<String>) -> Self {
-        Self { previous: Some(previous.into()), ..self }
+        Self { previous: Previous::Path(previous.into()), ..self }
+    }
+
+    /// Renamed from a name in the same directory that the writer made up.
+    pub fn from_beside(self) -> Self {
+        Self { previous: Previous::Beside, ..self }
     }
 
     /// Whether the writer was seen to finish; `None` where it depends on who is faster.
@@ -77,7 +98,19 @@ impl Expected {
         compare("file.path", alert.text("/file/path"), Some(&self.path));
         compare("event.action", alert.text("/event/action"), Some(self.action));
         compare("detection_type", alert.text("/pyhookwatch/detection_type"), Some(self.detection));
-        compare("previous_path", alert.text("/pyhookwatch/previous_path"), self.previous.as_deref());
+        let previous = alert.text("/pyhookwatch/previous_path");
+        match &self.previous {
+            Previous::None => compare("previous_path", previous, None),
+            Previous::Path(path) => compare("previous_path", previous, Some(path)),
+            Previous::Beside => {
+                let directory = |path: &str| path.rsplit_once('/').map(|(directory, _)| directory.to_owned());
+                compare(
+                    "previous_path's directory",
+                    previous.and_then(directory).as_deref(),
+                    directory(&self.path).as_deref(),
+                );
+            }
+        }
         let executable = alert.text("/process/executable");
         let rulesets = if self.elastic && executable.is_some() { "sumo elastic" } else { "sumo" };
         compare("rules", Some(&alert.rulesets()), Some(rulesets));
@@ -158,9 +191,4 @@ impl Alert {
 fn names(rules: Option<&Value>) -> String {
     let rules = rules.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     rules.iter().filter_map(|rule| rule["ruleset"].as_str()).collect::<Vec<_>>().join(" ")
-}
-
-/// A path as text, where it is known to be UTF-8.
-pub fn text(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
 }

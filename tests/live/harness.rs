@@ -115,8 +115,7 @@ impl Watch {
         };
         command.args(["run", "--backend", word, "--output", "stdout", "--format", "ecs", "--config"]);
         command.arg(&configuration).arg("--root").arg(scene.root()).env_remove("JOURNAL_STREAM");
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         read_lines(child.stdout.take().unwrap(), move |line| drop(sender.send(line)));
         let errors = Arc::new(Mutex::new(String::new()));
@@ -133,11 +132,6 @@ impl Watch {
     /// A path as seen from the root, for the test to use.
     pub fn at(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
-    }
-
-    /// The daemon's process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Waits for the next alert.

@@ -23,6 +23,8 @@ pub enum Need {
     SystemPython,
     /// `python3 -m venv`.
     Venv,
+    /// pip, which tests/prepare.sh installs.
+    Pip,
     /// uv, which tests/prepare.sh installs.
     Uv,
     /// dpkg and dpkg-deb.
@@ -53,6 +55,7 @@ impl Need {
             Need::Python => "a working python3",
             Need::SystemPython => "/usr/bin/python3",
             Need::Venv => "python3 -m venv with pip",
+            Need::Pip => "pip (run tests/prepare.sh)",
             Need::Uv => "uv (run tests/prepare.sh)",
             Need::Dpkg => "dpkg and dpkg-deb",
         }
@@ -67,6 +70,7 @@ impl Need {
             Need::Python => python().is_some(),
             Need::SystemPython => works("/usr/bin/python3", &["-c", ""]),
             Need::Venv => python().is_some_and(|python| works(python, &["-c", "import venv, ensurepip"])),
+            Need::Pip => python().is_some() && installers::pip().is_some(),
             Need::Uv => installers::uv().is_some(),
             Need::Dpkg => works("dpkg", &["--version"]) && works("dpkg-deb", &["--version"]),
         }
