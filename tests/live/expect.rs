@@ -72,7 +72,7 @@ impl Expected {
     }
 
     /// Renamed from a name in the same directory that the writer made up.
-    pub fn from_beside(self) -> Self {
+    pub fn renamed_beside(self) -> Self {
         Self { previous: Previous::Beside, ..self }
     }
 

@@ -211,9 +211,19 @@ impl Watch {
     }
 
     /// Ends it with SIGTERM: it must end well, in time, and with nothing left to tell.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
+        self.terminate();
+        self.expect_the_end();
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end, which must be a good one, without another alert.
+    pub fn expect_the_end(mut self) {
         // Its standard output ends when it does.
         match self.lines.recv_timeout(PATIENCE) {
             Err(RecvTimeoutError::Disconnected) => {}

@@ -91,7 +91,7 @@ with_each_backend! {
             command.args(["--link-mode", mode, "--python"]).arg(watch.at(&format!("/srv/{mode}/bin/python")));
             succeed(command.arg(&wheel).env("UV_CACHE_DIR", watch.scene.outside().join("cache")));
             let by = By::Perhaps(vec![uv().unwrap().canonicalize().unwrap()]);
-            let expected = if *mode == "copy" { pth("rename", packages).from_beside() } else { pth("creation", packages) };
+            let expected = if *mode == "copy" { pth("rename", packages).renamed_beside() } else { pth("creation", packages) };
             watch.expect_alerts(&[expected.by(by)]);
         }
         watch.stop();

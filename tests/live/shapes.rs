@@ -292,4 +292,32 @@ os.close(fd)",
         watch.expect_alerts(&[]);
         watch.stop();
     }
+
+    []
+    fn a_change_that_is_still_open_at_the_end_is_reported_before_the_daemon_ends(scene, backend) {
+        let mut watch = scene.watch(backend);
+        // The alert of a finished change shows that the record of the unfinished one was read.
+        let file = File::create(watch.at(SITECUSTOMIZE)).unwrap();
+        fs::write(watch.at(PTH), "import os").unwrap();
+        assert_eq!(watch.next().text("/file/path"), Some(PTH));
+        watch.terminate();
+        let alert = watch.next();
+        let wrong = sitecustomize("creation").elastic().complete(false).differences(&alert, backend);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        watch.expect_the_end();
+        drop(file);
+    }
+
+    []
+    fn hundreds_of_hooks_at_once_are_as_many_alerts(scene, backend) {
+        let mut watch = scene.watch(backend);
+        let path = |number| format!("/usr/lib/python3/dist-packages/{number}.pth");
+        for number in 0..400 {
+            fs::write(watch.at(&path(number)), "import os").unwrap();
+        }
+        let expected: Vec<_> =
+            (0..400).map(|number| Expected::new("creation", path(number), "PTH_FILE_CREATED")).collect();
+        watch.expect_alerts(&expected);
+        watch.stop();
+    }
 }
