@@ -136,7 +136,7 @@ impl Pipeline {
             self.tally.excluded += u64::from(!verdict.excluded.is_empty());
             return;
         }
-        if hook.file.state != FileState::Gone && !self.settle.is_news(&change.file.path, outcome(change, &hook)) {
+        if hook.file.state != FileState::Gone && !self.settle.is_news(change, outcome(change, &hook)) {
             self.tally.repeated += 1;
             return;
         }
@@ -217,6 +217,7 @@ fn list_directory(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut
             action: event.action,
             complete: true,
             is_directory: false,
+            listed: true,
             file: crate::event::FileRef { path, directory: Some(directory) },
             previous_path,
             writer: event.writer.clone(),

@@ -598,6 +598,7 @@ impl Guard {
             action,
             complete,
             is_directory: false,
+            listed: false,
             file: FileRef { path, directory: None },
             previous_path,
             writer: Arc::clone(&self.writer),
