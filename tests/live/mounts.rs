@@ -184,7 +184,8 @@ fn on_tmpfs(backend: Backend) {
 
 /// Mounts `base/merged` over `base/lower` and `base/upper`, with one hook in the lower directory.
 fn overlay(helper: &mut Actor, base: &Path) {
-    for directory in ["upper", "work", "merged"] {
+    // The upper directory has the directories already: to copy one up, the overlay renames it.
+    for directory in ["upper/usr/lib/python3/dist-packages", "upper/opt/lib/python3", "work", "merged"] {
         fs::create_dir_all(base.join(directory)).unwrap();
     }
     write(&base.join("lower/usr/lib/python3/dist-packages/lower.pth"), "import os");
