@@ -73,6 +73,8 @@ impl Pipeline {
         match message {
             Message::Event(event) if event.is_directory => self.list(event),
             Message::Event(mut event) => {
+                // While messages wait, their time is what passes, so that no flood holds up an alert.
+                self.due(event.seen.monotonic);
                 event.complete |= hook::content::is_complete_at_once(&event.file);
                 for change in self.settle.observe(event) {
                     self.finish(&change);
