@@ -316,7 +316,7 @@ os.close(fd)",
             fs::write(watch.at(&path(number)), "import os").unwrap();
         }
         let expected: Vec<_> =
-            (0..400).map(|number| Expected::new("creation", path(number), "PTH_FILE_CREATED")).collect();
+            (0..400).map(|number| Expected::new("creation", path(number), "PTH_FILE_CREATED").complete(None)).collect();
         watch.expect_alerts(&expected);
         watch.stop();
     }
