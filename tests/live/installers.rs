@@ -127,7 +127,8 @@ with_each_backend! {
         let mut watch = scene.watch(backend);
         for package in &packages {
             let mut command = Command::new("dpkg");
-            command.arg("--root").arg(watch.scene.root()).args(["--force-script-chrootless", "--force-not-root"]);
+            // It wants ldconfig and start-stop-daemon to be there.
+            command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").arg("--root").arg(watch.scene.root()).args(["--force-script-chrootless", "--force-not-root"]);
             succeed(command.arg("--install").arg(package).env("DEBIAN_FRONTEND", "noninteractive"));
             let by = By::Perhaps(vec![Path::new("/usr/bin/dpkg").canonicalize().unwrap()]);
             let expected = Expected::new("rename", path, "PTH_FILE_CREATED");

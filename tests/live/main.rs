@@ -35,14 +35,14 @@ macro_rules! with_each_backend {
 
             #[test]
             fn with_fanotify() {
-                if needs::met(concat!(stringify!($name), "::with_fanotify"), &[Need::Fanotify $(, Need::$need)*]) {
+                if needs::met(concat!(module_path!(), "::with_fanotify"), &[Need::Fanotify $(, Need::$need)*]) {
                     scenario(Scene::new(), Backend::Fanotify);
                 }
             }
 
             #[test]
             fn with_inotify() {
-                if needs::met(concat!(stringify!($name), "::with_inotify"), &[$(Need::$need),*]) {
+                if needs::met(concat!(module_path!(), "::with_inotify"), &[$(Need::$need),*]) {
                     scenario(Scene::new(), Backend::Inotify);
                 }
             }

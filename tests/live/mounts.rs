@@ -39,7 +39,7 @@ macro_rules! in_own_mounts {
         #[test]
         fn $name() {
             if needs::met(
-                concat!("mounts::", stringify!($name)),
+                concat!(module_path!(), "::", stringify!($name)),
                 &[Need::Fanotify, Need::MountNamespace, Need::Overlay, Need::Python],
             ) {
                 $body
@@ -71,7 +71,7 @@ in_own_mounts! {
         let (scene, mut helper) = (Scene::new(), helper());
         let mut watch = scene.watch_within(&helper);
         helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&watch.scene.root().join("usr/lib/python3"))));
-        let alert = (0..100).find_map(|number| {
+        let alert = (0..30).find_map(|number| {
             write(&watch.at(&format!("/usr/lib/python3/dist-packages/{number}.pth")), "import os");
             watch.next_within(Duration::from_millis(700))
         });

@@ -27,7 +27,7 @@ pub enum Need {
     Pip,
     /// uv, which tests/prepare.sh installs.
     Uv,
-    /// dpkg and dpkg-deb.
+    /// dpkg and dpkg-deb, for root.
     Dpkg,
 }
 
@@ -57,22 +57,22 @@ impl Need {
             Need::Venv => "python3 -m venv with pip",
             Need::Pip => "pip (run tests/prepare.sh)",
             Need::Uv => "uv (run tests/prepare.sh)",
-            Need::Dpkg => "dpkg and dpkg-deb",
+            Need::Dpkg => "root, dpkg and dpkg-deb",
         }
     }
 
     fn is_there(self) -> bool {
         match self {
-            Need::Fanotify => rustix::process::geteuid().is_root() && has_sys_admin(),
+            Need::Fanotify => is_root() && has_sys_admin(),
             Need::MountNamespace => Need::Fanotify.is_there() && works("unshare", &["-m", "nsenter", "--version"]),
             Need::UserNamespace => works("unshare", &["-Ur", "-m", "true"]),
             Need::Overlay => std::fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("\toverlay\n")),
             Need::Python => python().is_some(),
             Need::SystemPython => works("/usr/bin/python3", &["-c", ""]),
             Need::Venv => python().is_some_and(|python| works(python, &["-c", "import venv, ensurepip"])),
-            Need::Pip => python().is_some() && installers::pip().is_some(),
-            Need::Uv => installers::uv().is_some(),
-            Need::Dpkg => works("dpkg", &["--version"]) && works("dpkg-deb", &["--version"]),
+            Need::Pip => python().is_some() && installers::pip().is_some_and(|pip| works(pip, &["--version"])),
+            Need::Uv => installers::uv().is_some_and(|uv| works(uv, &["--version"])),
+            Need::Dpkg => is_root() && works("dpkg", &["--version"]) && works("dpkg-deb", &["--version"]),
         }
     }
 }
@@ -81,6 +81,10 @@ fn works(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn has_sys_admin() -> bool {

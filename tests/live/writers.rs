@@ -44,7 +44,7 @@ fn shell_named(name: &str, prefix: &[&str]) -> Actor {
 #[test]
 fn a_user_namespace_that_fakes_an_excluded_executable_is_seen_through() {
     if !needs::met(
-        "a_user_namespace_that_fakes_an_excluded_executable_is_seen_through",
+        concat!(module_path!(), "::a_user_namespace_that_fakes_an_excluded_executable_is_seen_through"),
         &[Need::Fanotify, Need::UserNamespace],
     ) {
         return;
@@ -66,7 +66,7 @@ fn a_user_namespace_that_fakes_an_excluded_executable_is_seen_through() {
 #[test]
 fn an_executable_that_was_deleted_while_it_runs_is_not_excluded_any_more() {
     if !needs::met(
-        "an_executable_that_was_deleted_while_it_runs_is_not_excluded_any_more",
+        concat!(module_path!(), "::an_executable_that_was_deleted_while_it_runs_is_not_excluded_any_more"),
         &[Need::Fanotify, Need::MountNamespace],
     ) {
         return;
@@ -92,7 +92,7 @@ fn an_executable_that_was_deleted_while_it_runs_is_not_excluded_any_more() {
 #[test]
 fn an_executable_that_was_replaced_while_it_runs_is_not_excluded_any_more() {
     if !needs::met(
-        "an_executable_that_was_replaced_while_it_runs_is_not_excluded_any_more",
+        concat!(module_path!(), "::an_executable_that_was_replaced_while_it_runs_is_not_excluded_any_more"),
         &[Need::Fanotify, Need::MountNamespace],
     ) {
         return;
@@ -111,7 +111,10 @@ fn an_executable_that_was_replaced_while_it_runs_is_not_excluded_any_more() {
 #[test]
 fn a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first() {
     let needs = [Need::Fanotify, Need::SystemPython];
-    if !needs::met("a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first", &needs) {
+    if !needs::met(
+        concat!(module_path!(), "::a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first"),
+        &needs,
+    ) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -129,7 +132,10 @@ fn a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first() {
 
 #[test]
 fn the_alert_names_the_user_and_the_parents_of_the_writer() {
-    if !needs::met("the_alert_names_the_user_and_the_parents_of_the_writer", &[Need::Fanotify]) {
+    if !needs::met(
+        concat!(module_path!(), "::the_alert_names_the_user_and_the_parents_of_the_writer"),
+        &[Need::Fanotify],
+    ) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
