@@ -81,6 +81,9 @@ pub struct FileEvent {
     /// The event is about a directory (only a renamed one is of interest: what came with it must be
     /// listed).
     pub is_directory: bool,
+    /// Found by listing a renamed directory, not told by the kernel; `seen` is that of the
+    /// directory's record.
+    pub listed: bool,
     /// Where the file is.
     pub file: FileRef,
     /// The name before a rename, when the kernel told both.

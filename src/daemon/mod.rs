@@ -101,11 +101,21 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
         tokio::select! {
+            // In this order: a change must not run out of time while its close waits in the channel.
+            biased;
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
                 reload(configure, &mut pipeline, &filter);
                 outputs.reopen();
+            }
+            // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
+            Ok(error) = &mut sources.ended, if !sources.ended.is_terminated() => break Err(Failure::Watching(error)),
+            name = outputs.lost() => {
+                log::error!("the output {name} is gone");
+                if outputs.all_gone() {
+                    break Err(Failure::NoOutput);
+                }
             }
             message = sources.messages.recv() => match message {
                 Some(message) => pipeline.take(message),
@@ -113,13 +123,6 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             },
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 pipeline.due(std::time::Instant::now());
-            }
-            Ok(error) = &mut sources.ended => break Err(Failure::Watching(error)),
-            name = outputs.lost() => {
-                log::error!("the output {name} is gone");
-                if outputs.all_gone() {
-                    break Err(Failure::NoOutput);
-                }
             }
         }
     };

@@ -76,6 +76,8 @@ impl Pipeline {
         match message {
             Message::Event(event) if event.is_directory => self.list(event),
             Message::Event(mut event) => {
+                // While messages wait, their time is what passes, so that no flood holds up an alert.
+                self.due(event.seen.monotonic);
                 event.complete |= hook::content::is_complete_at_once(&event.file);
                 for change in self.settle.observe(event) {
                     self.finish(&change);
@@ -150,7 +152,7 @@ impl Pipeline {
             self.tally.excluded += u64::from(!verdict.excluded.is_empty());
             return;
         }
-        if hook.file.state != FileState::Gone && !self.settle.is_news(&change.file.path, outcome(change, &hook)) {
+        if hook.file.state != FileState::Gone && !self.settle.is_news(change, outcome(change, &hook)) {
             self.tally.repeated += 1;
             return;
         }
@@ -231,6 +233,7 @@ fn list_directory(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut
             action: event.action,
             complete: true,
             is_directory: false,
+            listed: true,
             file: crate::event::FileRef { path, directory: Some(directory) },
             previous_path,
             writer: event.writer.clone(),

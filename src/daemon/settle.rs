@@ -33,13 +33,21 @@ pub struct Outcome {
     pub writers: Vec<u32>,
 }
 
+/// What is remembered of a finished change.
+#[derive(Debug)]
+struct Reported {
+    outcome: Outcome,
+    /// When the kernel told that this name appeared, if it did.
+    appeared: Option<Instant>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Settle {
     pending: HashMap<PathBuf, Change>,
     /// Paths by deadline. A path may stand here after it was given out: then its change is younger.
     deadlines: VecDeque<(Instant, PathBuf)>,
-    reported: HashMap<PathBuf, Outcome>,
+    reported: HashMap<PathBuf, Reported>,
     reported_order: VecDeque<PathBuf>,
 }
 
@@ -47,6 +55,9 @@ impl Settle {
     /// Takes a record. Gives the change when this completes it, or one that must make room.
     pub fn observe(&mut self, event: FileEvent) -> Vec<Change> {
         let path = event.file.path.clone();
+        if event.listed && self.has_appeared_since(&path, event.seen.monotonic) {
+            return Vec::new();
+        }
         let complete = event.complete;
         let due = event.seen.monotonic + MAX_WAIT;
         match self.pending.get_mut(&path) {
@@ -99,15 +110,29 @@ impl Settle {
         rest
     }
 
+    /// Whether the name was made after this moment, by the kernel's own record. What a listing finds
+    /// under it did not come with the directory, whose writer and former name must not be put to it.
+    fn has_appeared_since(&self, path: &Path, moment: Instant) -> bool {
+        let pending = self.pending.get(path).and_then(appeared);
+        let reported = self.reported.get(path).and_then(|reported| reported.appeared);
+        pending.max(reported) > Some(moment)
+    }
+
     /// Remembers the outcome of a change. `false`: it is the one already reported for this path, by
     /// the same writers: a late close, or the second record of a rename.
-    pub fn is_news(&mut self, path: &Path, outcome: Outcome) -> bool {
-        if self.reported.get(path) == Some(&outcome) {
-            return false;
+    pub fn is_news(&mut self, change: &Change, outcome: Outcome) -> bool {
+        let path = &change.file.path;
+        let appeared = appeared(change);
+        if let Some(known) = self.reported.get_mut(path) {
+            known.appeared = known.appeared.max(appeared);
+            if known.outcome == outcome {
+                return false;
+            }
+            known.outcome = outcome;
+            return true;
         }
-        if self.reported.insert(path.to_path_buf(), outcome).is_none() {
-            self.reported_order.push_back(path.to_path_buf());
-        }
+        self.reported.insert(path.clone(), Reported { outcome, appeared });
+        self.reported_order.push_back(path.clone());
         if self.reported_order.len() > MAX_REMEMBERED
             && let Some(oldest) = self.reported_order.pop_front()
         {
@@ -115,6 +140,11 @@ impl Settle {
         }
         true
     }
+}
+
+/// When the kernel told that the change's name appeared.
+fn appeared(change: &Change) -> Option<Instant> {
+    (change.action != Action::Change).then_some(change.first.monotonic)
 }
 
 fn begin(event: FileEvent) -> Change {
@@ -203,11 +233,16 @@ mod tests {
             action,
             complete,
             is_directory: false,
+            listed: false,
             file: FileRef { path: path.into(), directory: None },
             previous_path: None,
             writer: writer(7, "/bin/cp"),
             seen,
         }
+    }
+
+    fn change(path: &str) -> Change {
+        begin(event(path, Action::Creation, true, Seen::now()))
     }
 
     fn outcome(size: u64) -> Outcome {
@@ -255,11 +290,38 @@ mod tests {
     #[test]
     fn a_late_close_that_changed_nothing_is_no_news_and_new_content_is() {
         let mut settle = Settle::default();
-        assert!(settle.is_news(Path::new("/a.pth"), outcome(1)));
-        assert!(!settle.is_news(Path::new("/a.pth"), outcome(1)));
-        assert!(settle.is_news(Path::new("/b.pth"), outcome(1)));
-        assert!(settle.is_news(Path::new("/a.pth"), outcome(2)));
-        assert!(settle.is_news(Path::new("/a.pth"), outcome(1)));
+        assert!(settle.is_news(&change("/a.pth"), outcome(1)));
+        assert!(!settle.is_news(&change("/a.pth"), outcome(1)));
+        assert!(settle.is_news(&change("/b.pth"), outcome(1)));
+        assert!(settle.is_news(&change("/a.pth"), outcome(2)));
+        assert!(settle.is_news(&change("/a.pth"), outcome(1)));
+    }
+
+    #[test]
+    fn what_was_made_in_a_directory_after_its_rename_did_not_come_with_it() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
+        // Still being written, and reported already.
+        settle.observe(event("/d/a.pth", Action::Creation, false, clock.at(11)));
+        let done = settle.observe(event("/d/b.pth", Action::Creation, true, clock.at(11)));
+        settle.is_news(&done[0], outcome(1));
+        assert!(settle.observe(listed("/d/a.pth")).is_empty());
+        assert!(settle.observe(listed("/d/b.pth")).is_empty());
+        assert_eq!(settle.flush()[0].action, Action::Creation);
+    }
+
+    #[test]
+    fn what_came_with_a_renamed_directory_is_reported_even_if_it_was_written_since() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
+        settle.observe(event("/d/a.pth", Action::Change, false, clock.at(11)));
+        // Its own record may be from before the rename, or of the same batch: no proof.
+        settle.observe(event("/d/b.pth", Action::Creation, false, clock.at(10)));
+        for path in ["/d/a.pth", "/d/b.pth", "/d/c.pth"] {
+            assert_eq!(settle.observe(listed(path))[0].action, Action::Rename);
+        }
     }
 
     #[test]
@@ -296,7 +358,7 @@ mod tests {
     fn the_memory_of_reported_changes_is_bounded() {
         let mut settle = Settle::default();
         for index in 0..MAX_REMEMBERED + 100 {
-            settle.is_news(Path::new(&format!("/{index}.pth")), outcome(1));
+            settle.is_news(&change(&format!("/{index}.pth")), outcome(1));
         }
         assert_eq!(settle.reported.len(), MAX_REMEMBERED);
         assert_eq!(settle.reported_order.len(), MAX_REMEMBERED);

@@ -180,6 +180,7 @@ impl Watcher {
             action,
             complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
             is_directory,
+            listed: false,
             file: FileRef { path, directory: Some(Arc::new(located.directory)) },
             previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
             writer: Arc::new(writer),

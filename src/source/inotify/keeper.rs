@@ -289,6 +289,7 @@ impl Keeper {
             action,
             complete,
             is_directory: false,
+            listed: false,
             file: FileRef { path, directory: None },
             previous_path,
             writer: Arc::clone(&self.writer),

@@ -1,0 +1,209 @@
+//! Filesystems and mount namespaces. Everything is mounted in a private mount namespace, that of a
+//! helper process; the test reaches into it through `/proc`, so it is still the writer.
+
+use crate::actor::{Actor, OWN_MOUNTS, py, succeed};
+use crate::expect::Expected;
+use crate::harness::{self, Backend, Scene, Watch};
+use crate::needs::{self, Need};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const PTH: &str = "/usr/lib/python3/dist-packages/x.pth";
+
+fn pth(action: &'static str, path: &str) -> Expected {
+    Expected::new(action, path, "PTH_FILE_CREATED")
+}
+
+/// A helper in a mount namespace of its own.
+fn helper() -> Actor {
+    let mut actor = Actor::python(&OWN_MOUNTS);
+    actor.run(
+        "import os, subprocess
+def mount(*words):
+    subprocess.run([b'mount', *words], check=True)",
+    );
+    actor
+}
+
+fn write(path: &Path, content: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// A test that needs fanotify and mounts.
+macro_rules! in_own_mounts {
+    ($($(#[$doc:meta])* fn $name:ident() $body:block)*) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            if needs::met(
+                concat!(module_path!(), "::", stringify!($name)),
+                &[Need::Fanotify, Need::MountNamespace, Need::Overlay, Need::Python],
+            ) {
+                $body
+            }
+        }
+    )*};
+}
+
+in_own_mounts! {
+    fn a_tree_on_tmpfs_is_watched_with_fanotify() {
+        on_tmpfs(Backend::Fanotify);
+    }
+
+    fn a_tree_on_tmpfs_is_watched_with_inotify() {
+        on_tmpfs(Backend::Inotify);
+    }
+
+    fn a_tmpfs_within_the_tree_is_watched_too() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&scene.root().join("usr/lib/python3"))));
+        let mut watch = scene.watch_within(&helper);
+        write(&watch.at(PTH), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        watch.stop();
+    }
+
+    /// There is no event to wait for before the first alert, so hooks are written until one comes.
+    fn a_filesystem_that_is_mounted_later_is_watched_from_then_on() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        let mut watch = scene.watch_within(&helper);
+        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&watch.scene.root().join("usr/lib/python3"))));
+        let alert = (0..30).find_map(|number| {
+            write(&watch.at(&format!("/usr/lib/python3/dist-packages/{number}.pth")), "import os");
+            watch.next_within(Duration::from_millis(700))
+        });
+        let path = alert.as_ref().and_then(|alert| alert.text("/file/path")).unwrap_or_default();
+        assert!(path.starts_with("/usr/lib/python3/dist-packages/"), "{alert:?}");
+        write(&watch.at(PTH), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        watch.stop();
+    }
+
+    fn a_filesystem_that_was_unmounted_is_forgotten_and_can_be_unmounted() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        let place = scene.root().join("usr/lib/python3");
+        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&place)));
+        let mut watch = scene.watch_within(&helper);
+        write(&watch.at(PTH), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        // Busy if the daemon held anything open there.
+        helper.run(&format!("subprocess.run([b'umount', {}], check=True)", py(&place)));
+        write(&watch.at(PTH), "import sys");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        watch.stop();
+    }
+
+    fn a_write_through_an_overlay_is_one_alert_with_the_upper_path_seen_from_inside() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        overlay(&mut helper, &scene.root());
+        let watch = scene.watch_within(&helper);
+        assert!(watch.errors().contains("is watched through its upper directory"), "{}", watch.errors());
+        writes_through_overlay(watch, &helper);
+    }
+
+    /// As the host sees a container: the mount is not even in its namespace.
+    fn a_write_through_an_overlay_is_one_alert_with_the_upper_path_seen_from_outside() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        overlay(&mut helper, &scene.root());
+        writes_through_overlay(scene.watch(Backend::Fanotify), &helper);
+    }
+
+    fn an_overlay_as_the_root_is_watched_with_inotify_and_that_is_said() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        let store = scene.outside();
+        overlay(&mut helper, &store);
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&scene.root())));
+        harness::make_directories(&helper.sees(&scene.root()));
+        let mut watch = Watch::start(scene, "auto", Backend::Inotify, Some(&helper));
+        let errors = watch.errors();
+        assert!(errors.contains("refuses fanotify") && errors.contains("inotify instead"), "{errors}");
+        write(&watch.at(PTH), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        watch.stop();
+    }
+
+    fn an_overlay_as_the_root_is_refused_when_fanotify_is_demanded() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        let store = scene.outside();
+        overlay(&mut helper, &store);
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&scene.root())));
+        let output = Command::new("nsenter")
+            .args(["-m", "-t", &helper.pid().to_string(), env!("CARGO_BIN_EXE_pyhookwatch"), "run"])
+            .args(["--backend", "fanotify", "--output", "stdout", "--root"])
+            .arg(scene.root())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains("refuses fanotify"), "{}: {errors}", output.status);
+    }
+
+    fn a_write_through_a_bind_mount_is_one_alert() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        fs::create_dir_all(scene.root().join("srv/other")).unwrap();
+        let (real, other) = (scene.root().join("usr/lib/python3"), scene.root().join("srv/other"));
+        helper.run(&format!("mount('--bind', {}, {})", py(&real), py(&other)));
+        let mut watch = scene.watch_within(&helper);
+        write(&watch.at("/srv/other/dist-packages/x.pth"), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        watch.stop();
+    }
+
+    fn a_write_in_another_mount_namespace_is_one_alert() {
+        let (scene, helper) = (Scene::new(), helper());
+        let mut watch = scene.watch(Backend::Fanotify);
+        write(&helper.sees(&watch.at(PTH)), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
+        watch.stop();
+    }
+
+    fn a_short_lived_writer_in_another_mount_namespace_is_one_alert() {
+        let mut watch = Scene::new().watch(Backend::Fanotify);
+        let path = watch.at(PTH);
+        let mut command = Command::new(OWN_MOUNTS[0]);
+        succeed(command.args(&OWN_MOUNTS[1..]).args(["/bin/sh", "-c", "echo import os > \"$0\""]).arg(&path));
+        let shell = Path::new("/bin/sh").canonicalize().unwrap();
+        watch.expect_alerts(&[pth("creation", PTH).by(crate::expect::By::Perhaps(vec![shell]))]);
+        watch.stop();
+    }
+}
+
+fn on_tmpfs(backend: Backend) {
+    let (scene, mut helper) = (Scene::new(), helper());
+    helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&scene.root())));
+    harness::make_directories(&helper.sees(&scene.root()));
+    let mut watch = Watch::start(scene, backend.word(), backend, Some(&helper));
+    write(&watch.at(PTH), "import os");
+    watch.expect_alerts(&[pth("creation", PTH)]);
+    fs::rename(watch.at(PTH), watch.at("/usr/lib/python3/dist-packages/y.pth")).unwrap();
+    watch.expect_alerts(&[pth("rename", "/usr/lib/python3/dist-packages/y.pth").from(PTH)]);
+    watch.stop();
+}
+
+/// Mounts `base/merged` over `base/lower` and `base/upper`, with one hook in the lower directory.
+fn overlay(helper: &mut Actor, base: &Path) {
+    // The upper directory has the directories already: to copy one up, the overlay renames it.
+    for directory in ["upper/usr/lib/python3/dist-packages", "upper/opt/lib/python3", "work", "merged"] {
+        fs::create_dir_all(base.join(directory)).unwrap();
+    }
+    write(&base.join("lower/usr/lib/python3/dist-packages/lower.pth"), "import os");
+    helper.run(&format!(
+        "base = {}
+mount(b'-t', b'overlay', b'none', b'-o',
+      b'lowerdir=' + base + b'/lower,upperdir=' + base + b'/upper,workdir=' + base + b'/work', base + b'/merged')",
+        py(base)
+    ));
+}
+
+fn writes_through_overlay(mut watch: Watch, helper: &Actor) {
+    let merged = helper.sees(&watch.scene.root()).join("merged");
+    write(&merged.join("opt/lib/python3/x.pth"), "import os");
+    watch.expect_alerts(&[pth("creation", "/upper/opt/lib/python3/x.pth")]);
+    // Copied up from the lower directory first, which is no other change.
+    let lower = merged.join("usr/lib/python3/dist-packages/lower.pth");
+    fs::write(lower, "import sys").unwrap();
+    watch.expect_alerts(&[pth("creation", "/upper/usr/lib/python3/dist-packages/lower.pth")]);
+    watch.stop();
+}

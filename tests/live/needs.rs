@@ -1,0 +1,106 @@
+//! What a test needs of the machine, and what happens when it is not there.
+
+use crate::installers;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Something that not every machine or user has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Root with CAP_SYS_ADMIN, for fanotify.
+    Fanotify,
+    /// A private mount namespace, for a root.
+    MountNamespace,
+    /// A user namespace with a mount namespace in it.
+    UserNamespace,
+    /// Overlay mounts.
+    Overlay,
+    /// A working `python3`.
+    Python,
+    /// The distribution's `/usr/bin/python3`.
+    SystemPython,
+    /// `python3 -m venv`.
+    Venv,
+    /// pip, which tests/prepare.sh installs.
+    Pip,
+    /// uv, which tests/prepare.sh installs.
+    Uv,
+    /// dpkg and dpkg-deb, for root.
+    Dpkg,
+}
+
+/// Whether the test can run. The one place that decides what a missing privilege means: loudly
+/// skipped on a machine that has it not, a failure where `PYHOOKWATCH_REQUIRE_LIVE=1` is set.
+pub fn met(test: &str, needs: &[Need]) -> bool {
+    let missing: Vec<_> = needs.iter().filter(|need| !need.is_there()).map(|need| need.words()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let line = format!("SKIPPED (needs {}): {test}\n", missing.join(", "));
+    assert!(std::env::var_os("PYHOOKWATCH_REQUIRE_LIVE").is_none_or(|value| value != "1"), "{line}");
+    // Not with eprintln!, which the test runner hides when the test passes.
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    false
+}
+
+impl Need {
+    fn words(self) -> &'static str {
+        match self {
+            Need::Fanotify => "root with CAP_SYS_ADMIN",
+            Need::MountNamespace => "unshare -m",
+            Need::UserNamespace => "unshare -Ur -m",
+            Need::Overlay => "overlay mounts",
+            Need::Python => "a working python3",
+            Need::SystemPython => "/usr/bin/python3",
+            Need::Venv => "python3 -m venv with pip",
+            Need::Pip => "pip (run tests/prepare.sh)",
+            Need::Uv => "uv (run tests/prepare.sh)",
+            Need::Dpkg => "root, dpkg and dpkg-deb",
+        }
+    }
+
+    fn is_there(self) -> bool {
+        match self {
+            Need::Fanotify => is_root() && has_sys_admin(),
+            Need::MountNamespace => Need::Fanotify.is_there() && works("unshare", &["-m", "nsenter", "--version"]),
+            Need::UserNamespace => works("unshare", &["-Ur", "-m", "true"]),
+            Need::Overlay => std::fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("\toverlay\n")),
+            Need::Python => python().is_some(),
+            Need::SystemPython => works("/usr/bin/python3", &["-c", ""]),
+            Need::Venv => python().is_some_and(|python| works(python, &["-c", "import venv, ensurepip"])),
+            Need::Pip => python().is_some() && installers::pip().is_some_and(|pip| works(pip, &["--version"])),
+            Need::Uv => installers::uv().is_some_and(|uv| works(uv, &["--version"])),
+            Need::Dpkg => is_root() && works("dpkg", &["--version"]) && works("dpkg-deb", &["--version"]),
+        }
+    }
+}
+
+fn works(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn has_sys_admin() -> bool {
+    const CAP_SYS_ADMIN: u64 = 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.is_some_and(|hex| u64::from_str_radix(hex.trim(), 16).is_ok_and(|set| set >> CAP_SYS_ADMIN & 1 == 1))
+}
+
+/// The interpreter itself, not a script in front of it that chooses one.
+pub fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let output = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
+        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+        (output.status.success() && path.is_file()).then_some(path)
+    };
+    PYTHON.get_or_init(find).as_deref()
+}

@@ -1,0 +1,152 @@
+//! Who is named, and whose word a rule's exclusion takes: only that of a living process whose
+//! executable is the host's file at that path.
+
+use crate::actor::{Actor, OWN_MOUNTS, py};
+use crate::expect::{By, Expected};
+use crate::harness::{Backend, Scene};
+use crate::needs::{self, Need};
+use crate::with_each_backend;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SITECUSTOMIZE: &str = "/usr/lib/python3.12/sitecustomize.py";
+
+fn sitecustomize(detection: &'static str) -> Expected {
+    Expected::new("creation", SITECUSTOMIZE, detection)
+}
+
+with_each_backend! {
+    /// The Elastic rule excludes `/usr/bin/python*`; the Sumo rule excludes nobody.
+    [SystemPython]
+    fn an_excluded_writer_silences_only_the_rule_that_excludes_it(scene, backend) {
+        let mut watch = scene.watch(backend);
+        let mut actor = Actor::python_at(Path::new("/usr/bin/python3"), &[]);
+        actor.run(&format!("open({}, 'w').write('import os')", py(&watch.at(SITECUSTOMIZE))));
+        let by = By::Alive(actor.executable());
+        let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").by(by)]);
+        // Without a writer the rule does not match in the first place.
+        assert_eq!(alerts[0].excluded(), if backend == Backend::Fanotify { "elastic" } else { "" });
+        watch.stop();
+    }
+}
+
+/// A shell in a mount namespace of its own whose `/usr/local/bin` holds a copy of it under this name.
+fn shell_named(name: &str, prefix: &[&str]) -> Actor {
+    let script = format!(
+        "mount -t tmpfs none /usr/local/bin && cp /bin/sh /usr/local/bin/{name} && exec /usr/local/bin/{name} -s"
+    );
+    let mut command = Command::new(prefix[0]);
+    command.args(&prefix[1..]).args(["/bin/sh", "-c", &script]);
+    Actor::shell(command)
+}
+
+#[test]
+fn a_user_namespace_that_fakes_an_excluded_executable_is_seen_through() {
+    if !needs::met(
+        concat!(module_path!(), "::a_user_namespace_that_fakes_an_excluded_executable_is_seen_through"),
+        &[Need::Fanotify, Need::UserNamespace],
+    ) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let mut shell = shell_named("pip3", &["unshare", "-Ur", "-m"]);
+    shell.run(&format!("echo import os > {}", watch.at(SITECUSTOMIZE).display()));
+    let by = By::Alive("/usr/local/bin/pip3".into());
+    // The Sumo rule goes by the path alone when it names what it found.
+    let alerts = watch.expect_alerts(&[sitecustomize("PYTHON_STARTUP_FILE_MODIFIED").elastic().by(by)]);
+    assert_eq!(alerts[0].flag("/pyhookwatch/writer/executable_is_hosts"), Some("false"));
+    assert_eq!(alerts[0].excluded(), "");
+    assert!(alerts[0].exclusion_not_applied("elastic").unwrap().contains("not the host's file"));
+    watch.stop();
+}
+
+/// Seen from the same mount namespace the copy is the file at that path, so it counts until it is
+/// deleted.
+#[test]
+fn an_executable_that_was_deleted_while_it_runs_is_not_excluded_any_more() {
+    if !needs::met(
+        concat!(module_path!(), "::an_executable_that_was_deleted_while_it_runs_is_not_excluded_any_more"),
+        &[Need::Fanotify, Need::MountNamespace],
+    ) {
+        return;
+    }
+    let mut shell = shell_named("python3.12", &OWN_MOUNTS);
+    let mut watch = Scene::new().watch_within(&shell);
+    let path = watch.scene.root().join(SITECUSTOMIZE.trim_start_matches('/'));
+    let by = By::Alive("/usr/local/bin/python3.12".into());
+
+    shell.run(&format!("echo import os > {}", path.display()));
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").by(by.clone())]);
+    assert_eq!(alerts[0].excluded(), "elastic");
+
+    shell.run(&format!("rm {} /usr/local/bin/python3.12", path.display()));
+    shell.run(&format!("echo import sys > {}", path.display()));
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").elastic().by(by)]);
+    assert_eq!(alerts[0].flag("/pyhookwatch/writer/executable_deleted"), Some("true"));
+    assert_eq!(alerts[0].excluded(), "");
+    assert!(alerts[0].exclusion_not_applied("elastic").unwrap().contains("deleted"));
+    watch.stop();
+}
+
+#[test]
+fn an_executable_that_was_replaced_while_it_runs_is_not_excluded_any_more() {
+    if !needs::met(
+        concat!(module_path!(), "::an_executable_that_was_replaced_while_it_runs_is_not_excluded_any_more"),
+        &[Need::Fanotify, Need::MountNamespace],
+    ) {
+        return;
+    }
+    let mut shell = shell_named("python3.12", &OWN_MOUNTS);
+    let mut watch = Scene::new().watch_within(&shell);
+    let path = watch.scene.root().join(SITECUSTOMIZE.trim_start_matches('/'));
+    shell.run("cp /bin/sh /usr/local/bin/new && mv /usr/local/bin/new /usr/local/bin/python3.12");
+    shell.run(&format!("echo import os > {}", path.display()));
+    let by = By::Alive("/usr/local/bin/python3.12".into());
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").elastic().by(by)]);
+    assert_eq!(alerts[0].flag("/pyhookwatch/writer/executable_deleted"), Some("true"));
+    watch.stop();
+}
+
+#[test]
+fn a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first() {
+    let needs = [Need::Fanotify, Need::SystemPython];
+    if !needs::met(
+        concat!(module_path!(), "::a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first"),
+        &needs,
+    ) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let mut python = Actor::python_at(Path::new("/usr/bin/python3"), &[]);
+    let path = watch.at(SITECUSTOMIZE);
+    python.run(&format!("file = open({}, 'w')", py(&path)));
+    fs::write(&path, "import os").unwrap();
+    let executable: PathBuf = std::env::current_exe().unwrap();
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").elastic().by(By::Alive(executable))]);
+    let others = alerts[0].0["pyhookwatch"]["writer"]["others"].as_array().unwrap().clone();
+    assert_eq!(others.len(), 1);
+    assert_eq!(others[0]["executable"].as_str(), python.executable().to_str());
+    watch.stop();
+}
+
+#[test]
+fn the_alert_names_the_user_and_the_parents_of_the_writer() {
+    if !needs::met(
+        concat!(module_path!(), "::the_alert_names_the_user_and_the_parents_of_the_writer"),
+        &[Need::Fanotify],
+    ) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let mut shell = Actor::shell(Command::new("/bin/sh"));
+    shell.run(&format!("echo import os > {}", watch.at(SITECUSTOMIZE).display()));
+    let by = By::Alive(shell.executable());
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").elastic().by(by)]);
+    let alert = &alerts[0].0;
+    assert_eq!(alert["user"]["id"], rustix::process::geteuid().as_raw().to_string());
+    assert_eq!(alert["process"]["pid"], shell.pid());
+    assert_eq!(alert["process"]["name"], "sh");
+    assert_eq!(alert["process"]["parent"]["pid"], std::process::id());
+    watch.stop();
+}
