@@ -11,7 +11,7 @@ pub mod record;
 
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
-use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
+use crate::event::{Action, Evidence, FileEvent, FileRef, Gap, Seen, Writer};
 use crate::sys;
 use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
 use group::Group;
@@ -130,13 +130,14 @@ impl Watcher {
         let mut found_hook = false;
         while let Some(bytes) = self.group.read(buffer)? {
             let seen = Seen::now();
+            let mut writers = Writers::default();
             let length = bytes.len();
             let mut count = 0;
             for record in record::records(bytes) {
                 let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 // Adopted before any decision: what is not adopted is leaked.
                 let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
-                found_hook |= self.record(&record, pidfd.as_ref(), seen, callbacks);
+                found_hook |= self.record(&record, pidfd.as_ref(), seen, &mut writers, callbacks);
                 count += 1;
             }
             self.counters.records.fetch_add(count, Ordering::Relaxed);
@@ -149,7 +150,14 @@ impl Watcher {
     }
 
     /// One record: filter, identify, locate, hand on. Tells whether it was of interest.
-    fn record(&self, record: &Record<'_>, pidfd: Option<&OwnedFd>, seen: Seen, callbacks: &mut Callbacks<'_>) -> bool {
+    fn record(
+        &self,
+        record: &Record<'_>,
+        pidfd: Option<&OwnedFd>,
+        seen: Seen,
+        writers: &mut Writers,
+        callbacks: &mut Callbacks<'_>,
+    ) -> bool {
         if record.mask & FAN_Q_OVERFLOW != 0 {
             (callbacks.emit)(Message::Gap(Gap {
                 cause: Gap::QUEUE_OVERFLOW,
@@ -165,7 +173,7 @@ impl Watcher {
         if !wanted || record.pid.unsigned_abs() == std::process::id() {
             return false;
         }
-        let writer = (callbacks.identify)(record.pid.unsigned_abs(), pidfd);
+        let writer = writers.get(record.pid.unsigned_abs(), || (callbacks.identify)(record.pid.unsigned_abs(), pidfd));
         let Ok(located) = self.filesystems.locate(name) else {
             self.counters.vanished.fetch_add(1, Ordering::Relaxed);
             return true;
@@ -182,7 +190,7 @@ impl Watcher {
             is_directory,
             file: FileRef { path, directory: Some(Arc::new(located.directory)) },
             previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
-            writer: Arc::new(writer),
+            writer,
             seen,
         }));
         true
@@ -284,6 +292,27 @@ impl Watcher {
     }
 }
 
+/// The writers that were identified for the records of one read, so that a process is looked at once
+/// for all of them. That is no weaker than looking again: a writer whose evidence is `proc` held its
+/// pid from its record until it was looked at, and all that was read with that record happened
+/// before, so a later record with the same pid is of the same process. Looking again could only show
+/// what it became since.
+#[derive(Default)]
+struct Writers(Vec<(u32, Arc<Writer>)>);
+
+impl Writers {
+    fn get(&mut self, pid: u32, identify: impl FnOnce() -> Writer) -> Arc<Writer> {
+        if let Some((_, writer)) = self.0.iter().find(|(known, _)| *known == pid) {
+            return writer.clone();
+        }
+        let writer = Arc::new(identify());
+        if writer.evidence == Evidence::Proc {
+            self.0.push((pid, writer.clone()));
+        }
+        writer
+    }
+}
+
 fn is_overlay(mounts: &[Mount]) -> bool {
     mounts.first().is_some_and(|mount| mount.fs_type == "overlay")
 }
@@ -296,5 +325,23 @@ fn wait<const N: usize>(mut fds: [PollFd<'_>; N]) -> io::Result<[bool; N]> {
             Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(evidence: Evidence) -> Writer {
+        Writer { evidence, note: "", process: None, parents: Vec::new(), container_id: None }
+    }
+
+    #[test]
+    fn only_a_proved_writer_stands_for_the_later_records_of_its_pid() {
+        let mut writers = Writers::default();
+        assert_eq!(writers.get(7, || writer(Evidence::Unknown)).evidence, Evidence::Unknown);
+        let proved = writers.get(7, || writer(Evidence::Proc));
+        assert!(Arc::ptr_eq(&proved, &writers.get(7, || writer(Evidence::Unknown))));
+        assert_eq!(writers.get(8, || writer(Evidence::Unknown)).evidence, Evidence::Unknown);
     }
 }
