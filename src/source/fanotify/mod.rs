@@ -36,6 +36,11 @@ const BUFFER: usize = 64 << 10;
 /// once, and a batch with a hook in it is followed without rest.
 const REST: Duration = Duration::from_millis(1);
 
+/// Longest time that records are left in the kernel's queue because there is no room for their
+/// changes. Past it they are read all the same and what finds no room is counted as lost: a queue
+/// that grows for as long as a disk hangs would take the machine's memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// More failed reads than this within [`REBUILD_WINDOW`] and the reader gives up.
 const MAX_REBUILDS: usize = 5;
 const REBUILD_WINDOW: Duration = Duration::from_secs(60);
@@ -47,6 +52,8 @@ pub struct Callbacks<'a> {
     pub interesting: &'a dyn Fn(&[u8]) -> bool,
     /// Who is this? Called at once for a record that passed the filter.
     pub identify: &'a dyn Fn(u32, Option<&OwnedFd>) -> Writer,
+    /// Is there room for the changes of one whole read? While there is not, the kernel keeps them.
+    pub has_room: &'a dyn Fn() -> bool,
     /// Takes what is handed on. Must not block.
     pub emit: &'a mut dyn FnMut(Message),
 }
@@ -59,6 +66,7 @@ pub struct Watcher {
     mountinfo: File,
     known_devices: HashSet<(u32, u32)>,
     counters: Arc<Counters>,
+    patience: Patience,
 }
 
 impl Watcher {
@@ -77,6 +85,7 @@ impl Watcher {
             mountinfo,
             known_devices: HashSet::new(),
             counters,
+            patience: Patience::default(),
         };
         let guards = watcher.mark_new_mounts()?;
         Ok((watcher, guards))
@@ -101,7 +110,7 @@ impl Watcher {
                 PollFd::new(stop.as_fd(), PollFlags::POLLIN),
             ])?;
             if queue_ready || stopping {
-                match self.drain(&mut buffer, callbacks) {
+                match self.drain(&mut buffer, stopping, callbacks) {
                     Ok(found_hook) if found_hook || stopping => {}
                     Ok(_) => std::thread::sleep(REST),
                     Err(error) => {
@@ -125,10 +134,14 @@ impl Watcher {
         }
     }
 
-    /// Reads until the queue is empty. Tells whether a hook was among the records.
-    fn drain(&mut self, buffer: &mut [u8], callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
+    /// Reads until the queue is empty, or there is no room for what it holds. Tells whether a hook was
+    /// among the records.
+    fn drain(&mut self, buffer: &mut [u8], stopping: bool, callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
         let mut found_hook = false;
-        while let Some(bytes) = self.group.read(buffer)? {
+        // Whoever waits for the end takes nothing from the channel meanwhile: no waiting for room then.
+        while (stopping || self.patience.may_read((callbacks.has_room)(), Instant::now()))
+            && let Some(bytes) = self.group.read(buffer)?
+        {
             let seen = Seen::now();
             let mut writers = Writers::default();
             let length = bytes.len();
@@ -292,6 +305,22 @@ impl Watcher {
     }
 }
 
+/// How long there has been no room for changes, see [`PATIENCE`].
+#[derive(Debug, Default)]
+struct Patience {
+    full_since: Option<Instant>,
+}
+
+impl Patience {
+    fn may_read(&mut self, has_room: bool, now: Instant) -> bool {
+        if has_room {
+            self.full_since = None;
+            return true;
+        }
+        now.duration_since(*self.full_since.get_or_insert(now)) >= PATIENCE
+    }
+}
+
 /// The writers that were identified for the records of one read, so that a process is looked at once
 /// for all of them. That is no weaker than looking again: a writer whose evidence is `proc` held its
 /// pid from its record until it was looked at, and all that was read with that record happened
@@ -334,6 +363,18 @@ mod tests {
 
     fn writer(evidence: Evidence) -> Writer {
         Writer { evidence, note: "", process: None, parents: Vec::new(), container_id: None }
+    }
+
+    #[test]
+    fn without_room_reading_waits_but_not_for_ever() {
+        let mut patience = Patience::default();
+        let start = Instant::now();
+        assert!(patience.may_read(true, start));
+        assert!(!patience.may_read(false, start));
+        assert!(!patience.may_read(false, start + PATIENCE / 2));
+        assert!(patience.may_read(false, start + PATIENCE));
+        assert!(patience.may_read(true, start + PATIENCE * 2));
+        assert!(!patience.may_read(false, start + PATIENCE * 3));
     }
 
     #[test]
