@@ -18,7 +18,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 /// Messages between the reader and the rest. Each may hold a descriptor of a directory.
-const CHANNEL: usize = 1024;
+const CHANNEL: usize = 2048;
+
+/// Room for the changes of one read of the kernel's queue: 64 KiB hold at most so many records.
+const ROOM: usize = 1024;
 
 /// The name filter, replaced as a whole when the rules are loaded again.
 #[derive(Clone, Default)]
@@ -50,6 +53,11 @@ impl Handover {
         if self.sender.try_send(message).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the changes of one read of the kernel's queue find room.
+    pub fn has_room(&self) -> bool {
+        self.sender.capacity() >= ROOM
     }
 
     /// What was lost since the last call.
@@ -168,6 +176,7 @@ fn start_reader(
         let mut callbacks = Callbacks {
             interesting: &|name| filter.matches(name),
             identify: &writer::identify,
+            has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };
         if let Err(error) = watcher.run(&stopping, &mut callbacks) {

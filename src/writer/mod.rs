@@ -40,8 +40,8 @@ pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
     if !sys::pidfd_holds_pid(pidfd.as_fd()) {
         return unknown("the process had ended before it could be read", only_pid());
     }
-    let process = pinned.read();
-    let (parents, container_id) = (ancestors(&pinned), pinned.container_id());
+    let (process, parent) = pinned.read();
+    let (parents, container_id) = (ancestors(&pinned, parent), pinned.container_id());
     let (evidence, note) = match process.executable {
         Some(_) => (Evidence::Proc, ""),
         None => (Evidence::Unknown, "the process had ended; only its name and parent were left to read"),
@@ -49,21 +49,24 @@ pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
     Writer { evidence, note, process: Some(process), parents, container_id }
 }
 
-/// Parent, grandparent and so on. A parent counts only if the child still names it after it was
-/// read: until then the parent held its pid.
-fn ancestors(child: &Pinned) -> Vec<Process> {
+/// Parent, grandparent and so on, from the parent's pid that was read last. A parent counts only if
+/// the child still names it after it was read: until then the parent held its pid.
+fn ancestors(child: &Pinned, parent: Option<u32>) -> Vec<Process> {
     let mut parents: Vec<Process> = Vec::new();
     let mut current: Option<Pinned> = None;
-    while parents.len() < MAX_PARENTS {
+    let mut next = parent;
+    while parents.len() < MAX_PARENTS
+        && let Some(parent_pid) = next
+    {
         let child = current.as_ref().unwrap_or(child);
-        let Some(parent_pid) = child.parent() else { break };
         let Ok(parent) = Pinned::open(parent_pid) else { break };
-        let facts = parent.read();
+        let (facts, grandparent) = parent.read();
         if child.parent() != Some(parent_pid) {
             break;
         }
         parents.push(facts);
         current = Some(parent);
+        next = grandparent;
     }
     parents
 }

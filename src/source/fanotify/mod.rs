@@ -11,7 +11,7 @@ pub mod record;
 
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
-use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
+use crate::event::{Action, Evidence, FileEvent, FileRef, Gap, Seen, Writer};
 use crate::sys;
 use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
 use group::Group;
@@ -36,6 +36,11 @@ const BUFFER: usize = 64 << 10;
 /// once, and a batch with a hook in it is followed without rest.
 const REST: Duration = Duration::from_millis(1);
 
+/// Longest time that records are left in the kernel's queue because there is no room for their
+/// changes. Past it they are read all the same and what finds no room is counted as lost: a queue
+/// that grows for as long as a disk hangs would take the machine's memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// More failed reads than this within [`REBUILD_WINDOW`] and the reader gives up.
 const MAX_REBUILDS: usize = 5;
 const REBUILD_WINDOW: Duration = Duration::from_secs(60);
@@ -47,6 +52,8 @@ pub struct Callbacks<'a> {
     pub interesting: &'a dyn Fn(&[u8]) -> bool,
     /// Who is this? Called at once for a record that passed the filter.
     pub identify: &'a dyn Fn(u32, Option<&OwnedFd>) -> Writer,
+    /// Is there room for the changes of one whole read? While there is not, the kernel keeps them.
+    pub has_room: &'a dyn Fn() -> bool,
     /// Takes what is handed on. Must not block.
     pub emit: &'a mut dyn FnMut(Message),
 }
@@ -59,6 +66,7 @@ pub struct Watcher {
     mountinfo: File,
     known_devices: HashSet<(u32, u32)>,
     counters: Arc<Counters>,
+    patience: Patience,
 }
 
 impl Watcher {
@@ -77,6 +85,7 @@ impl Watcher {
             mountinfo,
             known_devices: HashSet::new(),
             counters,
+            patience: Patience::default(),
         };
         let guards = watcher.mark_new_mounts()?;
         Ok((watcher, guards))
@@ -101,7 +110,7 @@ impl Watcher {
                 PollFd::new(stop.as_fd(), PollFlags::POLLIN),
             ])?;
             if queue_ready || stopping {
-                match self.drain(&mut buffer, callbacks) {
+                match self.drain(&mut buffer, stopping, callbacks) {
                     Ok(found_hook) if found_hook || stopping => {}
                     Ok(_) => std::thread::sleep(REST),
                     Err(error) => {
@@ -125,18 +134,23 @@ impl Watcher {
         }
     }
 
-    /// Reads until the queue is empty. Tells whether a hook was among the records.
-    fn drain(&mut self, buffer: &mut [u8], callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
+    /// Reads until the queue is empty, or there is no room for what it holds. Tells whether a hook was
+    /// among the records.
+    fn drain(&mut self, buffer: &mut [u8], stopping: bool, callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
         let mut found_hook = false;
-        while let Some(bytes) = self.group.read(buffer)? {
+        // Whoever waits for the end takes nothing from the channel meanwhile: no waiting for room then.
+        while (stopping || self.patience.may_read((callbacks.has_room)(), Instant::now()))
+            && let Some(bytes) = self.group.read(buffer)?
+        {
             let seen = Seen::now();
+            let mut writers = Writers::default();
             let length = bytes.len();
             let mut count = 0;
             for record in record::records(bytes) {
                 let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 // Adopted before any decision: what is not adopted is leaked.
                 let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
-                found_hook |= self.record(&record, pidfd.as_ref(), seen, callbacks);
+                found_hook |= self.record(&record, pidfd.as_ref(), seen, &mut writers, callbacks);
                 count += 1;
             }
             self.counters.records.fetch_add(count, Ordering::Relaxed);
@@ -149,7 +163,14 @@ impl Watcher {
     }
 
     /// One record: filter, identify, locate, hand on. Tells whether it was of interest.
-    fn record(&self, record: &Record<'_>, pidfd: Option<&OwnedFd>, seen: Seen, callbacks: &mut Callbacks<'_>) -> bool {
+    fn record(
+        &self,
+        record: &Record<'_>,
+        pidfd: Option<&OwnedFd>,
+        seen: Seen,
+        writers: &mut Writers,
+        callbacks: &mut Callbacks<'_>,
+    ) -> bool {
         if record.mask & FAN_Q_OVERFLOW != 0 {
             (callbacks.emit)(Message::Gap(Gap {
                 cause: Gap::QUEUE_OVERFLOW,
@@ -165,7 +186,7 @@ impl Watcher {
         if !wanted || record.pid.unsigned_abs() == std::process::id() {
             return false;
         }
-        let writer = (callbacks.identify)(record.pid.unsigned_abs(), pidfd);
+        let writer = writers.get(record.pid.unsigned_abs(), || (callbacks.identify)(record.pid.unsigned_abs(), pidfd));
         let Ok(located) = self.filesystems.locate(name) else {
             self.counters.vanished.fetch_add(1, Ordering::Relaxed);
             return true;
@@ -183,7 +204,7 @@ impl Watcher {
             listed: false,
             file: FileRef { path, directory: Some(Arc::new(located.directory)) },
             previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
-            writer: Arc::new(writer),
+            writer,
             seen,
         }));
         true
@@ -289,6 +310,43 @@ impl Watcher {
     }
 }
 
+/// How long there has been no room for changes, see [`PATIENCE`].
+#[derive(Debug, Default)]
+struct Patience {
+    full_since: Option<Instant>,
+}
+
+impl Patience {
+    fn may_read(&mut self, has_room: bool, now: Instant) -> bool {
+        if has_room {
+            self.full_since = None;
+            return true;
+        }
+        now.duration_since(*self.full_since.get_or_insert(now)) >= PATIENCE
+    }
+}
+
+/// The writers that were identified for the records of one read, so that a process is looked at once
+/// for all of them. That is no weaker than looking again: a writer whose evidence is `proc` held its
+/// pid from its record until it was looked at, and all that was read with that record happened
+/// before, so a later record with the same pid is of the same process. Looking again could only show
+/// what it became since.
+#[derive(Default)]
+struct Writers(Vec<(u32, Arc<Writer>)>);
+
+impl Writers {
+    fn get(&mut self, pid: u32, identify: impl FnOnce() -> Writer) -> Arc<Writer> {
+        if let Some((_, writer)) = self.0.iter().find(|(known, _)| *known == pid) {
+            return writer.clone();
+        }
+        let writer = Arc::new(identify());
+        if writer.evidence == Evidence::Proc {
+            self.0.push((pid, writer.clone()));
+        }
+        writer
+    }
+}
+
 fn is_overlay(mounts: &[Mount]) -> bool {
     mounts.first().is_some_and(|mount| mount.fs_type == "overlay")
 }
@@ -301,5 +359,35 @@ fn wait<const N: usize>(mut fds: [PollFd<'_>; N]) -> io::Result<[bool; N]> {
             Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(evidence: Evidence) -> Writer {
+        Writer { evidence, note: "", process: None, parents: Vec::new(), container_id: None }
+    }
+
+    #[test]
+    fn without_room_reading_waits_but_not_for_ever() {
+        let mut patience = Patience::default();
+        let start = Instant::now();
+        assert!(patience.may_read(true, start));
+        assert!(!patience.may_read(false, start));
+        assert!(!patience.may_read(false, start + PATIENCE / 2));
+        assert!(patience.may_read(false, start + PATIENCE));
+        assert!(patience.may_read(true, start + PATIENCE * 2));
+        assert!(!patience.may_read(false, start + PATIENCE * 3));
+    }
+
+    #[test]
+    fn only_a_proved_writer_stands_for_the_later_records_of_its_pid() {
+        let mut writers = Writers::default();
+        assert_eq!(writers.get(7, || writer(Evidence::Unknown)).evidence, Evidence::Unknown);
+        let proved = writers.get(7, || writer(Evidence::Proc));
+        assert!(Arc::ptr_eq(&proved, &writers.get(7, || writer(Evidence::Unknown))));
+        assert_eq!(writers.get(8, || writer(Evidence::Unknown)).evidence, Evidence::Unknown);
     }
 }
