@@ -113,7 +113,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 pipeline.due(std::time::Instant::now());
             }
-            Ok(error) = &mut sources.ended => break Err(Failure::Watching(error)),
+            // Without a reader thread (inotify alone) the other end is gone, and that is told only once.
+            Ok(error) = &mut sources.ended, if !sources.ended.is_terminated() => break Err(Failure::Watching(error)),
             name = outputs.lost() => {
                 log::error!("the output {name} is gone");
                 if outputs.all_gone() {
