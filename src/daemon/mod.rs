@@ -129,10 +129,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
 
 /// The order of the end: no new records, judge what is here, deliver.
 async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outputs>) {
-    sources.stop();
-    while let Ok(message) = sources.messages.try_recv() {
-        pipeline.take(message);
-    }
+    sources.stop(&mut |message| pipeline.take(message));
     pipeline.flush();
     let tally = std::mem::take(&mut pipeline.tally);
     drop(pipeline);
