@@ -183,7 +183,7 @@ fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result<Out
             lost: Some(dropped),
             detail: format!("the output {output} did not take alerts and its queue was full"),
         };
-        composer.lock().unwrap_or_else(PoisonError::into_inner).gap(&gap)
+        composer.lock().unwrap_or_else(PoisonError::into_inner).gap_of_one_output(&gap)
     };
     Outputs::start(&settings, on_dropped, local_offset)
 }
