@@ -5,8 +5,8 @@ use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Longest time from SIGTERM to the end.
-const LAST: Duration = Duration::from_secs(2);
+/// Longest time from SIGTERM to the end. Without optimisation every step takes ten times as long.
+const LAST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
 
 /// The program is stopped while the changes are made, so that at SIGTERM all of them are still in the
 /// kernel's queue.
@@ -27,6 +27,7 @@ fn pending(count: usize) {
     let took = asked.elapsed();
     assert!(status.success(), "{status}");
     assert_eq!(sequences(&records_of(&file, 0)), (1..=count as u64).collect::<Vec<_>>(), "{said:#?}");
+    eprintln!("TOOK {count} {took:?}");
     assert!(took < LAST, "took {took:?}");
     let last = said.last().unwrap();
     assert!(last.contains(&format!(" {count} alerts,")), "{last}");

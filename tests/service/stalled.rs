@@ -1,6 +1,6 @@
 //! An output that nobody reads must not hold up the watcher, another output, or the truth about it.
 
-use crate::harness::{Daemon, PATIENCE, Site, needs_root, records_of, sequences};
+use crate::harness::{Daemon, PATIENCE, Site, lines_of, needs_root, records_of, sequences};
 use crate::schema;
 use serde_json::Value;
 use std::fs;
@@ -31,7 +31,11 @@ fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_an
     )));
     let held_by_kernel = fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap();
     let count = held_by_kernel.trim().parse::<usize>().unwrap() + QUEUE + 50;
-    site.plant_many("pkg", count);
+    // One at a time, so that the queue is full because the socket is, and not because all came at once.
+    for number in 1..=count {
+        site.plant_many(&format!("pkg{number}-"), 1);
+        lines_of(&file, number);
+    }
     // The file has everything while the socket still stands still.
     assert_eq!(sequences(&records_of(&file, count)), (1..=count as u64).collect::<Vec<_>>());
     daemon.stderr.wait_for("is full: the daemon does not read it");
