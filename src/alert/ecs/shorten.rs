@@ -2,10 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-/// Shortest limit that can be kept, in bytes: the shortest message that can be configured (1,024), less
-/// its syslog header with the longest hostname that Linux has (64).
-pub const MIN_LINE: usize = 880;
-
 /// Each step takes away what an analyst misses least.
 const STEPS: [fn(&mut Value); 6] = [
     |document| {
@@ -40,7 +36,8 @@ const STEPS: [fn(&mut Value); 6] = [
     |document| *document = essence(document),
 ];
 
-/// The document in one line. Longer than `max` bytes, it loses what matters least, says `pyhookwatch.shortened`, and stays valid JSON.
+/// The document in one line. Longer than `max` bytes, it loses what matters least, says
+/// `pyhookwatch.shortened`, and stays valid JSON.
 pub fn line(document: &Value, max: Option<usize>) -> String {
     let whole = document.to_string();
     let max = max.unwrap_or(usize::MAX);
@@ -61,7 +58,8 @@ pub fn line(document: &Value, max: Option<usize>) -> String {
     document.to_string()
 }
 
-/// What an alert must not be without, in less than [`MIN_LINE`] bytes.
+/// What an alert must not be without, in at most 880 bytes: the shortest message that can be configured
+/// (1,024) less its syslog header with the longest hostname that Linux has (64).
 fn essence(document: &Value) -> Value {
     let text = |pointer: &str, room: usize| {
         document.pointer(pointer).and_then(Value::as_str).map(|text| Value::from(cut(text, room)))
@@ -142,6 +140,9 @@ fn cut(text: &str, room: usize) -> String {
 mod tests {
     use super::*;
 
+    /// See [`essence`].
+    const MIN_LINE: usize = 880;
+
     fn monster() -> Value {
         let long = "\\x1b\"".repeat(3000);
         json!({
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_kept_with_valid_json_that_says_so() {
-        for max in (MIN_LINE..1100).chain([2000, 8000, 50_000, 500_000]) {
+        for max in (MIN_LINE..1100).step_by(20).chain([2000, 8000, 50_000, 500_000]) {
             let line = line(&monster(), Some(max));
             assert!(line.len() <= max, "{} > {max}", line.len());
             let parsed: Value = serde_json::from_str(&line).unwrap();
