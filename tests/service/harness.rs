@@ -6,8 +6,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -263,6 +264,15 @@ impl Daemon {
         crate::schema::valid(&self.line())
     }
 
+    /// Holds it up, until SIGCONT, as a machine does that has no time for it.
+    pub fn suspend(&self) {
+        self.process.signal(Signal::STOP);
+        eventually("the stop", || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            stat.rsplit(") ").next().unwrap().starts_with('T').then_some(())
+        });
+    }
+
     pub fn reload(&mut self) -> String {
         self.process.signal(Signal::HUP);
         self.stderr.wait_for("reload")
@@ -310,6 +320,37 @@ impl Said {
         assert!(self.stderr[0].starts_with("pyhookwatch: "), "{:#?}", self.stderr);
         assert_eq!(self.stdout, "");
         &self.stderr[0]
+    }
+}
+
+/// A datagram socket that stands for a syslog daemon.
+pub struct Receiving(UnixDatagram);
+
+impl Receiving {
+    pub fn bind(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    /// The next message: its syslog header, its record, and its length in bytes.
+    pub fn message(&self) -> (String, Value, usize) {
+        let mut buffer = vec![0; 200_000];
+        let length = loop {
+            match self.0.recv(&mut buffer) {
+                Ok(length) => break length,
+                // A receive with a timeout is not taken up again after the machine was held.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no message within {PATIENCE:?}: {error}"),
+            }
+        };
+        let text = std::str::from_utf8(&buffer[..length]).unwrap();
+        let (header, record) = text.split_at(text.find('{').unwrap());
+        (header.to_owned(), crate::schema::valid(record), length)
+    }
+
+    pub fn record(&self) -> Value {
+        self.message().1
     }
 }
 

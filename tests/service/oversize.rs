@@ -1,9 +1,8 @@
 //! An alert that is longer than a message may be.
 
-use crate::harness::{Daemon, PATIENCE, Site, needs_root};
+use crate::harness::{Daemon, Receiving, Site, needs_root};
 use crate::rsyslog::{Rsyslog, Setup};
 use crate::schema;
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 /// Content that no message of usual size holds: twenty long lines, each byte of which is escaped.
@@ -23,26 +22,18 @@ fn an_alert_is_shortened_to_the_limit_of_each_output_and_stays_valid() {
     needs_root!("an_alert_is_shortened_to_the_limit_of_each_output_and_stays_valid");
     let site = Site::new();
     let limits = [1024, 1100, 1500, 2048, 4096, 8096, 16_384, 65_536];
-    let bind = |limit: &usize| {
-        let server = UnixDatagram::bind(site.path(&format!("log{limit}"))).unwrap();
-        server.set_read_timeout(Some(PATIENCE)).unwrap();
-        server
-    };
-    let servers: Vec<_> = limits.iter().map(bind).collect();
+    let servers = limits.map(|limit| Receiving::bind(&site.path(&format!("log{limit}"))));
     let outputs = limits.map(|limit| {
         let socket = site.path(&format!("log{limit}"));
         format!("[[output]]\ntype = \"syslog\"\nsocket = \"{}\"\nmax_message_bytes = {limit}\n", socket.display())
     });
     let mut daemon = Daemon::start(site.run_config(&outputs.concat()));
-    let mut buffer = vec![0; 200_000];
     for name_length in (2..240).step_by(7) {
         let name = format!("{name_length}-\u{202e}\"\\.pth");
         site.plant(&(deep(&site, name_length) + &name), long_lines());
         for (server, limit) in servers.iter().zip(limits) {
-            let length = server.recv(&mut buffer).expect("a message");
+            let (_, alert, length) = server.message();
             assert!(length <= limit, "{length} bytes where {limit} are allowed");
-            let text = std::str::from_utf8(&buffer[..length]).unwrap();
-            let alert = schema::valid(&text[text.find('{').unwrap()..]);
             let shortened = alert["pyhookwatch"]["shortened"] == true;
             assert_eq!(shortened, limit < 65_536, "limit {limit}");
             assert_eq!(alert["pyhookwatch"]["detection_type"], "PTH_FILE_CREATED");
@@ -75,19 +66,15 @@ fn the_report_of_a_loss_keeps_its_cause_and_count_however_short_it_must_be() {
     needs_root!("the_report_of_a_loss_keeps_its_cause_and_count_however_short_it_must_be");
     let site = Site::new();
     let socket = site.path("log");
-    let server = UnixDatagram::bind(&socket).unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    let server = Receiving::bind(&socket);
     let _daemon = Daemon::start(site.run_config(&format!(
         "[[output]]\ntype = \"syslog\"\nsocket = \"{}\"\nmax_message_bytes = 1024\nqueue = 1\n",
         socket.display()
     )));
     site.plant_many("pkg", 40);
-    let mut buffer = vec![0; 65_536];
     let gap = loop {
-        let length = server.recv(&mut buffer).expect("a message");
+        let (_, record, length) = server.message();
         assert!(length <= 1024, "{length}");
-        let text = std::str::from_utf8(&buffer[..length]).unwrap();
-        let record = schema::valid(&text[text.find('{').unwrap()..]);
         if record["event"]["kind"] == "pipeline_error" {
             break record;
         }

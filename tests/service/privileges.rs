@@ -52,7 +52,7 @@ fn a_configuration_or_rule_that_may_not_be_read_is_named() {
     let site = Site::new();
     let (file, rule) = (site.file("secret.toml", ""), site.file("rules/secret.yml", crate::check::RULE));
     for path in [&file, &rule] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
     }
     let said = says(&site, &["check", "--config", file.to_str().unwrap()]);
     let line = said.one_line(78);

@@ -1,6 +1,6 @@
 //! The end: what was seen is told, and nothing can keep the program from ending.
 
-use crate::harness::{Daemon, PATIENCE, Site, eventually, needs_root, records_of, sequences};
+use crate::harness::{Daemon, PATIENCE, Site, needs_root, records_of, sequences};
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -14,11 +14,7 @@ fn pending(count: usize) {
     let site = Site::new();
     let file = site.path("alerts.json");
     let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
-    daemon.process.signal(Signal::STOP);
-    eventually("the stop", || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
-        stat.rsplit(") ").next().unwrap().starts_with('T').then_some(())
-    });
+    daemon.suspend();
     site.plant_many("pkg", count);
     daemon.process.signal(Signal::TERM);
     let asked = Instant::now();
@@ -27,7 +23,6 @@ fn pending(count: usize) {
     let took = asked.elapsed();
     assert!(status.success(), "{status}");
     assert_eq!(sequences(&records_of(&file, 0)), (1..=count as u64).collect::<Vec<_>>(), "{said:#?}");
-    eprintln!("TOOK {count} {took:?}");
     assert!(took < LAST, "took {took:?}");
     let last = said.last().unwrap();
     assert!(last.contains(&format!(" {count} alerts,")), "{last}");

@@ -87,7 +87,6 @@ fn a_hundred_thousand_events_of_noise_and_two_thousand_hooks_leave_nothing_behin
         (after.descriptors <= before.descriptors && after.threads <= before.threads).then_some(())
     });
     let growth = resident(daemon.pid()) - memory;
-    eprintln!("GROWTH {growth} of {memory}");
     assert!(growth < 2048, "{growth} KiB more than after the warm-up ({memory} KiB)");
     let (status, said) = daemon.stop();
     assert!(status.success());

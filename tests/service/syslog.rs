@@ -1,10 +1,9 @@
 //! Alerts through the local syslog daemon.
 
-use crate::harness::{Daemon, PACKAGES, Site, needs_root, sequences};
+use crate::harness::{Daemon, PACKAGES, Receiving, Site, needs_root, sequences};
 use crate::rsyslog::{Message, Rsyslog, Setup};
 use crate::schema;
 use serde_json::Value;
-use std::os::unix::net::UnixDatagram;
 
 const USUAL: Setup = Setup { special_parser: true, large: true };
 
@@ -151,17 +150,11 @@ fn a_syslog_socket_that_is_missing_at_the_start_is_used_when_it_appears() {
     assert!(seen.contains("late is not served") && seen.contains("alerts wait until it is"), "{seen}");
     site.plant_many("early", 3);
     daemon.stderr.wait_for("alerts wait for the next attempt");
-    let server = UnixDatagram::bind(&socket).unwrap();
-    server.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
-    let mut buffer = vec![0; 65_536];
+    let server = Receiving::bind(&socket);
     for number in 1..=3 {
-        let length = server.recv(&mut buffer).unwrap();
-        let text = std::str::from_utf8(&buffer[..length]).unwrap();
-        let (header, alert) = text.split_at(text.find('{').unwrap());
-        assert!(
-            header.starts_with("<83>") && header.ends_with(&format!(" pyhookwatch[{}]: ", daemon.pid())),
-            "{header}"
-        );
-        assert_eq!(schema::valid(alert)["event"]["sequence"], number);
+        let (header, record, _) = server.message();
+        let (start, end) = ("<83>", format!(" pyhookwatch[{}]: ", daemon.pid()));
+        assert!(header.starts_with(start) && header.ends_with(&end), "{header}");
+        assert_eq!(record["event"]["sequence"], number);
     }
 }
