@@ -6,6 +6,7 @@ use crate::commands::{self, Exit};
 use crate::config::{BACKENDS, FORMATS, parse_output};
 use crate::event::Action;
 use crate::source::Backend;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -108,11 +109,7 @@ pub fn main() -> ExitCode {
     crate::logger::install();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; nobody is left to tell when printing fails.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
-        }
+        Err(error) => return no_command(&error).into(),
     };
     let exit = match cli.command {
         Command::Run(args) => commands::run(commands::Overrides {
@@ -136,6 +133,25 @@ pub fn main() -> ExitCode {
         ),
     };
     exit.into()
+}
+
+/// Help and version are printed as they are, a mistake as one line: it quotes arguments, which may
+/// come from anywhere.
+fn no_command(error: &clap::Error) -> Exit {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nobody is left to tell when printing fails.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+    }
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage: "));
+    let words = lines.fold(String::new(), |words, line| match words.trim_start_matches("error: ") {
+        "" => line.to_owned(),
+        before if before.ends_with(':') => format!("{before} {line}"),
+        before => format!("{before}; {line}"),
+    });
+    log::error!("{words}");
+    Exit::Usage
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ impl Composer {
         let first = verdict.matches.first()?;
         let level = verdict.level()?;
         let risk = verdict.matches.iter().map(|found| found.rule.risk_score).max().unwrap_or_default();
+        self.sequence += 1;
         let mut document = self.record(change.first.wall, message(finding, first, level));
         document.insert(
             "event".into(),
@@ -115,26 +116,37 @@ impl Composer {
         Some(Alert { level, time: change.first.wall, document: Value::Object(document) })
     }
 
-    /// The report of a gap.
+    /// The report of a gap, for every output.
     pub fn gap(&mut self, gap: &Gap) -> Alert {
+        self.sequence += 1;
+        self.gap_record(gap, Some(self.sequence))
+    }
+
+    /// The report to one output of what it alone has lost. It has no number: the others, which do not
+    /// get it, would miss that number, and here the lost ones are missing already.
+    pub fn gap_of_one_output(&self, gap: &Gap) -> Alert {
+        self.gap_record(gap, None)
+    }
+
+    fn gap_record(&self, gap: &Gap, sequence: Option<u64>) -> Alert {
         let time = SystemTime::now();
         let lost = gap.lost.map_or_else(String::new, |lost| format!(" ({lost} lost)"));
         let mut document = self.record(time, format!("gap: {}{lost}: {}", gap.cause, escape::one_line(&gap.detail)));
-        document.insert(
-            "event".into(),
-            json!({
-                "kind": "pipeline_error",
-                "category": ["file"],
-                "type": ["error"],
-                "action": "gap",
-                "reason": gap.cause,
-                "severity": Level::High.severity(),
-                "sequence": self.sequence,
-                "created": timestamp(time),
-                "module": "pyhookwatch",
-                "dataset": "pyhookwatch.gap",
-            }),
-        );
+        let mut event = json!({
+            "kind": "pipeline_error",
+            "category": ["file"],
+            "type": ["error"],
+            "action": "gap",
+            "reason": gap.cause,
+            "severity": Level::High.severity(),
+            "created": timestamp(time),
+            "module": "pyhookwatch",
+            "dataset": "pyhookwatch.gap",
+        });
+        if let Some(event) = event.as_object_mut() {
+            insert(event, "sequence", sequence);
+        }
+        document.insert("event".into(), event);
         let mut own = Map::new();
         own.insert("cause".into(), gap.cause.into());
         insert(&mut own, "lost", gap.lost);
@@ -142,8 +154,7 @@ impl Composer {
         Alert { level: Level::High, time, document: Value::Object(document) }
     }
 
-    fn record(&mut self, time: SystemTime, message: String) -> Map<String, Value> {
-        self.sequence += 1;
+    fn record(&self, time: SystemTime, message: String) -> Map<String, Value> {
         let mut document = Map::new();
         document.insert("@timestamp".into(), timestamp(time).into());
         document.insert("message".into(), message.into());

@@ -132,10 +132,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
 
 /// The order of the end: no new records, judge what is here, deliver.
 async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outputs>) {
-    sources.stop();
-    while let Ok(message) = sources.messages.try_recv() {
-        pipeline.take(message);
-    }
+    sources.stop(&mut |message| pipeline.take(message));
     pipeline.flush();
     let tally = std::mem::take(&mut pipeline.tally);
     drop(pipeline);
@@ -189,7 +186,7 @@ fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result<Out
             lost: Some(dropped),
             detail: format!("the output {output} did not take alerts and its queue was full"),
         };
-        composer.lock().unwrap_or_else(PoisonError::into_inner).gap(&gap)
+        composer.lock().unwrap_or_else(PoisonError::into_inner).gap_of_one_output(&gap)
     };
     Outputs::start(&settings, on_dropped, local_offset)
 }

@@ -11,9 +11,10 @@ use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
@@ -22,6 +23,9 @@ const CHANNEL: usize = 2048;
 
 /// Room for the changes of one read of the kernel's queue: 64 KiB hold at most so many records.
 const ROOM: usize = 1024;
+
+/// Longest time at the end in which the reader waits for room in the channel.
+const LAST_READING: Duration = Duration::from_secs(1);
 
 /// The name filter, replaced as a whole when the rules are loaded again.
 #[derive(Clone, Default)]
@@ -45,12 +49,17 @@ pub struct Handover {
     /// For those who may wait.
     pub sender: Sender<Message>,
     lost: Arc<AtomicU64>,
+    patient: Arc<AtomicBool>,
 }
 
 impl Handover {
-    /// Sends, or counts a loss.
+    /// Sends, or counts a loss. At the end it waits for room instead: nothing else is left to read.
     pub fn emit(&self, message: Message) {
-        if self.sender.try_send(message).is_err() {
+        let sent = match self.patient.load(Ordering::Relaxed) {
+            true => self.sender.blocking_send(message).is_ok(),
+            false => self.sender.try_send(message).is_ok(),
+        };
+        if !sent {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -97,7 +106,7 @@ impl Sources {
     /// When nothing at all can be watched the way the settings demand.
     pub fn start(settings: &Settings, filter: &SharedFilter) -> io::Result<Self> {
         let (sender, messages) = channel(CHANNEL);
-        let handover = Handover { sender, lost: Arc::default() };
+        let handover = Handover { sender, lost: Arc::default(), patient: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
         let opened = match settings.backend {
@@ -147,16 +156,31 @@ impl Sources {
         Ok(Self { messages, handover, ended, counters, summary: summary.join(", "), reader, inotify })
     }
 
-    /// Ends the sources. The reader drains the kernel's queue once more before it ends; what it
-    /// found is in the channel afterwards.
-    pub fn stop(&mut self) {
+    /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `take`
+    /// gets all that it finds: the queue can hold more than the channel. After [`LAST_READING`]
+    /// (somebody writes faster than it is judged) what finds no room is counted as lost.
+    pub fn stop(&mut self, take: &mut dyn FnMut(Message)) {
         if let Some((thread, stop)) = self.reader.take() {
+            self.handover.patient.store(true, Ordering::Relaxed);
             // The write can only fail when the counter is full, and then the reader wakes all the same.
             let _ = stop.write(1);
+            let asked = Instant::now();
+            while !thread.is_finished() {
+                match self.messages.try_recv() {
+                    Ok(message) => take(message),
+                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                }
+                if asked.elapsed() > LAST_READING {
+                    self.handover.patient.store(false, Ordering::Relaxed);
+                }
+            }
             let _ = thread.join();
         }
         if let Some(inotify) = self.inotify.take() {
             inotify.stop();
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            take(message);
         }
     }
 }

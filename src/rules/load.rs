@@ -132,7 +132,8 @@ fn read(path: &Path) -> Result<String, String> {
 /// Every problem, with its line where that can be told.
 pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
-    for document in serde_norway::Deserializer::from_str(text) {
+    let starts = document_starts(text);
+    for (number, document) in serde_norway::Deserializer::from_str(text).enumerate() {
         let value = match Value::deserialize(document) {
             Ok(Value::Null) => continue,
             Ok(value) => value,
@@ -143,7 +144,12 @@ pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> 
                 break;
             }
         };
-        let mut reader = RuleReader { text, origin, problems: &mut problems };
+        let mut reader = RuleReader {
+            text,
+            first_line: starts.get(number).copied().unwrap_or_default(),
+            origin,
+            problems: &mut problems,
+        };
         rules.extend(reader.rule(value, known));
     }
     if rules.is_empty() && problems.is_empty() {
@@ -152,17 +158,36 @@ pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> 
     (rules, problems)
 }
 
+/// The line, from 0, at which each YAML document of a text begins.
+fn document_starts(text: &str) -> Vec<usize> {
+    let mut starts = vec![0];
+    let mut is_first = true;
+    for (number, line) in text.lines().enumerate() {
+        let is_marker = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
+        if is_marker && !is_first {
+            starts.push(number);
+        }
+        // A marker before anything else begins the first document, it does not end one.
+        is_first &= !is_marker && (line.trim().is_empty() || line.starts_with(['#', '%']));
+    }
+    starts
+}
+
 /// Collects the problems of one rule while it is read.
 struct RuleReader<'a> {
     text: &'a str,
+    /// Line of the text, from 0, at which the rule begins.
+    first_line: usize,
     origin: &'a Origin<'a>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl RuleReader<'_> {
     fn problem(&mut self, near: &str, message: String) {
-        let line = self.text.lines().position(|line| line.trim_start().trim_start_matches("- ").starts_with(near));
-        self.problems.push(Problem::new(self.origin.file, line.map(|index| index + 1), message));
+        let is_near = |line: &str| line.trim_start().trim_start_matches("- ").starts_with(near);
+        let line = self.text.lines().skip(self.first_line).position(is_near);
+        let line = line.map(|index| self.first_line + index + 1);
+        self.problems.push(Problem::new(self.origin.file, line, message));
     }
 
     /// `None` when the rule has a problem; it is in the list then.

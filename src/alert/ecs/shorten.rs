@@ -2,9 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-/// Shortest limit that can be kept, in bytes.
-pub const MIN_LINE: usize = 1024;
-
 /// Each step takes away what an analyst misses least.
 const STEPS: [fn(&mut Value); 6] = [
     |document| {
@@ -39,11 +36,11 @@ const STEPS: [fn(&mut Value); 6] = [
     |document| *document = essence(document),
 ];
 
-/// The document in one line. Longer than `max` bytes (at least 1,024), it loses what matters
-/// least, says `pyhookwatch.shortened`, and stays valid JSON.
+/// The document in one line. Longer than `max` bytes, it loses what matters least, says
+/// `pyhookwatch.shortened`, and stays valid JSON.
 pub fn line(document: &Value, max: Option<usize>) -> String {
     let whole = document.to_string();
-    let max = max.map_or(usize::MAX, |max| max.max(MIN_LINE));
+    let max = max.unwrap_or(usize::MAX);
     if whole.len() <= max {
         return whole;
     }
@@ -61,7 +58,8 @@ pub fn line(document: &Value, max: Option<usize>) -> String {
     document.to_string()
 }
 
-/// What an alert must not be without, in less than [`MIN_LINE`] bytes.
+/// What an alert must not be without, in at most 880 bytes: the shortest message that can be configured
+/// (1,024) less its syslog header with the longest hostname that Linux has (64).
 fn essence(document: &Value) -> Value {
     let text = |pointer: &str, room: usize| {
         document.pointer(pointer).and_then(Value::as_str).map(|text| Value::from(cut(text, room)))
@@ -71,17 +69,25 @@ fn essence(document: &Value) -> Value {
         let fields = fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         Value::Object(fields.collect::<Map<_, _>>())
     };
+    let event = ["kind", "action", "reason", "severity", "sequence"];
+    let event = object(event.iter().map(|key| (*key, keep(&format!("/event/{key}")))).collect());
+    let host = object(vec![("hostname", text("/host/hostname", 40))]);
+    if let Some(gap) = keep("/pyhookwatch/gap") {
+        return json!({
+            "@timestamp": keep("/@timestamp"),
+            "message": text("/message", 120),
+            "ecs": keep("/ecs"),
+            "event": event,
+            "host": host,
+            "pyhookwatch": { "gap": gap },
+        });
+    }
     json!({
         "@timestamp": keep("/@timestamp"),
         "message": text("/message", 120),
         "ecs": keep("/ecs"),
-        "event": object(vec![
-            ("kind", keep("/event/kind")),
-            ("action", keep("/event/action")),
-            ("severity", keep("/event/severity")),
-            ("sequence", keep("/event/sequence")),
-        ]),
-        "host": object(vec![("hostname", text("/host/hostname", 40))]),
+        "event": event,
+        "host": host,
         "file": object(vec![("path", text("/file/path", 150))]),
         "process": object(vec![("pid", keep("/process/pid")), ("executable", text("/process/executable", 100))]),
         "rule": object(vec![("id", text("/rule/id", 50)), ("ruleset", text("/rule/ruleset", 20))]),
@@ -134,6 +140,9 @@ fn cut(text: &str, room: usize) -> String {
 mod tests {
     use super::*;
 
+    /// See [`essence`].
+    const MIN_LINE: usize = 880;
+
     fn monster() -> Value {
         let long = "\\x1b\"".repeat(3000);
         json!({
@@ -151,7 +160,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_kept_with_valid_json_that_says_so() {
-        for max in [MIN_LINE, 2000, 8000, 50_000, 500_000] {
+        for max in (MIN_LINE..1100).step_by(20).chain([2000, 8000, 50_000, 500_000]) {
             let line = line(&monster(), Some(max));
             assert!(line.len() <= max, "{} > {max}", line.len());
             let parsed: Value = serde_json::from_str(&line).unwrap();
@@ -159,6 +168,25 @@ mod tests {
             assert!(parsed["pyhookwatch"]["detection_type"].is_string());
             assert!(parsed["file"]["path"].is_string());
         }
+    }
+
+    #[test]
+    fn the_report_of_a_gap_keeps_its_cause_and_count() {
+        let long = "x".repeat(5000);
+        let gap = json!({
+            "@timestamp": "2026-11-22T10:00:00.000000Z",
+            "message": long,
+            "event": { "kind": "pipeline_error", "reason": "output-dropped", "created": long },
+            "host": { "hostname": long },
+            "pyhookwatch": { "gap": { "cause": "output-dropped", "lost": 7 } },
+            "surprise": vec![long.clone(); 20],
+        });
+        let line = line(&gap, Some(MIN_LINE));
+        assert!(line.len() <= MIN_LINE, "{line}");
+        let short: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(short["event"]["reason"], "output-dropped");
+        assert_eq!(short["pyhookwatch"], json!({ "gap": { "cause": "output-dropped", "lost": 7 }, "shortened": true }));
+        assert_eq!(short.get("file"), None);
     }
 
     #[test]

@@ -1,0 +1,178 @@
+//! `explain`: what the rules say of a change that nobody made.
+
+use crate::check::RULE;
+use crate::harness::{Site, program};
+use serde_json::{Value, json};
+
+const ELASTIC: &str = "e0b4f4a8-6f0c-4c59-9c1b-3d52a7a0c121";
+const SUMO: &str = "7a2f9d63-51c8-4f0e-8a35-0f6f4be1d9c2";
+const HOOK: &str = "/usr/lib/python3.12/sitecustomize.py";
+
+fn explained(arguments: &[&str], code: i32) -> Value {
+    let said = program(&[&["explain", "--json", "--path"][..], arguments].concat());
+    assert_eq!((said.code, said.stderr.len()), (code, 0), "{:#?}", said.stderr);
+    serde_json::from_str(&said.stdout).unwrap()
+}
+
+/// The answer of one rule.
+fn rule<'v>(document: &'v Value, id: &str) -> &'v Value {
+    let rules = document["rules"].as_array().unwrap();
+    let mut found = rules.iter().filter(|rule| rule["id"] == id);
+    let rule = found.next().unwrap_or_else(|| panic!("no rule {id}: {document:#}"));
+    assert!(found.next().is_none(), "{id} is there twice");
+    rule
+}
+
+/// The answer of the embedded rules only, in the order they are loaded.
+fn text_of(said: &str, names: &[&str]) -> String {
+    let mut kept = String::new();
+    let mut keep = true;
+    for line in said.lines() {
+        if !line.starts_with("  ") && line.ends_with(']') {
+            keep = names.iter().any(|name| line.starts_with(name));
+        }
+        if keep {
+            kept += &format!("{line}\n");
+        }
+    }
+    kept
+}
+
+#[test]
+fn the_json_form_names_every_rule_with_its_verdict_and_what_decided() {
+    let document = explained(&[HOOK, "--exe", "/usr/bin/cp"], 0);
+    assert_eq!(document["path"], HOOK);
+    assert_eq!(document["action"], "creation");
+    assert_eq!(document["matched"], true);
+    assert_eq!(document["name_filter"], true);
+    assert_eq!(document["hook"]["kind"], "sitecustomize");
+    let expected = json!({
+        "id": ELASTIC,
+        "name": "Python Site or User Customize File Creation",
+        "ruleset": "elastic",
+        "level": "low",
+        "detection_type": "SITECUSTOMIZE_MODIFIED",
+        "matched": true,
+        "decided_by": "selection_action, selection_executable, selection_path",
+    });
+    assert_eq!(rule(&document, ELASTIC), &expected);
+    let expected = json!({
+        "id": SUMO,
+        "name": "Detect Python Startup Hooks",
+        "ruleset": "sumo",
+        "level": "high",
+        "detection_type": "SITECUSTOMIZE_MODIFIED",
+        "matched": true,
+        "decided_by": "startup_file_name",
+    });
+    assert_eq!(rule(&document, SUMO), &expected);
+    for rule in document["rules"].as_array().unwrap() {
+        for field in ["id", "name", "ruleset", "level", "decided_by"] {
+            assert!(rule[field].is_string(), "{field}: {rule:#}");
+        }
+        assert!(rule["matched"].is_boolean(), "{rule:#}");
+        assert_eq!(rule["detection_type"].is_string(), rule["matched"] == true, "{rule:#}");
+    }
+}
+
+#[test]
+fn an_exclusion_that_silences_is_named() {
+    let document = explained(&[HOOK, "--exe", "/usr/bin/pip3"], 0);
+    let elastic = rule(&document, ELASTIC);
+    assert_eq!((&elastic["matched"], &elastic["decided_by"]), (&json!(false), &json!("filter_executable_exact")));
+    assert_eq!(elastic["exclusion"], json!({ "filter": "filter_executable_exact", "applied": true, "reason": null }));
+    assert_eq!(rule(&document, SUMO)["detection_type"], "PYTHON_STARTUP_FILE_MODIFIED");
+}
+
+#[test]
+fn the_action_and_the_content_count() {
+    let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--action", "attribute"], 0);
+    assert_eq!(rule(&document, ELASTIC)["decided_by"], "selection_action");
+    let site = Site::new();
+    let content = site.file("bashrc", "alias ll='ls -l'\nexport PYTHONSTARTUP=/tmp/x.py\n");
+    let document = explained(&["/root/.bashrc", "--content", content.to_str().unwrap()], 0);
+    assert_eq!(document["hook"], json!({ "kind": "environment", "environment": ["PYTHONSTARTUP"] }));
+    assert_eq!(rule(&document, SUMO)["detection_type"], "PYTHONSTARTUP_ENV_SET");
+    assert_eq!(rule(&document, SUMO)["decided_by"], "environment_pythonstartup");
+    assert_eq!(explained(&["/root/.bashrc"], 1)["matched"], false);
+}
+
+#[test]
+fn no_rule_matching_is_code_1_and_the_name_filter_is_told() {
+    let document = explained(&["/var/log/messages"], 1);
+    assert_eq!((&document["matched"], &document["name_filter"]), (&json!(false), &json!(false)));
+    let said = program(&["explain", "--path", "/var/log/messages"]);
+    assert_eq!(said.code, 1);
+    assert!(said.stdout.starts_with(
+        "creation of /var/log/messages by an unknown writer\n  hook: other\n  no loaded rule wants a file of this name"
+    ));
+}
+
+#[test]
+fn the_text_form_says_the_same_to_people() {
+    let said = program(&["explain", "--path", HOOK, "--exe", "/usr/bin/pip3"]);
+    let names = ["Python Site or User Customize File Creation", "Detect Python Startup Hooks"];
+    assert_eq!(
+        text_of(&said.stdout, &names),
+        format!(
+            "creation of {HOOK} by /usr/bin/pip3
+  hook: sitecustomize
+Python Site or User Customize File Creation [elastic {ELASTIC}]
+  is silenced by an exclusion; decided by filter_executable_exact
+  filter_executable_exact counts because the writer is taken as verified; for a writer that is not (already gone, \
+             deleted executable, container, inotify) this would be an alert
+Detect Python Startup Hooks [sumo {SUMO}]
+  MATCHES (high), PYTHON_STARTUP_FILE_MODIFIED; decided by startup_file_name
+"
+        )
+    );
+}
+
+#[test]
+fn content_that_cannot_be_read_is_wrong_usage() {
+    for (content, words) in [("/nowhere", "No such file"), ("/", "not a regular file"), ("/dev/zero", "not a regular")]
+    {
+        let said = program(&["explain", "--path", HOOK, "--content", content]);
+        let line = said.one_line(64);
+        assert!(line.contains(content) && line.contains(words), "{line}");
+    }
+}
+
+#[test]
+fn a_rule_of_the_site_adds_to_the_embedded_ones() {
+    let site = Site::new();
+    site.file("site-rules/ours.yml", RULE);
+    let rules = site.path("site-rules");
+    let document = explained(&["/etc/novelty.conf", "--rules", rules.to_str().unwrap()], 0);
+    assert_eq!(
+        rule(&document, "ours-1"),
+        &json!({
+            "id": "ours-1", "name": "A file of ours", "ruleset": "site-rules", "level": "critical",
+            "detection_type": "NOVELTY_CHANGED", "matched": true, "decided_by": "selection",
+        })
+    );
+    assert_eq!(rule(&document, SUMO)["matched"], false);
+    assert_eq!(document["name_filter"], true);
+}
+
+#[test]
+fn a_rule_of_the_site_replaces_the_embedded_one_of_its_id() {
+    let site = Site::new();
+    site.file("site-rules/ours.yml", &RULE.replace("ours-1", SUMO));
+    let rules = site.path("site-rules");
+    let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--rules", rules.to_str().unwrap()], 0);
+    assert_eq!(
+        (&rule(&document, SUMO)["name"], &rule(&document, SUMO)["matched"]),
+        (&json!("A file of ours"), &json!(false))
+    );
+    assert_eq!(rule(&document, ELASTIC)["matched"], true);
+}
+
+#[test]
+fn a_rule_that_is_switched_off_says_nothing() {
+    let site = Site::new();
+    let file = site.file("off.toml", &format!("[rules]\ndisabled = [\"{SUMO}\"]\n"));
+    let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--config", file.to_str().unwrap()], 0);
+    assert!(document["rules"].as_array().unwrap().iter().all(|rule| rule["id"] != SUMO), "{document:#}");
+    assert_eq!(rule(&document, ELASTIC)["matched"], true);
+}

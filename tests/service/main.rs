@@ -1,0 +1,29 @@
+//! The whole program as an administrator meets it: the real binary, as root, on real files below a
+//! fresh `--root`, with a real syslog daemon.
+//!
+//! A test that needs root says so loudly and passes without it; with `PYHOOKWATCH_REQUIRE_LIVE=1` it
+//! fails instead.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must stop"
+)]
+
+mod check;
+mod explain;
+mod file_output;
+mod harness;
+mod hostile;
+mod oversize;
+mod privileges;
+mod reload;
+mod rsyslog;
+mod schema;
+mod shutdown;
+mod stalled;
+mod steady;
+mod syslog;
+mod usage;

@@ -1,0 +1,104 @@
+//! The end: what was seen is told, and nothing can keep the program from ending.
+
+use crate::harness::{Daemon, PATIENCE, Site, needs_root, records_of, sequences};
+use rustix::process::Signal;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Longest time from SIGTERM to the end. Without optimisation every step takes ten times as long.
+const LAST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
+
+/// The program is stopped while the changes are made, so that at SIGTERM all of them are still in the
+/// kernel's queue.
+fn pending(count: usize) {
+    let site = Site::new();
+    let file = site.path("alerts.json");
+    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
+    daemon.suspend();
+    site.plant_many("pkg", count);
+    daemon.process.signal(Signal::TERM);
+    let asked = Instant::now();
+    daemon.process.signal(Signal::CONT);
+    let (status, said) = daemon.end();
+    let took = asked.elapsed();
+    assert!(status.success(), "{status}");
+    assert_eq!(sequences(&records_of(&file, 0)), (1..=count as u64).collect::<Vec<_>>(), "{said:#?}");
+    assert!(took < LAST, "took {took:?}");
+    let last = said.last().unwrap();
+    assert!(last.contains(&format!(" {count} alerts,")), "{last}");
+}
+
+#[test]
+fn at_sigterm_a_thousand_pending_changes_are_delivered_within_two_seconds() {
+    needs_root!("at_sigterm_a_thousand_pending_changes_are_delivered_within_two_seconds");
+    pending(1000);
+}
+
+#[test]
+fn at_sigterm_more_changes_than_the_channel_holds_are_delivered_too() {
+    needs_root!("at_sigterm_more_changes_than_the_channel_holds_are_delivered_too");
+    pending(1500);
+}
+
+#[test]
+fn at_sigterm_a_file_that_is_still_being_written_is_reported() {
+    needs_root!("at_sigterm_a_file_that_is_still_being_written_is_reported");
+    let site = Site::new();
+    let file = site.path("alerts.json");
+    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
+    let mut open = fs::File::create(site.inside("/usr/lib/python3.12/sitecustomize.py")).unwrap();
+    std::io::Write::write_all(&mut open, b"import os\n").unwrap();
+    assert!(daemon.stop().0.success());
+    drop(open);
+    let records = records_of(&file, 1);
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["pyhookwatch"]["complete"], false);
+    assert_eq!(records[0]["pyhookwatch"]["content"]["lines"][0], "import os");
+}
+
+/// Started, with a standard output that is full and that nobody reads.
+fn hung(site: &Site) -> (Daemon, std::process::ChildStdout) {
+    let file = site.path("alerts.json");
+    let output = format!("file:{}", file.display());
+    let (mut daemon, stdout) = Daemon::spawn_with_raw_stdout(site.run(&["--output", "stdout", "--output", &output]));
+    daemon.stderr.wait_for("ready: ");
+    // More than a pipe of 64 KiB holds.
+    site.plant_many("pkg", 80);
+    records_of(&file, 80);
+    assert!(fs::metadata(file).unwrap().len() > 2 * 65_536);
+    (daemon, stdout)
+}
+
+#[test]
+fn a_reader_that_stands_still_delays_the_end_by_two_seconds_at_most_and_the_loss_is_said() {
+    needs_root!("a_reader_that_stands_still_delays_the_end_by_two_seconds_at_most_and_the_loss_is_said");
+    let site = Site::new();
+    let (mut daemon, _stdout) = hung(&site);
+    let asked = Instant::now();
+    let (status, said) = daemon.stop();
+    let took = asked.elapsed();
+    assert!(status.success(), "{status}");
+    assert!(took < LAST + Duration::from_secs(1), "took {took:?}");
+    assert!(said.iter().any(|line| line.contains("alerts could not be delivered in time and are lost")), "{said:#?}");
+}
+
+#[test]
+fn a_second_sigterm_ends_a_program_that_hangs() {
+    needs_root!("a_second_sigterm_ends_a_program_that_hangs");
+    let site = Site::new();
+    let (mut daemon, _stdout) = hung(&site);
+    daemon.process.signal(Signal::TERM);
+    // The same signal twice is one while the first is pending.
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+        let bits = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap().trim();
+        if u64::from_str_radix(bits, 16).unwrap() & (1 << 14) == 0 {
+            break;
+        }
+        assert!(Instant::now() < end, "the first SIGTERM is never taken");
+    }
+    daemon.process.signal(Signal::TERM);
+    let (status, said) = daemon.end();
+    assert_eq!(status.code(), Some(128 + 15), "{said:#?}");
+}
