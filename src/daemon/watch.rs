@@ -109,21 +109,8 @@ impl Sources {
         let handover = Handover { sender, lost: Arc::default(), patient: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
-        let opened = match settings.backend {
-            Backend::Inotify => None,
-            Backend::Fanotify => Some(Watcher::open(settings.clone(), counters.clone())?),
-            Backend::Auto => match Watcher::open(settings.clone(), counters.clone()) {
-                Ok(opened) => Some(opened),
-                Err(error) => {
-                    log::warn!(
-                        "fanotify is refused here ({error}): watching with inotify instead; no writer can be named"
-                    );
-                    None
-                }
-            },
-        };
-        let guards = opened.as_ref().map(|(_, guards)| guards.as_slice());
-        let trees = match (guards, settings.backend) {
+        let (watcher, guards) = open(settings, &counters)?.unzip();
+        let trees = match (&guards, settings.backend) {
             (None, _) => all_trees(settings),
             (Some(guards), Backend::Auto) => trees_on_refused(settings, guards),
             (Some(guards), _) => {
@@ -131,29 +118,16 @@ impl Sources {
                 Vec::new()
             }
         };
-        let marked: Vec<String> = guards
-            .unwrap_or_default()
-            .iter()
-            .filter(|guard| matches!(guard.by, Guarded::Fanotify))
-            .map(|guard| guard.mount_point.display().to_string())
-            .collect();
-        let reader = match opened {
+        let reader = match watcher {
             None => None,
-            Some((watcher, _)) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
+            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
         };
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
-        let watched: usize = inotify.iter().flat_map(Inotify::report).map(|tree| tree.watched).sum();
-        let mut summary = Vec::new();
-        if !marked.is_empty() {
-            summary.push(format!("fanotify on {} filesystems ({})", marked.len(), marked.join(", ")));
-        }
-        if watched > 0 {
-            summary.push(format!("inotify on {watched} directories"));
-        }
+        let summary = summary(&guards.unwrap_or_default(), inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        Ok(Self { messages, handover, ended, counters, summary: summary.join(", "), reader, inotify })
+        Ok(Self { messages, handover, ended, counters, summary, reader, inotify })
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `take`
@@ -183,6 +157,40 @@ impl Sources {
             take(message);
         }
     }
+}
+
+/// Opens fanotify as the settings want it. `None`: inotify alone.
+fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Watcher, Vec<Guard>)>> {
+    if settings.backend == Backend::Inotify {
+        return Ok(None);
+    }
+    match Watcher::open(settings.clone(), counters.clone()) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if settings.backend == Backend::Auto => {
+            log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What is watched and how, for the ready message; empty when nothing is.
+fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
+    let by_fanotify = guards.iter().filter(|guard| matches!(guard.by, Guarded::Fanotify));
+    let marked: Vec<String> = by_fanotify.map(|guard| guard.mount_point.display().to_string()).collect();
+    let overlays = guards.iter().filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
+    let watched: usize = inotify.iter().flat_map(|inotify| inotify.report()).map(|tree| tree.watched).sum();
+    let mut parts = Vec::new();
+    if !marked.is_empty() {
+        parts.push(format!("fanotify on {} filesystems ({})", marked.len(), marked.join(", ")));
+    }
+    if overlays > 0 {
+        parts.push(format!("{overlays} overlays through their upper directories"));
+    }
+    if watched > 0 {
+        parts.push(format!("inotify on {watched} directories"));
+    }
+    parts.join(", ")
 }
 
 fn start_reader(
