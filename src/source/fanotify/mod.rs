@@ -13,7 +13,7 @@ use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
 use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
 use crate::sys;
-use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
+use fanotify::low_level::{FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
 use group::Group;
 use handle::Filesystems;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -132,11 +132,13 @@ impl Watcher {
             let seen = Seen::now();
             let length = bytes.len();
             let mut count = 0;
-            for record in record::records(bytes) {
+            let mut records = record::records(bytes);
+            while let Some(record) = records.next() {
                 let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 // Adopted before any decision: what is not adopted is leaked.
                 let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
-                found_hook |= self.record(&record, pidfd.as_ref(), seen, callbacks);
+                let closes = || records.closes(&record);
+                found_hook |= self.record(&record, pidfd.as_ref(), &closes, seen, callbacks);
                 count += 1;
             }
             self.counters.records.fetch_add(count, Ordering::Relaxed);
@@ -149,7 +151,14 @@ impl Watcher {
     }
 
     /// One record: filter, identify, locate, hand on. Tells whether it was of interest.
-    fn record(&self, record: &Record<'_>, pidfd: Option<&OwnedFd>, seen: Seen, callbacks: &mut Callbacks<'_>) -> bool {
+    fn record(
+        &self,
+        record: &Record<'_>,
+        pidfd: Option<&OwnedFd>,
+        closes: &dyn Fn() -> bool,
+        seen: Seen,
+        callbacks: &mut Callbacks<'_>,
+    ) -> bool {
         if record.mask & FAN_Q_OVERFLOW != 0 {
             (callbacks.emit)(Message::Gap(Gap {
                 cause: Gap::QUEUE_OVERFLOW,
@@ -178,7 +187,7 @@ impl Watcher {
         };
         (callbacks.emit)(Message::Event(FileEvent {
             action,
-            complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
+            complete: renamed || closes(),
             is_directory,
             listed: false,
             file: FileRef { path, directory: Some(Arc::new(located.directory)) },

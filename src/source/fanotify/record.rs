@@ -61,10 +61,37 @@ pub fn records(buffer: &[u8]) -> Records<'_> {
 }
 
 /// See [`records`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Records<'a> {
     buffer: &'a [u8],
     offset: usize,
+}
+
+impl Records<'_> {
+    /// Whether the file of `record`, the one given last, was closed after writing, as far as this
+    /// read tells.
+    ///
+    /// The kernel adds a close to a record of the same process that is still queued. In one read it
+    /// can so stand before the writes that others made through the same descriptor; then the last
+    /// of those counts as the close.
+    pub fn closes(&self, record: &Record<'_>) -> bool {
+        let same_name = |other: &Record<'_>| other.name == record.name;
+        let until_now = Records { buffer: self.buffer.get(..self.offset).unwrap_or_default(), offset: 0 };
+        let closed = record.is_close()
+            || record.is_only_write() && until_now.flatten().any(|before| same_name(&before) && before.is_close());
+        closed && !self.clone().flatten().any(|later| same_name(&later) && later.is_only_write())
+    }
+}
+
+impl Record<'_> {
+    fn is_close(&self) -> bool {
+        self.mask & libc::FAN_CLOSE_WRITE != 0
+    }
+
+    fn is_only_write(&self) -> bool {
+        let others = libc::FAN_CREATE | libc::FAN_CLOSE_WRITE | libc::FAN_MOVED_TO | libc::FAN_RENAME;
+        self.mask & libc::FAN_MODIFY != 0 && self.mask & others == 0
+    }
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -165,4 +192,60 @@ fn i32_at(bytes: &[u8], offset: usize) -> Option<i32> {
 
 fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array_at(bytes, offset).map(u64::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libc::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY};
+
+    /// An event with a name, as the kernel lays it out.
+    fn event(mask: u64, pid: i32, name: &[u8]) -> Vec<u8> {
+        let mut payload = vec![0; 8];
+        payload.extend(4u32.to_ne_bytes());
+        payload.extend(1i32.to_ne_bytes());
+        payload.extend(b"dirs");
+        payload.extend(name);
+        payload.push(0);
+        let info = u16::try_from(INFO_HEADER + payload.len()).unwrap();
+        let mut event = (METADATA as u32 + u32::from(info)).to_ne_bytes().to_vec();
+        event.extend([VERSION, 0]);
+        event.extend((METADATA as u16).to_ne_bytes());
+        event.extend(mask.to_ne_bytes());
+        event.extend((-1i32).to_ne_bytes());
+        event.extend(pid.to_ne_bytes());
+        event.extend([libc::FAN_EVENT_INFO_TYPE_DFID_NAME, 0]);
+        event.extend(info.to_ne_bytes());
+        event.extend(payload);
+        event
+    }
+
+    /// Which of these records close their file.
+    fn closing(events: &[(u64, i32, &[u8])]) -> Vec<bool> {
+        let buffer: Vec<u8> = events.iter().flat_map(|(mask, pid, name)| event(*mask, *pid, name)).collect();
+        let mut records = records(&buffer);
+        let mut closing = Vec::new();
+        while let Some(record) = records.next() {
+            closing.push(records.closes(&record.unwrap()));
+        }
+        closing
+    }
+
+    #[test]
+    fn a_close_that_was_merged_into_an_earlier_record_counts_after_the_writes_of_others() {
+        let all = FAN_CREATE | FAN_CLOSE_WRITE;
+        assert_eq!(
+            closing(&[(all, 1, b"a"), (FAN_MODIFY, 2, b"a"), (all, 1, b"b"), (FAN_MODIFY, 3, b"a")]),
+            [false, false, true, true]
+        );
+    }
+
+    #[test]
+    fn without_writes_of_others_a_close_is_where_it_stands() {
+        let write = FAN_MODIFY | FAN_CLOSE_WRITE;
+        assert_eq!(
+            closing(&[(FAN_CREATE, 1, b"a"), (FAN_MODIFY, 1, b"b"), (write, 1, b"a"), (FAN_CREATE, 2, b"a")]),
+            [false, false, true, false]
+        );
+    }
 }
