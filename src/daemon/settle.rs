@@ -47,64 +47,71 @@ pub struct Settle {
     pending: HashMap<PathBuf, Change>,
     /// Paths by deadline. A path may stand here after it was given out: then its change is younger.
     deadlines: VecDeque<(Instant, PathBuf)>,
+    /// Paths whose change is complete, with the time of the read that told so.
+    finished: VecDeque<(Instant, PathBuf)>,
     reported: HashMap<PathBuf, Reported>,
     reported_order: VecDeque<PathBuf>,
 }
 
 impl Settle {
-    /// Takes a record. Gives the change when this completes it, or one that must make room.
+    /// Takes a record. Gives changes that must make room; a complete one comes from [`Settle::due`]
+    /// once all records of the same read are here. The kernel adds a close to a record of the same
+    /// process that is still queued, and so possibly before the writes of its children.
     pub fn observe(&mut self, event: FileEvent) -> Vec<Change> {
         let path = event.file.path.clone();
-        if event.listed && self.has_appeared_since(&path, event.seen.monotonic) {
+        let seen = event.seen.monotonic;
+        if event.listed && self.has_appeared_since(&path, seen) {
             return Vec::new();
         }
-        let complete = event.complete;
-        let due = event.seen.monotonic + MAX_WAIT;
+        if event.complete {
+            self.finished.push_back((seen, path.clone()));
+        }
         match self.pending.get_mut(&path) {
             Some(change) => merge(change, event),
             None => {
-                self.pending.insert(path.clone(), begin(event));
-                if !complete {
-                    self.deadlines.push_back((due, path.clone()));
+                if !event.complete {
+                    self.deadlines.push_back((seen + MAX_WAIT, path.clone()));
                 }
+                self.pending.insert(path, begin(event));
             }
         }
         let mut done = Vec::new();
-        if complete {
-            done.extend(self.pending.remove(&path));
-        }
         while self.pending.len() > MAX_PENDING
-            && let Some((_, oldest)) = self.deadlines.pop_front()
+            && let Some((_, oldest)) = self.finished.pop_front().or_else(|| self.deadlines.pop_front())
         {
             done.extend(self.pending.remove(&oldest));
         }
         done
     }
 
-    /// The changes whose time is up.
+    /// The changes that were complete before this moment, and those whose time is up.
     pub fn due(&mut self, now: Instant) -> Vec<Change> {
         let mut done = Vec::new();
-        while let Some((deadline, path)) = self.deadlines.front()
-            && *deadline <= now
-        {
-            // A younger change of the same path has its own deadline further back.
-            let is_this = self.pending.get(path).is_some_and(|change| change.first.monotonic + MAX_WAIT <= now);
-            if is_this {
-                done.extend(self.pending.remove(path));
+        while let Some(path) = pop(&mut self.finished, |seen| seen < now) {
+            // Given out already, it may have a younger change that is not complete.
+            if self.pending.get(&path).is_some_and(|change| change.complete) {
+                done.extend(self.pending.remove(&path));
             }
-            self.deadlines.pop_front();
+        }
+        while let Some(path) = pop(&mut self.deadlines, |deadline| deadline <= now) {
+            // A younger change of the same path has its own deadline further back.
+            if self.pending.get(&path).is_some_and(|change| change.first.monotonic + MAX_WAIT <= now) {
+                done.extend(self.pending.remove(&path));
+            }
         }
         done
     }
 
-    /// When [`Settle::due`] will next give something.
+    /// When [`Settle::due`] will next give something: at once if a change is complete.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.front().map(|(deadline, _)| *deadline)
+        let next = self.finished.front().or(self.deadlines.front());
+        next.map(|(moment, _)| *moment)
     }
 
     /// Everything that is waited for, finished or not.
     pub fn flush(&mut self) -> Vec<Change> {
         self.deadlines.clear();
+        self.finished.clear();
         let mut rest: Vec<_> = self.pending.drain().map(|(_, change)| change).collect();
         rest.sort_by_key(|change| change.first.monotonic);
         rest
@@ -140,6 +147,14 @@ impl Settle {
         }
         true
     }
+}
+
+/// Takes the first path if its moment has come.
+fn pop(queue: &mut VecDeque<(Instant, PathBuf)>, has_come: impl Fn(Instant) -> bool) -> Option<PathBuf> {
+    if !has_come(queue.front()?.0) {
+        return None;
+    }
+    queue.pop_front().map(|(_, path)| path)
 }
 
 /// When the kernel told that the change's name appeared.
@@ -255,11 +270,41 @@ mod tests {
         let mut settle = Settle::default();
         assert!(settle.observe(event("/a.pth", Action::Creation, false, clock.at(0))).is_empty());
         assert!(settle.observe(event("/a.pth", Action::Change, false, clock.at(1))).is_empty());
-        let done = settle.observe(event("/a.pth", Action::Change, true, clock.at(2)));
+        assert!(settle.observe(event("/a.pth", Action::Change, true, clock.at(2))).is_empty());
+        assert_eq!(settle.next_deadline(), Some(clock.at(2).monotonic));
+        let done = settle.due(clock.at(3).monotonic);
         assert_eq!(done.len(), 1);
         assert_eq!((done[0].action, done[0].complete, done[0].records), (Action::Creation, true, 3));
         assert_eq!(done[0].writers.len(), 1);
         assert!(settle.due(clock.at(10_000).monotonic).is_empty());
+    }
+
+    #[test]
+    fn a_close_that_stands_before_the_writes_of_others_in_one_read_is_still_one_change() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        let mut child = event("/a.pth", Action::Change, false, clock.at(5));
+        child.writer = writer(8, "/bin/echo");
+        for event in [event("/a.pth", Action::Creation, true, clock.at(5)), child] {
+            assert!(settle.due(event.seen.monotonic).is_empty());
+            settle.observe(event);
+        }
+        let done = settle.due(clock.at(6).monotonic);
+        assert_eq!((done.len(), done[0].writers.len(), done[0].records), (1, 2, 2));
+        assert_eq!(settle.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_finished_change_does_not_end_a_younger_one_of_the_same_path() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        // Two closes in one read, then another write in a later one.
+        settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
+        settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
+        assert_eq!(settle.due(clock.at(1).monotonic).len(), 1);
+        settle.observe(event("/a.pth", Action::Change, false, clock.at(1)));
+        assert!(settle.due(clock.at(2).monotonic).is_empty());
+        assert_eq!(settle.due(clock.at(501).monotonic).len(), 1);
     }
 
     #[test]
@@ -282,6 +327,7 @@ mod tests {
         let mut settle = Settle::default();
         settle.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
         settle.observe(event("/a.pth", Action::Change, true, clock.at(10)));
+        assert_eq!(settle.due(clock.at(11).monotonic).len(), 1);
         settle.observe(event("/a.pth", Action::Change, false, clock.at(300)));
         assert!(settle.due(clock.at(500).monotonic).is_empty());
         assert_eq!(settle.due(clock.at(800).monotonic).len(), 1);
@@ -304,7 +350,8 @@ mod tests {
         let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
         // Still being written, and reported already.
         settle.observe(event("/d/a.pth", Action::Creation, false, clock.at(11)));
-        let done = settle.observe(event("/d/b.pth", Action::Creation, true, clock.at(11)));
+        settle.observe(event("/d/b.pth", Action::Creation, true, clock.at(11)));
+        let done = settle.due(clock.at(12).monotonic);
         settle.is_news(&done[0], outcome(1));
         assert!(settle.observe(listed("/d/a.pth")).is_empty());
         assert!(settle.observe(listed("/d/b.pth")).is_empty());
@@ -320,7 +367,8 @@ mod tests {
         // Its own record may be from before the rename, or of the same batch: no proof.
         settle.observe(event("/d/b.pth", Action::Creation, false, clock.at(10)));
         for path in ["/d/a.pth", "/d/b.pth", "/d/c.pth"] {
-            assert_eq!(settle.observe(listed(path))[0].action, Action::Rename);
+            settle.observe(listed(path));
+            assert_eq!(settle.due(clock.at(12).monotonic)[0].action, Action::Rename);
         }
     }
 

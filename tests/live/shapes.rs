@@ -236,6 +236,33 @@ os.close(fd)",
         watch.stop();
     }
 
+    /// The shell's close is then merged into its first record, before what its children wrote.
+    []
+    fn two_processes_that_wrote_while_the_daemon_was_held_up_are_one_alert(scene, backend) {
+        let mut watch = scene.watch(backend);
+        let echo = Path::new("/bin/echo").canonicalize().unwrap();
+        let mut shell = Actor::shell(Command::new("/bin/sh"));
+        let path = watch.at(PTH);
+        watch.while_held_up(|| {
+            shell.run(&format!("{{ /bin/echo import a; /bin/echo import b; }} > {}", path.display()));
+        });
+        let by = By::Perhaps(vec![shell.executable(), echo]);
+        watch.expect_alerts(&[pth("creation").by(by)]);
+        watch.stop();
+    }
+
+    []
+    fn hooks_written_while_the_daemon_was_held_up_are_all_reported(scene, backend) {
+        let mut watch = scene.watch(backend);
+        let paths: Vec<_> =
+            (0..200).map(|number| format!("/usr/lib/python3/dist-packages/{number}.pth")).collect();
+        watch.while_held_up(|| paths.iter().for_each(|path| fs::write(watch.at(path), "import os").unwrap()));
+        let expected: Vec<_> =
+            paths.iter().map(|path| Expected::new("creation", path, "PTH_FILE_CREATED").complete(None)).collect();
+        watch.expect_alerts(&expected);
+        watch.stop();
+    }
+
     []
     fn two_names_exchanged_are_reported_under_both(scene, backend) {
         let other = "/usr/lib/python3/dist-packages/y.pth";
