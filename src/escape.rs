@@ -49,7 +49,10 @@ fn push(text: &mut String, character: char) {
         '\t' => write!(text, "\\t"),
         character if character.is_ascii_control() => write!(text, "\\x{:02x}", u32::from(character)),
         character if is_deceptive(character) => write!(text, "\\u{{{:x}}}", u32::from(character)),
-        character => write!(text, "{character}"),
+        character => {
+            text.push(character);
+            Ok(())
+        }
     };
     // Writing to a String cannot fail.
     let _ = result;
