@@ -5,7 +5,7 @@
 //! [`crate::escape`].
 
 mod shorten;
-pub use shorten::line;
+pub use shorten::shortened;
 
 use super::Alert;
 use crate::escape;
@@ -113,7 +113,7 @@ impl Composer {
         document.insert("rule".into(), rule(first));
         document.insert("threat".into(), threat(verdict));
         document.insert("pyhookwatch".into(), own(finding, first));
-        Some(Alert { level, time: change.first.wall, document: Value::Object(document) })
+        Some(Alert::new(level, change.first.wall, &Value::Object(document)))
     }
 
     /// The report of a gap, for every output.
@@ -151,7 +151,7 @@ impl Composer {
         own.insert("cause".into(), gap.cause.into());
         insert(&mut own, "lost", gap.lost);
         document.insert("pyhookwatch".into(), json!({ "gap": own }));
-        Alert { level: Level::High, time, document: Value::Object(document) }
+        Alert::new(Level::High, time, &Value::Object(document))
     }
 
     fn record(&self, time: SystemTime, message: String) -> Map<String, Value> {

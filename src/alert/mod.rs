@@ -20,26 +20,40 @@ pub enum Format {
     Text,
 }
 
-/// One finished record: an alert, or the report of a gap.
+/// One finished record: an alert, or the report of a gap. Kept as its line, not as a tree: thousands
+/// may wait in an output's queue.
 #[derive(Clone, Debug)]
 pub struct Alert {
     /// Decides the syslog severity and the colour.
     pub level: Level,
     /// When the change was seen.
     pub time: SystemTime,
-    /// The ECS document. Every string in it is escaped already.
-    pub document: Value,
+    /// The ECS document in one line.
+    line: Box<str>,
 }
 
 impl Alert {
+    /// A record of this document. Every string in it must be escaped already.
+    pub fn new(level: Level, time: SystemTime, document: &Value) -> Self {
+        Self { level, time, line: document.to_string().into() }
+    }
+
+    /// The document.
+    pub fn document(&self) -> Value {
+        serde_json::from_str(&self.line).unwrap_or_default()
+    }
+
     /// The document as one line without its newline, valid JSON in every case. When it would be
-    /// longer than `max` bytes it is shortened: see [`ecs::line`].
+    /// longer than `max` bytes it is shortened: see [`ecs::shortened`].
     pub fn json(&self, max: Option<usize>) -> String {
-        ecs::line(&self.document, max)
+        match max {
+            Some(max) if self.line.len() > max => ecs::shortened(self.document(), max),
+            _ => self.line.to_string(),
+        }
     }
 
     /// The form for a terminal: several lines, each ended by a newline.
     pub fn text(&self, color: bool) -> String {
-        text::render(&self.document, self.level, color)
+        text::render(&self.document(), self.level, color)
     }
 }

@@ -36,15 +36,10 @@ const STEPS: [fn(&mut Value); 6] = [
     |document| *document = essence(document),
 ];
 
-/// The document in one line. Longer than `max` bytes, it loses what matters least, says
-/// `pyhookwatch.shortened`, and stays valid JSON.
-pub fn line(document: &Value, max: Option<usize>) -> String {
-    let whole = document.to_string();
-    let max = max.unwrap_or(usize::MAX);
-    if whole.len() <= max {
-        return whole;
-    }
-    let mut document = document.clone();
+/// The document in one line of at most `max` bytes: it loses what matters least, says
+/// `pyhookwatch.shortened`, and stays valid JSON. Below about 1,000 bytes the last step is all there
+/// is, whatever its length.
+pub fn shortened(mut document: Value, max: usize) -> String {
     for step in STEPS {
         step(&mut document);
         if let Some(own) = document.get_mut("pyhookwatch").and_then(Value::as_object_mut) {
@@ -161,7 +156,7 @@ mod tests {
     #[test]
     fn every_limit_is_kept_with_valid_json_that_says_so() {
         for max in (MIN_LINE..1100).step_by(20).chain([2000, 8000, 50_000, 500_000]) {
-            let line = line(&monster(), Some(max));
+            let line = shortened(monster(), max);
             assert!(line.len() <= max, "{} > {max}", line.len());
             let parsed: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(parsed["pyhookwatch"]["shortened"], true);
@@ -181,7 +176,7 @@ mod tests {
             "pyhookwatch": { "gap": { "cause": "output-dropped", "lost": 7 } },
             "surprise": vec![long.clone(); 20],
         });
-        let line = line(&gap, Some(MIN_LINE));
+        let line = shortened(gap, MIN_LINE);
         assert!(line.len() <= MIN_LINE, "{line}");
         let short: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(short["event"]["reason"], "output-dropped");
@@ -191,9 +186,11 @@ mod tests {
 
     #[test]
     fn a_document_that_fits_is_left_alone() {
-        let document = json!({ "a": 1, "pyhookwatch": {} });
-        assert_eq!(line(&document, Some(1024)), document.to_string());
-        assert_eq!(line(&monster(), None), monster().to_string());
+        let alert = crate::alert::Alert::new(crate::event::Level::Low, std::time::UNIX_EPOCH, &monster());
+        let whole = monster().to_string();
+        assert_eq!(alert.json(Some(whole.len())), whole);
+        assert_eq!(alert.json(None), whole);
+        assert!(alert.json(Some(whole.len() - 1)).len() < whole.len());
     }
 
     #[test]

@@ -180,7 +180,7 @@ mod tests {
     use std::time::SystemTime;
 
     fn alert() -> Arc<Alert> {
-        Arc::new(Alert { level: Level::High, time: SystemTime::UNIX_EPOCH, document: serde_json::json!({}) })
+        Arc::new(Alert::new(Level::High, SystemTime::UNIX_EPOCH, &serde_json::json!({})))
     }
 
     fn refusal(path: &Path) -> String {

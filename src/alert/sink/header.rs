@@ -118,7 +118,7 @@ mod tests {
     /// 2026-11-02 23:04:05.123456789 UTC.
     fn alert() -> Alert {
         let time = UNIX_EPOCH + Duration::new(1_793_660_645, 123_456_789);
-        Alert { level: Level::High, time, document: serde_json::json!({}) }
+        Alert::new(Level::High, time, &serde_json::json!({}))
     }
 
     fn header(header: &Header) -> String {

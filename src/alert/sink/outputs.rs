@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn alert() -> Alert {
-        Alert { level: Level::Low, time: SystemTime::UNIX_EPOCH, document: serde_json::json!({}) }
+        Alert::new(Level::Low, SystemTime::UNIX_EPOCH, &serde_json::json!({}))
     }
 
     #[tokio::test]

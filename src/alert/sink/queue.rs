@@ -210,7 +210,7 @@ mod tests {
 
     fn alert(n: u64) -> Arc<Alert> {
         let document = serde_json::json!({ "event": { "sequence": n } });
-        Arc::new(Alert { level: Level::High, time: SystemTime::UNIX_EPOCH, document })
+        Arc::new(Alert::new(Level::High, SystemTime::UNIX_EPOCH, &document))
     }
 
     fn filled(bound: usize, alerts: u64) -> Queue {

@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn alert(message: impl Into<Value>) -> Arc<Alert> {
     let document = json!({ "message": message.into() });
-    Arc::new(Alert { level: Level::High, time: SystemTime::UNIX_EPOCH, document })
+    Arc::new(Alert::new(Level::High, SystemTime::UNIX_EPOCH, &document))
 }
 
 fn dropped(count: u64, output: &str) -> Alert {
-    Alert { level: Level::High, time: SystemTime::UNIX_EPOCH, document: json!({ "lost": count, "output": output }) }
+    Alert::new(Level::High, SystemTime::UNIX_EPOCH, &json!({ "lost": count, "output": output }))
 }
 
 fn start(target: Target, queue: usize) -> Result<Outputs, OutputError> {
