@@ -83,6 +83,11 @@ impl Pipeline {
                     self.finish(&change);
                 }
             }
+            Message::EndOfRead => {
+                for change in self.settle.end_of_read() {
+                    self.finish(&change);
+                }
+            }
             Message::Gap(gap) => self.report(gap),
             Message::Mounted(guard) => {
                 tell(&guard, false);
@@ -240,6 +245,7 @@ fn list_directory(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut
             seen: event.seen,
         }));
     });
+    emit(Message::EndOfRead);
     let detail = match walked {
         Ok(report) if report.truncated => "it holds more than can be listed".to_owned(),
         Ok(report) if report.unreadable > 0 => format!("{} directories in it could not be read", report.unreadable),

@@ -47,65 +47,71 @@ pub struct Settle {
     pending: HashMap<PathBuf, Change>,
     /// Paths by deadline. A path may stand here after it was given out: then its change is younger.
     deadlines: VecDeque<(Instant, PathBuf)>,
-    /// Paths whose change is complete, with the time of the read that told so.
-    finished: VecDeque<(Instant, PathBuf)>,
+    /// Paths whose change is complete since the last end of a read.
+    finished: Vec<PathBuf>,
     reported: HashMap<PathBuf, Reported>,
     reported_order: VecDeque<PathBuf>,
 }
 
 impl Settle {
-    /// Takes a record. Gives changes that must make room; a complete one comes from [`Settle::due`]
-    /// once all records of the same read are here. The kernel adds a close to a record of the same
-    /// process that is still queued, and so possibly before the writes of its children.
+    /// Takes a record. Gives changes that must make room; a complete one comes from
+    /// [`Settle::end_of_read`].
     pub fn observe(&mut self, event: FileEvent) -> Vec<Change> {
         let path = event.file.path.clone();
-        let seen = event.seen.monotonic;
-        if event.listed && self.has_appeared_since(&path, seen) {
+        if event.listed && self.has_appeared_since(&path, event.seen.monotonic) {
             return Vec::new();
         }
         if event.complete {
-            self.finished.push_back((seen, path.clone()));
+            self.finished.push(path.clone());
         }
         match self.pending.get_mut(&path) {
             Some(change) => merge(change, event),
             None => {
-                if !event.complete {
-                    self.deadlines.push_back((seen + MAX_WAIT, path.clone()));
-                }
+                self.deadlines.push_back((event.seen.monotonic + MAX_WAIT, path.clone()));
                 self.pending.insert(path, begin(event));
             }
         }
         let mut done = Vec::new();
         while self.pending.len() > MAX_PENDING
-            && let Some((_, oldest)) = self.finished.pop_front().or_else(|| self.deadlines.pop_front())
+            && let Some((_, oldest)) = self.deadlines.pop_front()
         {
             done.extend(self.pending.remove(&oldest));
         }
         done
     }
 
-    /// The changes that were complete before this moment, and those whose time is up.
-    pub fn due(&mut self, now: Instant) -> Vec<Change> {
+    /// The changes that are complete, now that all records that were queued together are here. Not
+    /// before: the kernel adds a close to a record of the same process that is still queued, and so
+    /// possibly before the writes of its children through the same descriptor.
+    pub fn end_of_read(&mut self) -> Vec<Change> {
         let mut done = Vec::new();
-        while let Some(path) = pop(&mut self.finished, |seen| seen < now) {
+        for path in self.finished.drain(..) {
             // Given out already, it may have a younger change that is not complete.
             if self.pending.get(&path).is_some_and(|change| change.complete) {
-                done.extend(self.pending.remove(&path));
-            }
-        }
-        while let Some(path) = pop(&mut self.deadlines, |deadline| deadline <= now) {
-            // A younger change of the same path has its own deadline further back.
-            if self.pending.get(&path).is_some_and(|change| change.first.monotonic + MAX_WAIT <= now) {
                 done.extend(self.pending.remove(&path));
             }
         }
         done
     }
 
-    /// When [`Settle::due`] will next give something: at once if a change is complete.
+    /// The changes whose time is up.
+    pub fn due(&mut self, now: Instant) -> Vec<Change> {
+        let mut done = Vec::new();
+        while let Some((deadline, path)) = self.deadlines.front()
+            && *deadline <= now
+        {
+            // A younger change of the same path has its own deadline further back.
+            if self.pending.get(path).is_some_and(|change| change.first.monotonic + MAX_WAIT <= now) {
+                done.extend(self.pending.remove(path));
+            }
+            self.deadlines.pop_front();
+        }
+        done
+    }
+
+    /// When [`Settle::due`] may next give something.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let next = self.finished.front().or(self.deadlines.front());
-        next.map(|(moment, _)| *moment)
+        self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
     /// Everything that is waited for, finished or not.
@@ -147,14 +153,6 @@ impl Settle {
         }
         true
     }
-}
-
-/// Takes the first path if its moment has come.
-fn pop(queue: &mut VecDeque<(Instant, PathBuf)>, has_come: impl Fn(Instant) -> bool) -> Option<PathBuf> {
-    if !has_come(queue.front()?.0) {
-        return None;
-    }
-    queue.pop_front().map(|(_, path)| path)
 }
 
 /// When the kernel told that the change's name appeared.
@@ -271,8 +269,7 @@ mod tests {
         assert!(settle.observe(event("/a.pth", Action::Creation, false, clock.at(0))).is_empty());
         assert!(settle.observe(event("/a.pth", Action::Change, false, clock.at(1))).is_empty());
         assert!(settle.observe(event("/a.pth", Action::Change, true, clock.at(2))).is_empty());
-        assert_eq!(settle.next_deadline(), Some(clock.at(2).monotonic));
-        let done = settle.due(clock.at(3).monotonic);
+        let done = settle.end_of_read();
         assert_eq!(done.len(), 1);
         assert_eq!((done[0].action, done[0].complete, done[0].records), (Action::Creation, true, 3));
         assert_eq!(done[0].writers.len(), 1);
@@ -285,26 +282,32 @@ mod tests {
         let mut settle = Settle::default();
         let mut child = event("/a.pth", Action::Change, false, clock.at(5));
         child.writer = writer(8, "/bin/echo");
-        for event in [event("/a.pth", Action::Creation, true, clock.at(5)), child] {
-            assert!(settle.due(event.seen.monotonic).is_empty());
-            settle.observe(event);
-        }
-        let done = settle.due(clock.at(6).monotonic);
+        settle.observe(event("/a.pth", Action::Creation, true, clock.at(5)));
+        settle.observe(child);
+        let done = settle.end_of_read();
         assert_eq!((done.len(), done[0].writers.len(), done[0].records), (1, 2, 2));
-        assert_eq!(settle.next_deadline(), None);
+        assert!(settle.flush().is_empty());
     }
 
     #[test]
     fn a_finished_change_does_not_end_a_younger_one_of_the_same_path() {
         let clock = Clock(Instant::now());
         let mut settle = Settle::default();
-        // Two closes in one read, then another write in a later one.
         settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
-        settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
-        assert_eq!(settle.due(clock.at(1).monotonic).len(), 1);
+        assert_eq!(settle.end_of_read().len(), 1);
         settle.observe(event("/a.pth", Action::Change, false, clock.at(1)));
-        assert!(settle.due(clock.at(2).monotonic).is_empty());
+        assert!(settle.end_of_read().is_empty());
+        assert!(settle.due(clock.at(500).monotonic).is_empty());
         assert_eq!(settle.due(clock.at(501).monotonic).len(), 1);
+    }
+
+    #[test]
+    fn a_complete_change_whose_end_of_read_was_lost_is_given_out_all_the_same() {
+        let clock = Clock(Instant::now());
+        let mut settle = Settle::default();
+        settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
+        assert_eq!(settle.due(clock.at(500).monotonic).len(), 1);
+        assert!(settle.end_of_read().is_empty());
     }
 
     #[test]
@@ -327,7 +330,7 @@ mod tests {
         let mut settle = Settle::default();
         settle.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
         settle.observe(event("/a.pth", Action::Change, true, clock.at(10)));
-        assert_eq!(settle.due(clock.at(11).monotonic).len(), 1);
+        assert_eq!(settle.end_of_read().len(), 1);
         settle.observe(event("/a.pth", Action::Change, false, clock.at(300)));
         assert!(settle.due(clock.at(500).monotonic).is_empty());
         assert_eq!(settle.due(clock.at(800).monotonic).len(), 1);
@@ -351,7 +354,7 @@ mod tests {
         // Still being written, and reported already.
         settle.observe(event("/d/a.pth", Action::Creation, false, clock.at(11)));
         settle.observe(event("/d/b.pth", Action::Creation, true, clock.at(11)));
-        let done = settle.due(clock.at(12).monotonic);
+        let done = settle.end_of_read();
         settle.is_news(&done[0], outcome(1));
         assert!(settle.observe(listed("/d/a.pth")).is_empty());
         assert!(settle.observe(listed("/d/b.pth")).is_empty());
@@ -368,7 +371,7 @@ mod tests {
         settle.observe(event("/d/b.pth", Action::Creation, false, clock.at(10)));
         for path in ["/d/a.pth", "/d/b.pth", "/d/c.pth"] {
             settle.observe(listed(path));
-            assert_eq!(settle.due(clock.at(12).monotonic)[0].action, Action::Rename);
+            assert_eq!(settle.end_of_read()[0].action, Action::Rename);
         }
     }
 

@@ -55,11 +55,12 @@ pub struct Handover {
 impl Handover {
     /// Sends, or counts a loss. At the end it waits for room instead: nothing else is left to read.
     pub fn emit(&self, message: Message) {
+        let is_loss = !matches!(message, Message::EndOfRead);
         let sent = match self.patient.load(Ordering::Relaxed) {
             true => self.sender.blocking_send(message).is_ok(),
             false => self.sender.try_send(message).is_ok(),
         };
-        if !sent {
+        if !sent && is_loss {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -233,6 +234,7 @@ fn start_inotify(
             Message::Event(event) => {
                 if let Some(event) = seen_from(&root, event) {
                     handover.emit(Message::Event(event));
+                    handover.emit(Message::EndOfRead);
                 }
             }
             other => handover.emit(other),

@@ -40,6 +40,8 @@ pub struct Settings {
 pub enum Message {
     /// Something happened to a name that a rule may want.
     Event(FileEvent),
+    /// All events that were queued together with the last one have been handed on.
+    EndOfRead,
     /// Changes may have gone unseen.
     Gap(Gap),
     /// A filesystem appeared while running, and this is how it is guarded.

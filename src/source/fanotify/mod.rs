@@ -159,6 +159,9 @@ impl Watcher {
                 break;
             }
         }
+        if found_hook {
+            (callbacks.emit)(Message::EndOfRead);
+        }
         Ok(found_hook)
     }
 
