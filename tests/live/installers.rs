@@ -81,8 +81,9 @@ with_each_backend! {
 
     /// By default uv links from its cache and never closes what it links.
     [Uv, Python]
-    fn uv_install_is_one_alert_in_every_link_mode(scene, backend) {
-        let modes = ["hardlink", "copy", "symlink", "clone"];
+    fn uv_install_is_one_alert_whether_it_links_or_copies(scene, backend) {
+        // Not `clone`: where the filesystem cannot, uv makes a file, removes it and links another.
+        let modes = ["hardlink", "copy", "symlink"];
         let wheel = wheel(&scene, "1.0");
         let packages = modes.map(|mode| environment(&scene, &format!("/srv/{mode}")));
         let mut watch = scene.watch(backend);
