@@ -21,8 +21,9 @@ use tokio::sync::oneshot;
 /// Messages between the reader and the rest. Each may hold a descriptor of a directory.
 const CHANNEL: usize = 1024;
 
-/// Longest time at the end in which the reader waits for room in the channel.
-const LAST_READING: Duration = Duration::from_secs(1);
+/// Longest time at the end in which the reader waits for room in the channel. Long, because nothing may
+/// be lost; not without end, because somebody may write without end.
+const LAST_READING: Duration = Duration::from_secs(5);
 
 /// The name filter, replaced as a whole when the rules are loaded again.
 #[derive(Clone, Default)]
