@@ -24,8 +24,9 @@ const CHANNEL: usize = 2048;
 /// Room for the changes of one read of the kernel's queue: 64 KiB hold at most so many records.
 const ROOM: usize = 1024;
 
-/// Longest time at the end in which the reader waits for room in the channel.
-const LAST_READING: Duration = Duration::from_secs(1);
+/// Longest time at the end in which the reader waits for room in the channel. Long, because nothing may
+/// be lost; not without end, because somebody may write without end.
+const LAST_READING: Duration = Duration::from_secs(5);
 
 /// The name filter, replaced as a whole when the rules are loaded again.
 #[derive(Clone, Default)]

@@ -21,7 +21,7 @@ logsource:
   category: file_event
 detection:
   selection:
-    TargetFilename|endswith: /novelty.conf
+    TargetFilename|endswith: /novelty.probe
   condition: selection
 level: critical
 detection_type: NOVELTY_CHANGED

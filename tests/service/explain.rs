@@ -143,7 +143,8 @@ fn a_rule_of_the_site_adds_to_the_embedded_ones() {
     let site = Site::new();
     site.file("site-rules/ours.yml", RULE);
     let rules = site.path("site-rules");
-    let document = explained(&["/etc/novelty.conf", "--rules", rules.to_str().unwrap()], 0);
+    assert_eq!(explained(&["/etc/novelty.probe"], 1)["name_filter"], false);
+    let document = explained(&["/etc/novelty.probe", "--rules", rules.to_str().unwrap()], 0);
     assert_eq!(
         rule(&document, "ours-1"),
         &json!({

@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -40,6 +42,22 @@ macro_rules! needs_root {
 }
 pub(crate) use needs_root;
 
+/// A child that is started while a thread has a file open inherits it, and holds it open until it runs
+/// its own program: the file would be closed late, by another process, which is another change.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts a child. No other way is to be used in these tests.
+pub fn spawn(command: &mut Command) -> Child {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+/// Writes a file and closes it.
+pub fn write(path: &Path, content: impl AsRef<[u8]>) {
+    let _together = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    fs::write(path, content).unwrap();
+}
+
 /// Tries until `attempt` gives something; for what gives no sign of its own, such as a file that
 /// another program writes.
 pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
@@ -64,7 +82,7 @@ impl Site {
         let directory = tempfile::Builder::new().prefix("pyhookwatch-").tempdir().unwrap();
         let site = Self { directory, staged: std::cell::Cell::new(0) };
         // Reachable for other users, whatever the umask.
-        Command::new("chmod").arg("0755").arg(site.directory.path()).status().unwrap();
+        fs::set_permissions(site.directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
         fs::create_dir_all(site.inside(PACKAGES)).unwrap();
         fs::create_dir_all(site.inside("/staging")).unwrap();
         site
@@ -122,7 +140,7 @@ impl Site {
 pub fn plant_in(root: &Path, staged: &std::cell::Cell<u32>, path: &str, content: impl AsRef<[u8]>) {
     staged.set(staged.get() + 1);
     let staging = root.join(format!("staging/{}", staged.get()));
-    fs::write(&staging, content).unwrap();
+    write(&staging, content);
     fs::rename(staging, root.join(path.trim_start_matches('/'))).unwrap();
 }
 
@@ -241,7 +259,7 @@ impl Daemon {
     /// Starts it; nobody reads its standard output but the caller.
     pub fn spawn_with_raw_stdout(mut command: Command) -> (Self, std::process::ChildStdout) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.env_remove("JOURNAL_STREAM").spawn().unwrap();
+        let mut child = spawn(command.env_remove("JOURNAL_STREAM"));
         let stderr = Lines::of(child.stderr.take().unwrap());
         let stdout = child.stdout.take().unwrap();
         (Self { process: Running(child), stderr, stdout: None }, stdout)
@@ -299,7 +317,8 @@ pub struct Said {
 
 /// Runs a command that ends by itself.
 pub fn say(command: &mut Command) -> Said {
-    let output = command.stdin(Stdio::null()).env_remove("JOURNAL_STREAM").output().unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("JOURNAL_STREAM");
+    let output = spawn(command).wait_with_output().unwrap();
     Said {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -1,6 +1,6 @@
 //! Names, command lines and contents that try to forge a record or to drive a terminal.
 
-use crate::harness::{Daemon, PACKAGES, Site, needs_root};
+use crate::harness::{Daemon, PACKAGES, Site, needs_root, say, write};
 use crate::rsyslog::{Rsyslog, Setup};
 use crate::schema;
 use std::ffi::OsStr;
@@ -18,10 +18,10 @@ const CONTENT: &[u8] = b"import os; \x1b[2J\x1b]0;owned\x07 \xc2\x9b0m \xe2\x80\
 
 /// Makes the hostile change with a hostile command line, by `cp`, so that nothing else is special.
 fn attack(site: &Site) {
-    std::fs::write(site.inside("/staging/hostile"), CONTENT).unwrap();
+    write(&site.inside("/staging/hostile"), CONTENT);
     let target = site.inside(PACKAGES).join(OsStr::from_bytes(NAME));
-    let status = Command::new("cp").arg("-l").arg(site.inside("/staging/hostile")).arg(target).status().unwrap();
-    assert!(status.success());
+    let said = say(Command::new("cp").arg("-l").arg(site.inside("/staging/hostile")).arg(target));
+    assert_eq!(said.code, 0, "{:?}", said.stderr);
 }
 
 #[test]

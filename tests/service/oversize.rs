@@ -1,6 +1,6 @@
 //! An alert that is longer than a message may be.
 
-use crate::harness::{Daemon, Receiving, Site, needs_root};
+use crate::harness::{Daemon, Receiving, Running, Site, needs_root, spawn};
 use crate::rsyslog::{Rsyslog, Setup};
 use crate::schema;
 use std::process::Command;
@@ -92,7 +92,7 @@ fn a_command_line_of_a_hundred_kilobytes_is_cut_and_says_so() {
     let mut writer = Command::new("sh");
     writer.args(["-c", "printf 'import os\\n' > \"$1\" && read wait", "sh"]);
     writer.arg(site.inside("/usr/lib/python3.12/usercustomize.py")).arg("\n\x1b".repeat(50_000));
-    let mut writer = crate::harness::Running(writer.stdin(std::process::Stdio::piped()).spawn().unwrap());
+    let mut writer = Running(spawn(writer.stdin(std::process::Stdio::piped())));
     let alert = daemon.record();
     drop(writer.0.stdin.take());
     writer.wait();

@@ -25,22 +25,22 @@ fn start(site: &Site, backend: &str) -> Daemon {
 fn a_new_rule_counts(backend: &str) {
     let site = Site::new();
     let mut daemon = start(&site, backend);
-    site.plant("/etc/novelty.conf", "1");
+    site.plant("/etc/novelty.probe", "1");
     marker(&site, &mut daemon, "nothing-before-me");
     site.file("rules/ours.yml", RULE);
     let said = daemon.reload();
     assert!(said.contains("reloaded: "), "{said}");
     // The name filter is the new one: nobody wanted this name before.
-    site.plant("/etc/novelty.conf", "2");
+    site.plant("/etc/novelty.probe", "2");
     let alert = daemon.record();
-    assert_eq!(alert["file"]["path"], "/etc/novelty.conf");
+    assert_eq!(alert["file"]["path"], "/etc/novelty.probe");
     assert_eq!(alert["rule"]["id"], "ours-1");
     assert_eq!(alert["rule"]["ruleset"], "rules");
     assert_eq!(alert["pyhookwatch"]["detection_type"], "NOVELTY_CHANGED");
     assert_eq!(alert["event"]["severity"], 5);
     std::fs::remove_file(site.path("rules/ours.yml")).unwrap();
     daemon.reload();
-    site.plant("/etc/novelty.conf", "3");
+    site.plant("/etc/novelty.probe", "3");
     marker(&site, &mut daemon, "nothing-after-me");
     assert!(daemon.stop().0.success());
 }
@@ -71,13 +71,13 @@ fn with_a_broken_rule_the_old_rules_stay_and_it_is_said() {
     );
     let problem = daemon.stderr.seen().iter().find(|line| line.contains("broken.yml:9: ")).cloned();
     assert!(problem.is_some_and(|line| line.starts_with("pyhookwatch: error: ")), "{:#?}", daemon.stderr.seen());
-    site.plant("/etc/novelty.conf", "1");
+    site.plant("/etc/novelty.probe", "1");
     assert_eq!(daemon.record()["rule"]["id"], "ours-1");
     marker(&site, &mut daemon, "still-here");
     std::fs::remove_file(site.path("rules/broken.yml")).unwrap();
     let said = daemon.reload();
     assert!(said.contains("reloaded: "), "{said}");
-    site.plant("/etc/novelty.conf", "2");
+    site.plant("/etc/novelty.probe", "2");
     marker(&site, &mut daemon, "ours-is-gone");
     assert!(daemon.stop().0.success());
 }

@@ -1,6 +1,6 @@
 //! A real rsyslogd on a socket of the test's own, ended by its own id.
 
-use crate::harness::{Running, eventually, lines_of};
+use crate::harness::{Running, eventually, lines_of, spawn};
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::os::unix::net::UnixDatagram;
@@ -48,16 +48,17 @@ impl Rsyslog {
         fs::write(&file, configuration).unwrap();
         let said = directory.join("rsyslogd.said");
         let output = OpenOptions::new().create(true).append(true).open(&said).unwrap();
-        let child = Command::new(RSYSLOGD)
+        assert!(Path::new(RSYSLOGD).exists(), "Debian's rsyslogd is needed");
+        let mut command = Command::new(RSYSLOGD);
+        command
             .args(["-n", "-i"])
             .arg(directory.join("pid"))
             .arg("-f")
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .expect("Debian's rsyslogd");
+            .stderr(output);
+        let child = spawn(&mut command);
         let running = Self { directory: directory.to_owned(), process: Running(child), said };
         let socket = Self::socket(directory);
         eventually("rsyslogd listens", || UnixDatagram::unbound().unwrap().connect(&socket).ok());

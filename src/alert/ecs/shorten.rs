@@ -166,6 +166,15 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_below_the_usual_ones_is_kept_by_a_document_that_is_a_little_too_long() {
+        for count in 0..150 {
+            let document = json!({ "message": "m", "more": vec!["a few bytes"; count], "pyhookwatch": {} });
+            let line = line(&document, Some(MIN_LINE));
+            assert!(line.len() <= MIN_LINE, "{} > {MIN_LINE}", line.len());
+        }
+    }
+
+    #[test]
     fn the_report_of_a_gap_keeps_its_cause_and_count() {
         let long = "x".repeat(5000);
         let gap = json!({
