@@ -169,7 +169,7 @@ mod tests {
     fn a_limit_below_the_usual_ones_is_kept_by_a_document_that_is_a_little_too_long() {
         for count in 0..150 {
             let document = json!({ "message": "m", "more": vec!["a few bytes"; count], "pyhookwatch": {} });
-            let line = line(&document, Some(MIN_LINE));
+            let line = shortened(document.clone(), MIN_LINE);
             assert!(line.len() <= MIN_LINE, "{} > {MIN_LINE}", line.len());
         }
     }
