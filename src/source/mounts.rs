@@ -16,6 +16,8 @@ const MAX_MOUNTINFO: u64 = 32 << 20;
 /// One line of mountinfo (`proc_pid_mountinfo(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// Id of this mount; another one over the same directory has its own.
+    pub id: u64,
     /// `major:minor` of the superblock; one number is one filesystem.
     pub device: (u32, u32),
     /// The directory of the filesystem that is mounted; `/` unless it is a bind mount.
@@ -100,14 +102,15 @@ pub fn holding<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
 fn line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let device = fields.nth(2)?;
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let device = fields.nth(1)?;
     let root = path(fields.next()?);
     let mount_point = path(fields.next()?);
     let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
     let fs_type = String::from_utf8(fields.next()?.to_vec()).ok()?;
     let super_options = unescape(fields.nth(1).unwrap_or_default());
     let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
-    Some(Mount { device: (major.parse().ok()?, minor.parse().ok()?), root, mount_point, fs_type, super_options })
+    Some(Mount { id, device: (major.parse().ok()?, minor.parse().ok()?), root, mount_point, fs_type, super_options })
 }
 
 fn path(bytes: &[u8]) -> PathBuf {
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn a_line_of_the_manual_page_is_parsed() {
         let mount = line(b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue").unwrap();
-        assert_eq!(mount.device, (98, 0));
+        assert_eq!((mount.id, mount.device), (36, (98, 0)));
         assert_eq!(mount.root, Path::new("/mnt1"));
         assert_eq!(mount.mount_point, Path::new("/mnt2"));
         assert_eq!(mount.fs_type, "ext3");

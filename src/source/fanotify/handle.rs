@@ -4,8 +4,9 @@
 //! administrator's `umount`. A mount point is opened for the one look and closed again.
 
 use super::record::Name;
+use crate::source::mounts::Mount;
 use crate::sys;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
@@ -68,6 +69,17 @@ pub fn open_mount(mount_point: &Path) -> io::Result<(OwnedFd, u64)> {
     let mount = rustix::fs::open(mount_point, flags, Mode::empty())?;
     let fsid = rustix::fs::fstatvfs(&mount)?.f_fsid;
     Ok((mount, fsid))
+}
+
+/// Opens exactly this mount: `None` when another one lies over it.
+///
+/// # Errors
+/// Whatever opening, `statvfs(3)` or `statx(2)` gives.
+pub fn open_this_mount(mount: &Mount) -> io::Result<Option<(OwnedFd, u64)>> {
+    let (opened, fsid) = open_mount(&mount.mount_point)?;
+    let found = rustix::fs::statx(&opened, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    // A kernel that tells no mount id (before 5.8) has no names in fanotify either.
+    Ok((found.stx_mnt_id == mount.id).then_some((opened, fsid)))
 }
 
 /// Whether the directory can be found at this path: a name may really end in `" (deleted)"`.

@@ -18,11 +18,11 @@ use group::Group;
 use handle::Filesystems;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use record::Record;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -64,7 +64,8 @@ pub struct Watcher {
     filesystems: Filesystems,
     settings: Settings,
     mountinfo: File,
-    known_devices: HashSet<(u32, u32)>,
+    /// Filesystems that were looked at: by device, the fsid of those that are marked.
+    known: HashMap<(u32, u32), Option<u64>>,
     counters: Arc<Counters>,
     patience: Patience,
 }
@@ -83,7 +84,7 @@ impl Watcher {
             filesystems: Filesystems::default(),
             settings,
             mountinfo,
-            known_devices: HashSet::new(),
+            known: HashMap::new(),
             counters,
             patience: Patience::default(),
         };
@@ -222,7 +223,7 @@ impl Watcher {
     /// buffer are lost; they cannot be found safely.
     fn rebuild(&mut self, error: &io::Error, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
         self.group = Group::open()?;
-        self.known_devices.clear();
+        self.known.clear();
         self.filesystems = Filesystems::default();
         for guard in self.mark_new_mounts()? {
             if !matches!(guard.by, Guarded::Fanotify) {
@@ -249,63 +250,57 @@ impl Watcher {
             mounts::by_device(in_scope.collect()).into_iter().partition(|(_, mounts)| is_overlay(mounts));
         let mut guards = Vec::new();
         for (device, mounts) in others.into_iter().chain(overlays) {
-            if self.known_devices.insert(device)
-                && let Some(guard) = self.mark(&all, &mounts)
-            {
-                guards.push(guard);
+            match self.known.get(&device) {
+                // It may have been moved, or mounted elsewhere too.
+                Some(Some(fsid)) => self.filesystems.insert(*fsid, mount_points(&mounts)),
+                Some(None) => {}
+                None => guards.extend(self.mark(&all, device, &mounts)),
             }
         }
         // Forget filesystems that are gone: their device number will be given to new ones.
         let present: HashSet<_> = all.iter().map(|mount| mount.device).collect();
-        self.known_devices.retain(|device| present.contains(device));
+        self.known.retain(|device, _| present.contains(device));
         Ok(guards)
     }
 
-    /// Marks one filesystem. `None`: nothing Python could run is ever there.
-    fn mark(&mut self, all: &[Mount], mounts: &[Mount]) -> Option<Guard> {
+    /// Marks one filesystem. `None`: nothing Python could run is ever there, or other mounts hide it.
+    fn mark(&mut self, all: &[Mount], device: (u32, u32), mounts: &[Mount]) -> Option<Guard> {
         let first = mounts.first()?;
-        let (root, place) = (&self.settings.root, &first.mount_point);
-        let holds_trees = root != std::path::Path::new("/")
-            || self.settings.trees.iter().any(|tree| place.starts_with(tree) || tree.starts_with(place));
-        let guard = |by| Some(Guard { mount_point: place.clone(), fs_type: first.fs_type.clone(), holds_trees, by });
+        let by = self.try_mark(all, mounts)?;
+        self.known.insert(device, by.as_ref().ok().copied());
+        let (root, place) = (&self.settings.root, first.mount_point.clone());
+        let holds_trees = root != Path::new("/")
+            || self.settings.trees.iter().any(|tree| place.starts_with(tree) || tree.starts_with(&place));
+        let by = by.map_or_else(|guarded| guarded, |_| Guarded::Fanotify);
+        Some(Guard { mount_point: place, fs_type: first.fs_type.clone(), holds_trees, by })
+    }
+
+    /// The fsid of a filesystem that could be marked, or how else it is guarded.
+    fn try_mark(&mut self, all: &[Mount], mounts: &[Mount]) -> Option<Result<u64, Guarded>> {
+        let first = mounts.first()?;
         match mounts::class(&first.fs_type) {
             Class::Pseudo => return None,
-            Class::Remote => return guard(Guarded::Remote),
+            Class::Remote => return Some(Err(Guarded::Remote)),
             Class::Local => {}
         }
         match first.overlay_upper() {
-            Some(upper) if self.is_marked(all, &upper) => return guard(Guarded::ThroughUpper(upper)),
+            Some(upper) if self.is_marked(all, &upper) => return Some(Err(Guarded::ThroughUpper(upper))),
             // Without an upper directory nothing can be written.
             None if first.fs_type == "overlay" => return None,
             _ => {}
         }
-        let mount_points = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
-        match self.mark_filesystem(mount_points) {
-            Ok(()) => guard(Guarded::Fanotify),
-            Err(error) => guard(Guarded::Refused(error.to_string())),
-        }
-    }
-
-    fn mark_filesystem(&mut self, mount_points: Vec<PathBuf>) -> io::Result<()> {
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for mount_point in &mount_points {
-            let marked = handle::open_mount(mount_point).and_then(|(mount, fsid)| {
-                self.group.mark_filesystem(&super::descriptor_path(&mount))?;
-                Ok(fsid)
-            });
-            match marked {
-                Ok(fsid) => {
-                    self.filesystems.insert(fsid, mount_points);
-                    return Ok(());
-                }
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
+        // Opened by path, a mount that lies under another one leads to the wrong filesystem.
+        let opened = mounts.iter().map(handle::open_this_mount).find_map(Result::transpose)?;
+        let marked = opened.and_then(|(mount, fsid)| {
+            self.group.mark_filesystem(&super::descriptor_path(&mount))?;
+            self.filesystems.insert(fsid, mount_points(mounts));
+            Ok(fsid)
+        });
+        Some(marked.map_err(|error| Guarded::Refused(error.to_string())))
     }
 
     /// Whether `path` lies on a filesystem that is marked, and within the root that is watched.
-    fn is_marked(&self, all: &[Mount], path: &std::path::Path) -> bool {
+    fn is_marked(&self, all: &[Mount], path: &Path) -> bool {
         path.starts_with(&self.settings.root)
             && mounts::holding(all, path).is_some_and(|mount| {
                 handle::open_mount(&mount.mount_point).is_ok_and(|(_, fsid)| self.filesystems.contains(fsid))
@@ -348,6 +343,10 @@ impl Writers {
         }
         writer
     }
+}
+
+fn mount_points(mounts: &[Mount]) -> Vec<PathBuf> {
+    mounts.iter().map(|mount| mount.mount_point.clone()).collect()
 }
 
 fn is_overlay(mounts: &[Mount]) -> bool {
