@@ -479,6 +479,18 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Adds what was found for another writer of the same change: a rule that matches for anybody
+    /// matches.
+    pub fn add(&mut self, other: Verdict) {
+        for found in other.matches {
+            if !self.matches.iter().any(|known| known.rule.id == found.rule.id) {
+                self.matches.push(found);
+            }
+        }
+        self.matches.sort_by_key(|found| std::cmp::Reverse(found.rule.level));
+        self.excluded.retain(|excluded| !self.matches.iter().any(|found| found.rule.id == excluded.rule.id));
+    }
+
     /// The highest level of the matching rules.
     pub fn level(&self) -> Option<Level> {
         self.matches.iter().map(|found| found.rule.level).max()

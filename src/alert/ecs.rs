@@ -8,6 +8,7 @@ mod shorten;
 pub use shorten::shortened;
 
 use super::Alert;
+use super::utc;
 use crate::escape;
 use crate::event::{
     Action, Change, EnvironmentSetting, Evidence, FileState, Gap, Hook, HookKind, Level, Match, Process, Verdict,
@@ -17,7 +18,6 @@ use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
 use std::time::SystemTime;
-use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// The version of the schema that the field names are from.
@@ -472,8 +472,7 @@ fn insert(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value
 /// RFC 3339 in UTC with microseconds; the epoch for a time that cannot be written.
 fn timestamp(time: SystemTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-    let time = if time > SystemTime::UNIX_EPOCH { time } else { SystemTime::UNIX_EPOCH };
-    OffsetDateTime::from(time).format(&format).unwrap_or_else(|_| "1970-01-01T00:00:00.000000Z".into())
+    utc(time).format(&format).unwrap_or_else(|_| "1970-01-01T00:00:00.000000Z".into())
 }
 
 /// The one line of a small file of the kernel, escaped; empty when it cannot be read.

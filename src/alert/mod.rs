@@ -10,6 +10,15 @@ pub mod text;
 use crate::event::Level;
 use serde_json::Value;
 use std::time::SystemTime;
+use time::OffsetDateTime;
+
+/// A moment in UTC. One before 1970 or after 9999, which a file's times may be, becomes 1970: the
+/// `time` crate's own conversion panics there.
+pub(crate) fn utc(time: SystemTime) -> OffsetDateTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let nanoseconds = i128::try_from(since.as_nanos()).unwrap_or(0);
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
 
 /// How a sink writes an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! current-thread runtime that does everything after the channel. A helper thread lists a renamed
 //! directory, or writes to a file, when there is one.
 
+mod budget;
 mod gaps;
 mod pipeline;
 mod settle;

@@ -1,5 +1,6 @@
 //! From a message of a source to an alert in the outputs' queues: settle, look, judge, tell.
 
+use super::budget::HashBudget;
 use super::gaps::Gaps;
 use super::settle::{Outcome, Settle};
 use super::watch::{Handover, SharedFilter, tell};
@@ -40,6 +41,7 @@ pub struct Pipeline {
     pub tally: Tally,
     settle: Settle,
     gaps: Gaps,
+    hashing: HashBudget,
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
@@ -62,6 +64,7 @@ impl Pipeline {
             tally: Tally::default(),
             settle: Settle::default(),
             gaps: Gaps::default(),
+            hashing: HashBudget::new(Instant::now()),
             users: Users::default(),
             composer,
             outputs,
@@ -149,13 +152,17 @@ impl Pipeline {
         self.outputs.send(Arc::new(alert));
     }
 
-    /// One settled change: look at the file once, judge it by each of its writers, tell.
+    /// One settled change: judge it by each of its writers; if it matters, read the file, and tell.
     fn finish(&mut self, change: &Change) {
-        let hook = hook::look(&change.file);
-        let Some((writer, verdict)) = self.judge(change, &hook) else { return };
+        let glance = hook::glance(&change.file);
+        let Some((writer, verdict)) = self.judge(change, &glance) else { return };
         if verdict.matches.is_empty() {
             self.tally.excluded += u64::from(!verdict.excluded.is_empty());
             return;
+        }
+        let hook = hook::look(&change.file, self.hashing.limit(Instant::now()));
+        if hook.file.sha256.is_some() {
+            self.hashing.spend(hook.file.size.unwrap_or_default());
         }
         if hook.file.state != FileState::Gone && !self.settle.is_news(change, outcome(change, &hook)) {
             self.tally.repeated += 1;
@@ -176,26 +183,35 @@ impl Pipeline {
         }
     }
 
-    /// The verdict about the writer for whom it is worst: nobody is excluded because somebody else
-    /// touched the file too.
+    /// All rules that match for any of the writers, and the writer for whom the worst does: nobody is
+    /// excluded because somebody else touched the file too.
     fn judge(&mut self, change: &Change, hook: &Hook) -> Option<(Arc<Writer>, Verdict)> {
-        let mut worst: Option<(Arc<Writer>, Verdict)> = None;
+        let mut verdicts: Vec<(Arc<Writer>, Verdict)> = Vec::new();
         for writer in &change.writers {
             let uid = writer.process.as_ref().and_then(|process| process.user).map(|user| user.effective);
-            let verdict = self.rules.judge(&Facts {
+            let facts = Facts {
                 action: change.action,
                 path: &change.file.path,
                 previous_path: change.previous_path.as_deref(),
                 hook,
                 writer,
                 user_name: uid.and_then(|uid| self.users.name(uid)),
-            });
-            let weight = |verdict: &Verdict| (verdict.level(), verdict.matches.len());
-            if worst.as_ref().is_none_or(|(_, known)| weight(&verdict) > weight(known)) {
-                worst = Some((writer.clone(), verdict));
-            }
+            };
+            // Who is excluded must not cover for those who were not kept.
+            let counts = match change.more_writers {
+                true => Err("more processes took part in the change than are kept"),
+                false => writer.may_be_excluded(),
+            };
+            let verdict = self.rules.judge_when(&facts, counts);
+            verdicts.push((writer.clone(), verdict));
         }
-        worst
+        // The first of those that are equally bad: whoever made the name comes first.
+        let weight = |(_, verdict): &(_, Verdict)| (verdict.level(), verdict.matches.len());
+        let heaviest = verdicts.iter().map(weight).max()?;
+        let worst = verdicts.iter().position(|verdict| weight(verdict) == heaviest)?;
+        let (writer, mut verdict) = verdicts.remove(worst);
+        verdicts.into_iter().for_each(|(_, other)| verdict.add(other));
+        Some((writer, verdict))
     }
 
     /// A directory was renamed: the kernel tells only its name, so what came with it is listed, in a

@@ -33,6 +33,15 @@ pub struct Outcome {
     pub writers: Vec<u32>,
 }
 
+impl Outcome {
+    /// The same file by some of the same writers: each child that inherited the descriptor closes it
+    /// once more.
+    fn is_part_of(&self, known: &Self) -> bool {
+        let same_writers = Self { writers: known.writers.clone(), ..self.clone() };
+        same_writers == *known && self.writers.iter().all(|pid| known.writers.contains(pid))
+    }
+}
+
 /// What is remembered of a finished change.
 #[derive(Debug)]
 struct Reported {
@@ -138,7 +147,7 @@ impl Settle {
         let appeared = appeared(change);
         if let Some(known) = self.reported.get_mut(path) {
             known.appeared = known.appeared.max(appeared);
-            if known.outcome == outcome {
+            if outcome.is_part_of(&known.outcome) {
                 return false;
             }
             known.outcome = outcome;

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 /// Most bytes parsed, from the start of the file.
 pub const MAX_PARSED: usize = 1 << 20;
 /// Most bytes hashed; a larger file has no hash in the alert.
-const MAX_HASHED: u64 = 16 << 20;
+pub const MAX_HASHED: u64 = 16 << 20;
 
 /// What was found.
 pub struct Content {
@@ -28,12 +28,24 @@ pub struct Content {
     pub whole: bool,
 }
 
-/// Looks at the file. Never fails: what went wrong is the file's state.
-pub fn read(file: &FileRef) -> Content {
-    match try_read(file) {
-        Ok(content) => content,
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE) => without_content(FileState::Gone),
-        Err(errno) => without_content(FileState::Unreadable(std::io::Error::from(errno).to_string())),
+/// Looks at the file without reading it. Never fails: what went wrong is the file's state.
+pub fn metadata(file: &FileRef) -> FileFacts {
+    match find(file) {
+        Ok((stat, state)) => facts(&stat, state),
+        Err(errno) => FileFacts { state: failed(errno), ..FileFacts::default() },
+    }
+}
+
+/// Reads the file, and hashes it if it has at most `hash_limit` bytes. Never fails: what went wrong is
+/// the file's state.
+pub fn read(file: &FileRef, hash_limit: u64) -> Content {
+    try_read(file, hash_limit).unwrap_or_else(|errno| without_content(failed(errno)))
+}
+
+fn failed(errno: Errno) -> FileState {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::STALE => FileState::Gone,
+        errno => FileState::Unreadable(std::io::Error::from(errno).to_string()),
     }
 }
 
@@ -41,25 +53,34 @@ fn without_content(state: FileState) -> Content {
     Content { facts: FileFacts { state, ..FileFacts::default() }, head: Vec::new(), whole: true }
 }
 
-fn try_read(file: &FileRef) -> rustix::io::Result<Content> {
+/// What has the name, without following it.
+fn find(file: &FileRef) -> rustix::io::Result<(Stat, FileState)> {
     let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
     let name = file.path.file_name().ok_or(Errno::NOENT)?;
     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let special = |what| Ok(Content { facts: facts(&stat, FileState::Special(what)), head: Vec::new(), whole: true });
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {}
+    let state = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => FileState::Regular,
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
-            let state = FileState::SymbolicLink(PathBuf::from(OsString::from_vec(target.into_bytes())));
-            return Ok(Content { facts: facts(&stat, state), head: Vec::new(), whole: true });
+            FileState::SymbolicLink(PathBuf::from(OsString::from_vec(target.into_bytes())))
         }
-        FileType::Directory => return special("directory"),
-        FileType::Fifo => return special("fifo"),
-        FileType::Socket => return special("socket"),
-        FileType::CharacterDevice => return special("character device"),
-        FileType::BlockDevice => return special("block device"),
-        FileType::Unknown => return special("unknown"),
+        FileType::Directory => FileState::Special("directory"),
+        FileType::Fifo => FileState::Special("fifo"),
+        FileType::Socket => FileState::Special("socket"),
+        FileType::CharacterDevice => FileState::Special("character device"),
+        FileType::BlockDevice => FileState::Special("block device"),
+        FileType::Unknown => FileState::Special("unknown"),
+    };
+    Ok((stat, state))
+}
+
+fn try_read(file: &FileRef, hash_limit: u64) -> rustix::io::Result<Content> {
+    let (stat, state) = find(file)?;
+    if state != FileState::Regular {
+        return Ok(Content { facts: facts(&stat, state), head: Vec::new(), whole: true });
     }
+    let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
+    let name = file.path.file_name().ok_or(Errno::NOENT)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     // What was opened may be another file than what was looked at before.
@@ -67,12 +88,15 @@ fn try_read(file: &FileRef) -> rustix::io::Result<Content> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(without_content(FileState::Unreadable("it was replaced while it was looked at".into())));
     }
-    Ok(hashed(opened, &stat))
+    Ok(hashed(opened, &stat, hash_limit))
 }
 
-fn hashed(opened: OwnedFd, stat: &Stat) -> Content {
+fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
     let mut facts = facts(stat, FileState::Regular);
-    let mut file = std::fs::File::from(opened).take(MAX_HASHED + 1);
+    let is_hashed = facts.size.is_some_and(|size| size <= hash_limit);
+    // It may grow while it is read.
+    let limit = if is_hashed { hash_limit + 1 } else { MAX_PARSED as u64 + 1 };
+    let mut file = std::fs::File::from(opened).take(limit);
     let (mut hash, mut head, mut total) = (Sha256::new(), Vec::new(), 0u64);
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -80,7 +104,9 @@ fn hashed(opened: OwnedFd, stat: &Stat) -> Content {
             Ok(0) => break,
             Ok(length) => {
                 let bytes = buffer.get(..length).unwrap_or_default();
-                hash.update(bytes);
+                if is_hashed {
+                    hash.update(bytes);
+                }
                 total += length as u64;
                 let room = MAX_PARSED.saturating_sub(head.len()).min(length);
                 head.extend_from_slice(bytes.get(..room).unwrap_or_default());
@@ -92,7 +118,7 @@ fn hashed(opened: OwnedFd, stat: &Stat) -> Content {
             }
         }
     }
-    if total <= MAX_HASHED {
+    if is_hashed && total <= hash_limit {
         facts.sha256 = Some(hash.finalize().into());
     }
     let whole = head.len() as u64 == total;
@@ -139,7 +165,7 @@ mod tests {
     fn a_regular_file_is_read_and_hashed() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.pth"), "abc").unwrap();
-        let content = read(&file_ref(directory.path(), "a.pth"));
+        let content = read(&file_ref(directory.path(), "a.pth"), MAX_HASHED);
         assert_eq!(content.facts.state, FileState::Regular);
         assert_eq!(content.head, b"abc");
         assert!(content.whole);
@@ -150,7 +176,7 @@ mod tests {
     fn a_symbolic_link_is_named_and_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("a.pth")).unwrap();
-        let content = read(&file_ref(directory.path(), "a.pth"));
+        let content = read(&file_ref(directory.path(), "a.pth"), MAX_HASHED);
         assert_eq!(content.facts.state, FileState::SymbolicLink(PathBuf::from("/etc/passwd")));
         assert!(content.head.is_empty());
     }
@@ -159,7 +185,7 @@ mod tests {
     fn a_fifo_does_not_hold_up_the_watcher() {
         let directory = tempfile::tempdir().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("a.pth"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert_eq!(read(&file_ref(directory.path(), "a.pth")).facts.state, FileState::Special("fifo"));
+        assert_eq!(read(&file_ref(directory.path(), "a.pth"), MAX_HASHED).facts.state, FileState::Special("fifo"));
     }
 
     #[test]
@@ -167,7 +193,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = std::fs::File::create(directory.path().join("a.pth")).unwrap();
         file.set_len(1 << 40).unwrap();
-        let content = read(&file_ref(directory.path(), "a.pth"));
+        let content = read(&file_ref(directory.path(), "a.pth"), MAX_HASHED);
         assert_eq!(content.facts.size, Some(1 << 40));
         assert_eq!(content.head.len(), MAX_PARSED);
         assert!(!content.whole);
@@ -177,6 +203,6 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_is_said_to_be_gone() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(read(&file_ref(directory.path(), "a.pth")).facts.state, FileState::Gone);
+        assert_eq!(read(&file_ref(directory.path(), "a.pth"), MAX_HASHED).facts.state, FileState::Gone);
     }
 }

@@ -10,11 +10,21 @@ use crate::event::{FileFacts, FileRef, FileState, Hook, HookKind};
 use content::Content;
 use std::path::Path;
 
-/// Looks at a changed file.
-pub fn look(file: &FileRef) -> Hook {
+/// What the rules need to judge a changed file: its kind, what it is, and what an environment file
+/// sets. Nothing else is read yet: most files of an interesting name are of interest to no rule, and
+/// anybody can make many large ones.
+pub fn glance(file: &FileRef) -> Hook {
     let kind = kind::of(&file.path);
-    let Content { facts, head, whole } = content::read(file);
-    judge(kind, facts, &head, !whole)
+    match kind {
+        HookKind::Environment => look(file, 0),
+        _ => judge(kind, content::metadata(file), &[], false),
+    }
+}
+
+/// All that is told of a changed file, hashed if it has at most `hash_limit` bytes.
+pub fn look(file: &FileRef, hash_limit: u64) -> Hook {
+    let Content { facts, head, whole } = content::read(file, hash_limit);
+    judge(kind::of(&file.path), facts, &head, !whole)
 }
 
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.

@@ -143,8 +143,13 @@ impl RuleSet {
 
     /// Judges one change by one writer.
     pub fn judge(&self, facts: &Facts<'_>) -> Verdict {
+        self.judge_when(facts, facts.writer.may_be_excluded())
+    }
+
+    /// Judges one change by one writer, whose exclusion counts (`Ok`) or not, and why.
+    pub fn judge_when(&self, facts: &Facts<'_>, writer_counts: Result<(), &'static str>) -> Verdict {
         let mut verdict = Verdict::default();
-        for outcome in self.outcomes(facts) {
+        for outcome in self.outcomes_when(facts, writer_counts) {
             let rule = outcome.rule.clone();
             match outcome.exclusion {
                 Some((decided_by, Ok(()))) => verdict.excluded.push(Exclusion { rule, decided_by }),
@@ -163,8 +168,15 @@ impl RuleSet {
 
     /// What every rule says, in the order they were loaded.
     pub fn outcomes<'a>(&'a self, facts: &Facts<'_>) -> impl Iterator<Item = Outcome<'a>> {
+        self.outcomes_when(facts, facts.writer.may_be_excluded())
+    }
+
+    fn outcomes_when<'a>(
+        &'a self,
+        facts: &Facts<'_>,
+        writer_counts: Result<(), &'static str>,
+    ) -> impl Iterator<Item = Outcome<'a>> {
         let event = fields::event(facts);
-        let writer_counts = facts.writer.may_be_excluded();
         self.rules.iter().map(move |rule| rule.outcome(&event, writer_counts))
     }
 }

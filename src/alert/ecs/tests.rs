@@ -110,6 +110,16 @@ fn the_document_tells_what_was_established() {
 }
 
 #[test]
+fn a_file_time_beyond_all_calendars_does_not_end_the_program() {
+    let beyond = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(i64::MAX as u64);
+    assert_eq!(timestamp(beyond), "1970-01-01T00:00:00.000000Z");
+    let ten_thousand = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_900);
+    assert_eq!(timestamp(ten_thousand), "1970-01-01T00:00:00.000000Z");
+    let before = SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(1);
+    assert_eq!(timestamp(before), "1970-01-01T00:00:00.000000Z");
+}
+
+#[test]
 fn what_is_not_known_is_absent() {
     let document = alert_of(b"x").document();
     for absent in ["/file/size", "/file/inode", "/file/owner", "/file/mtime", "/user/name", "/pyhookwatch/shortened"] {

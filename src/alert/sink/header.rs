@@ -5,7 +5,7 @@ use crate::alert::Alert;
 use ::syslog::{Facility, Formatter5424, LogFormat, Severity};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -47,7 +47,7 @@ impl Header {
     /// # Errors
     /// What the `syslog` crate says when writing to memory fails, which it does not.
     pub fn of(&self, alert: &Alert, severity: Severity) -> Result<Vec<u8>, ::syslog::Error> {
-        let time = utc(alert.time);
+        let time = crate::alert::utc(alert.time);
         let mut header = Vec::with_capacity(128);
         match self {
             Self::Rfc3164 { formatter, local_offset } => {
@@ -91,15 +91,6 @@ fn replace_time(header: &mut Vec<u8>, time: OffsetDateTime) {
     if let (Some(before), Some(after), Ok(stamp)) = (spaces.next(), spaces.next(), time.format(&Rfc3339)) {
         header.splice(before + 1..after, stamp.into_bytes());
     }
-}
-
-/// A moment before 1970 or after 9999 becomes 1970.
-fn utc(time: SystemTime) -> OffsetDateTime {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i128::try_from(since.as_nanos())
-        .ok()
-        .and_then(|nanoseconds| OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Printable ASCII without space, as RFC 5424 wants a HOSTNAME: anything else would break the header.
@@ -165,6 +156,6 @@ mod tests {
 
     #[test]
     fn a_clock_before_1970_does_not_stop_an_alert() {
-        assert_eq!(utc(UNIX_EPOCH - Duration::from_secs(1)), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(crate::alert::utc(UNIX_EPOCH - Duration::from_secs(1)), OffsetDateTime::UNIX_EPOCH);
     }
 }
