@@ -213,6 +213,11 @@ impl Writer {
         if self.evidence != Evidence::Proc {
             return Err("the writer was not verified alive");
         }
+        // A rule may exclude by the parent; a private mount can fake its path as well.
+        let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
+        if parent.is_some_and(|exe| exe.deleted || !exe.is_host_file) {
+            return Err("the parent's executable is deleted or not the host's file at that path");
+        }
         match self.executable() {
             None => Err("the writer's executable is not known"),
             Some(exe) if exe.deleted => Err("the writer's executable has been deleted or replaced"),
@@ -402,6 +407,8 @@ pub struct FileFacts {
     pub links: Option<u64>,
     /// Last content change.
     pub modified: Option<SystemTime>,
+    /// Last change of content or metadata, which no program can set.
+    pub changed: Option<SystemTime>,
     /// SHA-256 of the whole content; `None` when it was not read to its end.
     pub sha256: Option<[u8; 32]>,
 }

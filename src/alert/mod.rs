@@ -29,6 +29,10 @@ pub enum Format {
     Text,
 }
 
+/// Longest record, in bytes of JSON: an ordinary alert has some 3,000, but escaping can make four bytes
+/// of each one that others chose.
+pub const MAX_LINE: usize = 64 << 10;
+
 /// One finished record: an alert, or the report of a gap. Kept as its line, not as a tree: thousands
 /// may wait in an output's queue.
 #[derive(Clone, Debug)]
@@ -42,9 +46,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// A record of this document. Every string in it must be escaped already.
+    /// A record of this document, of at most [`MAX_LINE`]. Every string in it must be escaped already.
     pub fn new(level: Level, time: SystemTime, document: &Value) -> Self {
-        Self { level, time, line: document.to_string().into() }
+        let mut line = document.to_string();
+        if line.len() > MAX_LINE {
+            line = ecs::shortened(document.clone(), MAX_LINE);
+        }
+        Self { level, time, line: line.into() }
     }
 
     /// The document.

@@ -97,6 +97,7 @@ fn what(document: &Value) -> String {
 fn who(document: &Value) -> String {
     let Some(process) = document.get("process") else { return "unknown".into() };
     let mut who = executable_and_pid(process);
+    who += foreign(document);
     for (name, pointer) in [("user", "/user"), ("login", "/pyhookwatch/writer/login_user")] {
         if let Some(user) = document.pointer(pointer) {
             let shown = user.get("name").or_else(|| user.get("id")).and_then(Value::as_str).unwrap_or("unknown");
@@ -108,6 +109,18 @@ fn who(document: &Value) -> String {
         let _ = write!(who, ", container {container}");
     }
     who
+}
+
+/// What the path of the executable does not tell.
+fn foreign(document: &Value) -> &'static str {
+    let is = |pointer: &str, wanted: bool| document.pointer(pointer).and_then(Value::as_bool) == Some(wanted);
+    if is("/pyhookwatch/writer/executable_deleted", true) {
+        " [deleted or replaced since]"
+    } else if is("/pyhookwatch/writer/executable_is_hosts", false) {
+        " [NOT this host's file of that path]"
+    } else {
+        ""
+    }
 }
 
 fn executable_and_pid(process: &Value) -> String {

@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(budget.limit(start), 1000);
         budget.spend(1000);
         assert_eq!(budget.limit(start), 0);
-        assert_eq!(budget.limit(start + Duration::from_millis(100)), PER_SECOND / 10 / 1000 * 1000);
+        assert_eq!(budget.limit(start + Duration::from_millis(100)), PER_SECOND / 1000 * 100);
         assert_eq!(budget.limit(start + Duration::from_secs(3600)), MAX_HASHED);
     }
 }

@@ -95,7 +95,7 @@ impl Pipeline {
             Message::Mounted(guard) => {
                 tell(&guard, false);
                 if let (Guarded::Refused(reason), true) = (&guard.by, guard.holds_trees) {
-                    let place = guard.mount_point.display();
+                    let place = guard.place();
                     self.report(Gap {
                         cause: Gap::UNREADABLE,
                         lost: None,
@@ -280,7 +280,8 @@ fn outcome(change: &Change, hook: &Hook) -> Outcome {
     Outcome {
         inode: facts.inode.zip(facts.device),
         size: facts.size,
-        modified: facts.modified,
+        // Without a hash only the time that nobody can set back tells that nothing was written since.
+        modified: if facts.sha256.is_some() { facts.modified } else { facts.changed },
         sha256: facts.sha256,
         writers: change.writers.iter().filter_map(|writer| Some(writer.process.as_ref()?.pid)).collect(),
     }

@@ -4,7 +4,8 @@ use crate::event::{FileEvent, FileRef, Gap};
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher};
 use crate::source::inotify::{self, Inotify};
-use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings, mounts};
+use crate::source::mounts::{self, Class, Mount};
+use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings};
 use crate::writer;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::{Mode, OFlags};
@@ -112,9 +113,10 @@ impl Sources {
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
         let (watcher, guards) = open(settings, &counters)?.unzip();
+        let mounted = mounts::read()?;
         let trees = match (&guards, settings.backend) {
-            (None, _) => all_trees(settings),
-            (Some(guards), Backend::Auto) => trees_on_refused(settings, guards),
+            (None, _) => all_trees(settings, &mounted),
+            (Some(guards), Backend::Auto) => trees_on_refused(settings, guards, &mounted),
             (Some(guards), _) => {
                 guards.iter().for_each(|guard| tell(guard, false));
                 Vec::new()
@@ -179,7 +181,7 @@ fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Wat
 /// What is watched and how, for the ready message; empty when nothing is.
 fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
     let by_fanotify = guards.iter().filter(|guard| matches!(guard.by, Guarded::Fanotify));
-    let marked: Vec<String> = by_fanotify.map(|guard| guard.mount_point.display().to_string()).collect();
+    let marked: Vec<String> = by_fanotify.map(|guard| guard.place().to_string()).collect();
     let overlays = guards.iter().filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
     let watched: usize = inotify.iter().flat_map(|inotify| inotify.report()).map(|tree| tree.watched).sum();
     let mut parts = Vec::new();
@@ -249,7 +251,10 @@ fn start_inotify(
                 tree.watched
             );
         }
-        if let Some((path, reason)) = tree.examples.first() {
+        // A missing tree is not worth a word: it is watched once it appears.
+        if tree.root.exists()
+            && let Some((path, reason)) = tree.examples.first()
+        {
             log::warn!(
                 "{} directories of {} are NOT watched, one is {}: {reason}",
                 tree.failed,
@@ -272,22 +277,34 @@ fn seen_from(root: &Path, mut event: FileEvent) -> Option<FileEvent> {
     Some(event)
 }
 
-/// What inotify watches when it watches alone: the configured trees, or the whole of another root.
-fn all_trees(settings: &Settings) -> Vec<PathBuf> {
-    if settings.root != Path::new("/") {
-        return vec![settings.root.clone()];
-    }
-    let mut trees: Vec<PathBuf> = settings.trees.iter().filter_map(|tree| tree.canonicalize().ok()).collect();
+/// What inotify watches when it watches alone: the configured trees, or the whole of another root,
+/// and every filesystem mounted below them, because a watch does not enter it. A tree that is not
+/// there yet is watched once it appears.
+fn all_trees(settings: &Settings, mounted: &[Mount]) -> Vec<PathBuf> {
+    let mut trees: Vec<PathBuf> = match settings.root.parent() {
+        Some(_) => vec![settings.root.clone()],
+        None => settings.trees.iter().map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.clone())).collect(),
+    };
+    let below: Vec<PathBuf> = mounted
+        .iter()
+        .filter(|mount| mounts::class(&mount.fs_type) == Class::Local)
+        .map(|mount| mount.mount_point.clone())
+        .filter(|place| trees.iter().any(|tree| place.starts_with(tree)))
+        .collect();
+    trees.extend(below);
     trees.sort();
-    // A tree below another is watched with it. Sorted, the upper one comes first.
-    trees.dedup_by(|lower, upper| lower.starts_with(&*upper));
-    trees
+    trees.dedup();
+    // A tree below another one of the same filesystem is watched with it.
+    let holder = |tree: &Path| mounts::holding(mounted, tree).map(|mount| mount.id);
+    let is_covered = |tree: &PathBuf| {
+        trees.iter().any(|upper| upper != tree && tree.starts_with(upper) && holder(upper) == holder(tree))
+    };
+    trees.iter().filter(|tree| !is_covered(tree)).cloned().collect()
 }
 
 /// The trees that inotify must watch because fanotify was refused where they lie.
-fn trees_on_refused(settings: &Settings, guards: &[Guard]) -> Vec<PathBuf> {
-    let wanted = all_trees(settings);
-    let mounted = mounts::read().unwrap_or_default();
+fn trees_on_refused(settings: &Settings, guards: &[Guard], mounted: &[Mount]) -> Vec<PathBuf> {
+    let wanted = all_trees(settings, mounted);
     let mut trees = Vec::new();
     for guard in guards {
         let Guarded::Refused(_) = guard.by else {
@@ -295,13 +312,10 @@ fn trees_on_refused(settings: &Settings, guards: &[Guard]) -> Vec<PathBuf> {
             continue;
         };
         let on_it = |tree: &&PathBuf| {
-            mounts::holding(&mounted, tree).is_some_and(|mount| mount.mount_point == guard.mount_point)
+            mounts::holding(mounted, tree).is_some_and(|mount| guard.mount_points.contains(&mount.mount_point))
         };
         let before = trees.len();
         trees.extend(wanted.iter().filter(on_it).cloned());
-        if trees.len() == before && wanted.iter().any(|tree| guard.mount_point.starts_with(tree)) {
-            trees.push(guard.mount_point.clone());
-        }
         tell(guard, trees.len() > before);
     }
     trees
@@ -310,7 +324,7 @@ fn trees_on_refused(settings: &Settings, guards: &[Guard]) -> Vec<PathBuf> {
 /// Says how a filesystem is guarded, where that is not as it should be: a warning where Python can
 /// live.
 pub fn tell(guard: &Guard, by_inotify: bool) {
-    let place = format!("{} ({})", guard.mount_point.display(), guard.fs_type);
+    let place = format!("{} ({})", guard.place(), guard.fs_type);
     let said = match &guard.by {
         Guarded::Fanotify | Guarded::ThroughUpper(_) => return,
         Guarded::Remote => format!("{place} is a network filesystem or one served by a process: NOT watched"),

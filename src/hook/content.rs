@@ -126,8 +126,6 @@ fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
 }
 
 fn facts(stat: &Stat, state: FileState) -> FileFacts {
-    let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
-    let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
     FileFacts {
         state,
         inode: Some(stat.st_ino),
@@ -137,9 +135,15 @@ fn facts(stat: &Stat, state: FileState) -> FileFacts {
         mode: Some(stat.st_mode & 0o7777),
         size: u64::try_from(stat.st_size).ok(),
         links: Some(stat.st_nlink),
-        modified: SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds.min(999_999_999))),
+        modified: moment(stat.st_mtime, stat.st_mtime_nsec),
+        changed: moment(stat.st_ctime, stat.st_ctime_nsec),
         sha256: None,
     }
+}
+
+fn moment(seconds: i64, nanoseconds: u64) -> Option<SystemTime> {
+    let nanoseconds = u32::try_from(nanoseconds).unwrap_or(0).min(999_999_999);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds))
 }
 
 /// Whether nothing more can come: the name is a link to what was complete before (uv installs by

@@ -51,14 +51,21 @@ pub enum Message {
 /// How one filesystem is guarded.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// Where it is mounted (the first place of several).
-    pub mount_point: PathBuf,
+    /// Where it is mounted; never empty.
+    pub mount_points: Vec<PathBuf>,
     /// Its type.
     pub fs_type: String,
     /// It is above or below one of the trees that can hold Python (`watch.trees`).
     pub holds_trees: bool,
     /// By what.
     pub by: Guarded,
+}
+
+impl Guard {
+    /// The first of its mount points, for messages.
+    pub fn place(&self) -> std::path::Display<'_> {
+        self.mount_points.first().map_or(std::path::Path::new("?"), PathBuf::as_path).display()
+    }
 }
 
 /// By what a filesystem is guarded, or why not.

@@ -7,11 +7,11 @@ use super::container;
 use crate::event::{Credentials, Executable, Process};
 use procfs::FromRead;
 use procfs::process::Stat;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -75,11 +75,8 @@ impl Pinned {
         let told = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
         let told = PathBuf::from(OsString::from_vec(told.into_bytes()));
         // Through the link itself, which leads to the running file whatever its name is by now.
-        let running = rustix::fs::statat(&self.directory, "exe", AtFlags::empty()).ok();
-        let is_at = |path: &Path| match (&running, rustix::fs::stat(path)) {
-            (Some(running), Ok(there)) => (there.st_dev, there.st_ino) == (running.st_dev, running.st_ino),
-            _ => false,
-        };
+        let running = file_id(&self.directory, "exe");
+        let is_at = |path: &Path| running.is_some() && look_up(path) == running;
         let is_host_file = is_at(&told);
         // "(deleted)" is the kernel's mark, unless a file of that very name is the one that runs.
         match told.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
@@ -126,6 +123,23 @@ impl Pinned {
         }
         bytes
     }
+}
+
+/// Device and inode, without asking a server for it: a process may run from a filesystem that never
+/// answers.
+fn file_id(directory: impl AsFd, path: &str) -> Option<(u32, u32, u64)> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let found = rustix::fs::statx(directory, path, flags, StatxFlags::INO).ok()?;
+    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
+}
+
+/// What this host has at a path that the process chose (its mount namespace may be a private one): only
+/// if the kernel knows it already (RESOLVE_CACHED, Linux 5.12), because a path can lead to a mount that
+/// never answers. A program that really runs from there is known.
+fn look_up(path: &Path) -> Option<(u32, u32, u64)> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    file_id(found, "")
 }
 
 fn parent(stat: &Stat) -> Option<u32> {

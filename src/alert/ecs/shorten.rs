@@ -195,8 +195,9 @@ mod tests {
 
     #[test]
     fn a_document_that_fits_is_left_alone() {
-        let alert = crate::alert::Alert::new(crate::event::Level::Low, std::time::UNIX_EPOCH, &monster());
-        let whole = monster().to_string();
+        let document = json!({ "a": "x".repeat(2000), "pyhookwatch": {} });
+        let alert = crate::alert::Alert::new(crate::event::Level::Low, std::time::UNIX_EPOCH, &document);
+        let whole = document.to_string();
         assert_eq!(alert.json(Some(whole.len())), whole);
         assert_eq!(alert.json(None), whole);
         assert!(alert.json(Some(whole.len() - 1)).len() < whole.len());

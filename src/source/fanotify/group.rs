@@ -8,14 +8,17 @@
 
 use crate::sys;
 use fanotify::low_level::{FAN_CLASS_NOTIF, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_NONBLOCK, FAN_UNLIMITED_QUEUE};
-use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR};
+use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What is asked of every filesystem. MODIFY is in it because a writer that never closes has no
 /// other record, and Python runs the file all the same.
-const WRITES: u64 = FAN_CREATE | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ONDIR;
+const WRITES: u64 = FAN_CREATE | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ONDIR | EXECS;
+
+/// A program was started: the process is not any more what wrote before.
+const EXECS: u64 = FAN_OPEN_EXEC;
 
 /// Masks from best to least: with both names of a rename (Linux 5.17), or the new one only.
 const MASKS: [u64; 2] = [WRITES | libc::FAN_RENAME, WRITES | FAN_MOVED_TO];
@@ -75,6 +78,14 @@ impl Group {
                 (result, _) => return result,
             }
         }
+    }
+
+    /// Asks of the filesystem that `path` is on only which programs are started from it.
+    ///
+    /// # Errors
+    /// See [`sys::fanotify_mark`].
+    pub fn mark_execs(&self, path: &Path) -> io::Result<()> {
+        sys::fanotify_mark(self.fd.as_fd(), FAN_MARK_ADD | FAN_MARK_FILESYSTEM, EXECS, path)
     }
 
     /// Reads what is queued, at most `buffer.len()` bytes. `None`: nothing is queued.

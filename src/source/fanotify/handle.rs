@@ -34,6 +34,11 @@ impl Filesystems {
         self.0.insert(fsid, mount_points);
     }
 
+    /// Forgets all but these.
+    pub fn retain(&mut self, fsids: &std::collections::HashSet<u64>) {
+        self.0.retain(|fsid, _| fsids.contains(fsid));
+    }
+
     /// Whether a filesystem is known.
     pub fn contains(&self, fsid: u64) -> bool {
         self.0.contains_key(&fsid)
@@ -42,15 +47,19 @@ impl Filesystems {
     /// Opens the directory of `name` and tells the path.
     ///
     /// # Errors
-    /// ESTALE (or NotFound) when the directory is gone, or the filesystem is not mounted any more.
+    /// NotFound when the directory is gone; anything else means that it may be there all the same: the
+    /// filesystem cannot be reached where it was mounted, the path is too long, descriptors are short.
     pub fn locate(&self, name: &Name<'_>) -> io::Result<Located> {
         let mount_points = self.0.get(&name.fsid).map(Vec::as_slice).unwrap_or_default();
         let mount = mount_points
             .iter()
             .find_map(|mount_point| open_mount(mount_point).ok().filter(|(_, fsid)| *fsid == name.fsid))
-            .ok_or(io::ErrorKind::NotFound)?
+            .ok_or_else(|| io::Error::other("its filesystem cannot be reached where it was mounted"))?
             .0;
-        let directory = sys::open_by_handle(mount.as_fd(), name.handle_type, name.handle)?;
+        let directory = sys::open_by_handle(mount.as_fd(), name.handle_type, name.handle).map_err(|error| {
+            // What the kernel says of a handle whose directory is gone.
+            if error.raw_os_error() == Some(libc::ESTALE) { io::ErrorKind::NotFound.into() } else { error }
+        })?;
         let path = std::fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd()))?;
         if path.as_os_str().as_bytes().ends_with(b" (deleted)") && !is_at(&directory, &path) {
             return Err(io::ErrorKind::NotFound.into());

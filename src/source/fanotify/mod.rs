@@ -7,18 +7,22 @@
 
 mod group;
 mod handle;
+mod held;
 pub mod record;
 
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
 use crate::event::{Action, Evidence, FileEvent, FileRef, Gap, Seen, Writer};
 use crate::sys;
-use fanotify::low_level::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
+use fanotify::low_level::{
+    FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
+};
 use group::Group;
 use handle::Filesystems;
+use held::Held;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use record::Record;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -64,8 +68,8 @@ pub struct Watcher {
     filesystems: Filesystems,
     settings: Settings,
     mountinfo: File,
-    /// Filesystems that were looked at: by device, the fsid of those that are marked.
-    known: HashMap<(u32, u32), Option<u64>>,
+    /// Devices of the filesystems whose guard was told.
+    known: HashSet<(u32, u32)>,
     counters: Arc<Counters>,
     patience: Patience,
 }
@@ -84,7 +88,7 @@ impl Watcher {
             filesystems: Filesystems::default(),
             settings,
             mountinfo,
-            known: HashMap::new(),
+            known: HashSet::new(),
             counters,
             patience: Patience::default(),
         };
@@ -135,14 +139,34 @@ impl Watcher {
         }
     }
 
-    /// Reads until the queue is empty, or there is no room for what it holds. Tells whether a hook was
-    /// among the records.
+    /// Reads until the queue is empty, or there is no room for what it holds, and hands on. Tells
+    /// whether a hook was among the records.
     fn drain(&mut self, buffer: &mut [u8], stopping: bool, callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
-        let mut found_hook = false;
+        let mut held = Held::default();
+        let emptied = self.read_all(buffer, stopping, &mut held, callbacks);
+        match emptied {
+            Ok(true) => held.hand_on(callbacks),
+            Ok(false) | Err(_) => held.hand_on_unproved(callbacks),
+        }
+        let found_hook = held.found > 0;
+        if found_hook {
+            (callbacks.emit)(Message::EndOfRead);
+        }
+        emptied.map(|_| found_hook)
+    }
+
+    /// Tells whether the queue was emptied after the last writer was looked at.
+    fn read_all(
+        &mut self,
+        buffer: &mut [u8],
+        stopping: bool,
+        held: &mut Held,
+        callbacks: &mut Callbacks<'_>,
+    ) -> io::Result<bool> {
         // Whoever waits for the end takes nothing from the channel meanwhile: no waiting for room then.
-        while (stopping || self.patience.may_read((callbacks.has_room)(), Instant::now()))
-            && let Some(bytes) = self.group.read(buffer)?
-        {
+        while stopping || self.patience.may_read((callbacks.has_room)(), Instant::now()) {
+            let Some(bytes) = self.group.read(buffer)? else { return Ok(true) };
+            let before = held.found;
             let seen = Seen::now();
             let mut writers = Writers::default();
             let length = bytes.len();
@@ -151,57 +175,65 @@ impl Watcher {
                 let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 // Adopted before any decision: what is not adopted is leaked.
                 let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
-                found_hook |= self.record(&record, pidfd.as_ref(), seen, &mut writers, callbacks);
+                self.record(&record, pidfd.as_ref(), seen, &mut writers, held, callbacks);
                 count += 1;
             }
             self.counters.records.fetch_add(count, Ordering::Relaxed);
-            // A read that left room for the largest record (two names, two handles) took all.
-            if length + 4096 <= BUFFER {
-                break;
+            if held.is_full() {
+                held.hand_on_unproved(callbacks);
+            }
+            // A read that left room for the largest record (two names, two handles) took all. After a
+            // hook another one is needed: its writer may have run another program before it was looked at.
+            if length + 4096 <= BUFFER && held.found == before {
+                return Ok(true);
             }
         }
-        if found_hook {
-            (callbacks.emit)(Message::EndOfRead);
-        }
-        Ok(found_hook)
+        Ok(false)
     }
 
-    /// One record: filter, identify, locate, hand on. Tells whether it was of interest.
+    /// One record: filter, identify, locate, hold.
     fn record(
         &self,
         record: &Record<'_>,
         pidfd: Option<&OwnedFd>,
         seen: Seen,
         writers: &mut Writers,
+        held: &mut Held,
         callbacks: &mut Callbacks<'_>,
-    ) -> bool {
+    ) {
         if record.mask & FAN_Q_OVERFLOW != 0 {
-            (callbacks.emit)(Message::Gap(Gap {
-                cause: Gap::QUEUE_OVERFLOW,
-                lost: None,
-                detail: "the kernel's queue overflowed: changes may have gone unseen".into(),
-            }));
-            return true;
+            let detail = "the kernel's queue overflowed: changes may have gone unseen".into();
+            return (callbacks.emit)(Message::Gap(Gap { cause: Gap::QUEUE_OVERFLOW, lost: None, detail }));
         }
-        let Some(name) = &record.name else { return false };
+        let Some(name) = &record.name else { return };
+        let pid = record.pid.unsigned_abs();
+        if record.mask & FAN_OPEN_EXEC != 0 {
+            held.has_run(pid, name.name);
+        }
         let renamed = record.mask & (libc::FAN_RENAME | FAN_MOVED_TO) != 0;
         let is_directory = record.mask & FAN_ONDIR != 0;
-        let wanted = if is_directory { renamed } else { (callbacks.interesting)(name.name) };
-        if !wanted || record.pid.unsigned_abs() == std::process::id() {
-            return false;
+        let written = renamed || record.mask & (FAN_CREATE | FAN_MODIFY | FAN_CLOSE_WRITE) != 0;
+        let wanted = if is_directory { renamed } else { written && (callbacks.interesting)(name.name) };
+        if !wanted || pid == std::process::id() {
+            return;
         }
-        let writer = writers.get(record.pid.unsigned_abs(), || (callbacks.identify)(record.pid.unsigned_abs(), pidfd));
-        let Ok(located) = self.filesystems.locate(name) else {
-            self.counters.vanished.fetch_add(1, Ordering::Relaxed);
-            return true;
+        held.found += 1;
+        let writer = writers.get(pid, || (callbacks.identify)(pid, pidfd));
+        let located = match self.filesystems.locate(name) {
+            Ok(located) => located,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.counters.vanished.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Err(error) => return (callbacks.emit)(Message::Gap(not_located(name.name, &error))),
         };
-        let Some(path) = mounts::below_root(&located.path, &self.settings.root) else { return false };
+        let Some(path) = mounts::below_root(&located.path, &self.settings.root) else { return };
         let action = match record.mask {
             _ if renamed => Action::Rename,
             mask if mask & FAN_CREATE != 0 => Action::Creation,
             _ => Action::Change,
         };
-        (callbacks.emit)(Message::Event(FileEvent {
+        held.events.push(FileEvent {
             action,
             complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
             is_directory,
@@ -210,8 +242,7 @@ impl Watcher {
             previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
             writer,
             seen,
-        }));
-        true
+        });
     }
 
     fn previous_path(&self, old: &record::Name<'_>) -> Option<PathBuf> {
@@ -244,35 +275,56 @@ impl Watcher {
         let all = mounts::read()?;
         let holder = mounts::holding(&all, &self.settings.root).map(|mount| mount.device);
         let root = self.settings.root.clone();
-        let in_scope =
-            all.iter().filter(|mount| mount.mount_point.starts_with(&root) || Some(mount.device) == holder).cloned();
+        let (in_scope, beside): (Vec<_>, Vec<_>) =
+            all.iter().cloned().partition(|mount| mount.mount_point.starts_with(&root) || Some(mount.device) == holder);
         let (overlays, others): (Vec<_>, Vec<_>) =
-            mounts::by_device(in_scope.collect()).into_iter().partition(|(_, mounts)| is_overlay(mounts));
-        let mut guards = Vec::new();
+            mounts::by_device(in_scope).into_iter().partition(|(_, mounts)| is_overlay(mounts));
+        let (mut guards, mut present, mut fsids) = (Vec::new(), HashSet::new(), HashSet::new());
+        // Every one is marked again at each change: what has the same device number may be another
+        // filesystem by now, and marking twice does nothing.
         for (device, mounts) in others.into_iter().chain(overlays) {
-            match self.known.get(&device) {
-                // It may have been moved, or mounted elsewhere too.
-                Some(Some(fsid)) => self.filesystems.insert(*fsid, mount_points(&mounts)),
-                Some(None) => {}
-                None => guards.extend(self.mark(&all, device, &mounts)),
+            let Some(guard) = self.mark(&all, &mounts, &mut fsids) else { continue };
+            present.insert(device);
+            if self.known.insert(device) {
+                guards.push(guard);
             }
         }
-        // Forget filesystems that are gone: their device number will be given to new ones.
-        let present: HashSet<_> = all.iter().map(|mount| mount.device).collect();
-        self.known.retain(|device, _| present.contains(device));
+        self.known.retain(|device| present.contains(device));
+        self.filesystems.retain(&fsids);
+        for (_, mounts) in mounts::by_device(beside) {
+            self.mark_execs(&mounts);
+        }
         Ok(guards)
     }
 
     /// Marks one filesystem. `None`: nothing Python could run is ever there, or other mounts hide it.
-    fn mark(&mut self, all: &[Mount], device: (u32, u32), mounts: &[Mount]) -> Option<Guard> {
+    fn mark(&mut self, all: &[Mount], mounts: &[Mount], fsids: &mut HashSet<u64>) -> Option<Guard> {
         let first = mounts.first()?;
-        let by = self.try_mark(all, mounts)?;
-        self.known.insert(device, by.as_ref().ok().copied());
-        let (root, place) = (&self.settings.root, first.mount_point.clone());
+        let by = match self.try_mark(all, mounts)? {
+            Ok(fsid) => {
+                fsids.insert(fsid);
+                Guarded::Fanotify
+            }
+            Err(guarded) => guarded,
+        };
+        let root = &self.settings.root;
         let holds_trees = root != Path::new("/")
-            || self.settings.trees.iter().any(|tree| place.starts_with(tree) || tree.starts_with(&place));
-        let by = by.map_or_else(|guarded| guarded, |_| Guarded::Fanotify);
-        Some(Guard { mount_point: place, fs_type: first.fs_type.clone(), holds_trees, by })
+            || mounts.iter().any(|Mount { mount_point: place, .. }| {
+                self.settings.trees.iter().any(|tree| place.starts_with(tree) || tree.starts_with(place))
+            });
+        let mount_points = mount_points(mounts);
+        Some(Guard { mount_points, fs_type: first.fs_type.clone(), holds_trees, by })
+    }
+
+    /// A filesystem outside the root that is watched can still hold the program that a writer runs
+    /// next. Without this mark, that is not noticed.
+    fn mark_execs(&self, mounts: &[Mount]) {
+        let is_local = mounts.first().is_some_and(|mount| mounts::class(&mount.fs_type) == Class::Local);
+        if is_local && let Some(Ok((mount, _))) = mounts.iter().map(handle::open_this_mount).find_map(Result::transpose)
+        {
+            // Refused (an overlay): its programs are files of marked filesystems below.
+            let _ = self.group.mark_execs(&super::descriptor_path(&mount));
+        }
     }
 
     /// The fsid of a filesystem that could be marked, or how else it is guarded.
@@ -343,6 +395,11 @@ impl Writers {
         }
         writer
     }
+}
+
+fn not_located(name: &[u8], error: &io::Error) -> Gap {
+    let name = crate::escape::reversible(name);
+    Gap { cause: Gap::UNREADABLE, lost: Some(1), detail: format!("a change of {name} could not be located: {error}") }
 }
 
 fn mount_points(mounts: &[Mount]) -> Vec<PathBuf> {
