@@ -8,7 +8,7 @@ use crate::needs::{self, Need};
 use crate::with_each_backend;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const SITECUSTOMIZE: &str = "/usr/lib/python3.12/sitecustomize.py";
 
@@ -148,5 +148,43 @@ fn the_alert_names_the_user_and_the_parents_of_the_writer() {
     assert_eq!(alert["process"]["pid"], shell.pid());
     assert_eq!(alert["process"]["name"], "sh");
     assert_eq!(alert["process"]["parent"]["pid"], std::process::id());
+    watch.stop();
+}
+
+/// The daemon is held up, so that it looks at the process when it runs the other program already.
+#[test]
+fn a_writer_that_has_run_an_excluded_program_since_is_neither_named_as_it_nor_excluded() {
+    let needs = [Need::Fanotify, Need::SystemPython];
+    if !needs::met(
+        concat!(
+            module_path!(),
+            "::a_writer_that_has_run_an_excluded_program_since_is_neither_named_as_it_nor_excluded"
+        ),
+        &needs,
+    ) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let path = watch.at(SITECUSTOMIZE);
+    let python = Path::new("/usr/bin/python3").canonicalize().unwrap();
+    let script = r#"echo import os > "$1"; exec "$2" -c 'import sys; sys.stdin.read()'"#;
+    let mut child = None;
+    watch.while_held_up(|| {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "sh"]).arg(&path).arg(&python).stdin(Stdio::piped());
+        let running = child.insert(command.spawn().unwrap());
+        let executable = PathBuf::from(format!("/proc/{}/exe", running.id()));
+        while fs::read_link(&executable).ok().as_ref() != Some(&python) {
+            std::thread::yield_now();
+        }
+    });
+    let by = By::Perhaps(vec![Path::new("/bin/sh").canonicalize().unwrap()]);
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").by(by)]);
+    assert_eq!(alerts[0].excluded(), "");
+    let note = alerts[0].text("/pyhookwatch/writer/note").unwrap_or_default();
+    assert!(note.contains("has run another program since"), "{note}");
+    let mut child = child.unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
     watch.stop();
 }

@@ -76,3 +76,67 @@ fn without_name(writer: &Writer, note: &'static str) -> Arc<Writer> {
         container_id: writer.container_id.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Action, Executable, FileRef, Seen};
+
+    fn event(pid: u32, program: &str) -> FileEvent {
+        let executable = Some(Executable { path: program.into(), deleted: false, is_host_file: true });
+        let process = Some(Process { pid, executable, comm: b"x".to_vec(), ..Process::default() });
+        let writer = Writer { evidence: Evidence::Proc, note: "", process, ..Writer::unavailable() };
+        FileEvent {
+            action: Action::Creation,
+            complete: true,
+            is_directory: false,
+            listed: false,
+            file: FileRef { path: "/x.pth".into(), directory: None },
+            previous_path: None,
+            writer: Arc::new(writer),
+            seen: Seen::now(),
+        }
+    }
+
+    /// The executables that are still named after these programs were run.
+    fn named_after(runs: &[(u32, &str)]) -> Vec<bool> {
+        let mut held = Held { events: vec![event(7, "/usr/bin/pip"), event(8, "/usr/bin/pip")], found: 2 };
+        runs.iter().for_each(|(pid, program)| held.has_run(*pid, program.as_bytes()));
+        held.events.iter().map(|event| event.writer.executable().is_some()).collect()
+    }
+
+    #[test]
+    fn who_started_the_very_program_it_was_read_as_only_after_its_write_is_not_named() {
+        assert_eq!(named_after(&[(7, "pip")]), [false, true]);
+        assert_eq!(named_after(&[(7, "pip"), (8, "pip")]), [false, false]);
+    }
+
+    #[test]
+    fn who_was_read_before_it_ran_something_else_stays_named() {
+        assert_eq!(named_after(&[(7, "sleep"), (7, "ld-linux-x86-64.so.2"), (9, "pip")]), [true, true]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_away_leaves_the_pid_and_nothing_of_the_other_program() {
+        let mut held = Held { events: vec![event(7, "/usr/bin/pip")], found: 1 };
+        held.has_run(7, b"pip");
+        let writer = &held.events[0].writer;
+        let process = writer.process.as_ref().unwrap();
+        assert_eq!((writer.evidence, process.pid, process.comm.is_empty()), (Evidence::Unknown, 7, true));
+        assert!(writer.may_be_excluded().is_err());
+    }
+
+    #[test]
+    fn what_is_handed_on_before_the_queue_was_empty_has_no_name() {
+        let mut held = Held { events: vec![event(7, "/usr/bin/pip")], found: 1 };
+        let mut handed = Vec::new();
+        held.hand_on_unproved(&mut Callbacks {
+            interesting: &|_| true,
+            identify: &|_, _| Writer::unavailable(),
+            has_room: &|| true,
+            emit: &mut |message| handed.push(message),
+        });
+        let [Message::Event(event)] = &handed[..] else { panic!("{handed:?}") };
+        assert_eq!(event.writer.executable(), None);
+    }
+}
