@@ -1,11 +1,12 @@
 //! Wiring: what runs where, signals, reload, and the order of the end.
 //!
 //! Threads: the fanotify reader (`watch`), inotify where it is needed, and this one, a tokio
-//! current-thread runtime that does everything after the channel. A helper thread lists a renamed
-//! directory, or writes to a file, when there is one.
+//! current-thread runtime that does everything after the channel. One more thread lists renamed
+//! directories; helper threads write to files and standard output.
 
 mod budget;
 mod gaps;
+mod listings;
 mod pipeline;
 mod settle;
 mod watch;
@@ -19,6 +20,7 @@ use crate::hook;
 use crate::problem::Problem;
 use crate::rules::RuleSet;
 use crate::sys;
+use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pipeline::Pipeline;
 use std::io::{self, IsTerminal};
@@ -30,8 +32,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use watch::{SharedFilter, Sources};
 
-/// Longest time for delivering what is pending after SIGTERM.
-const LAST_DELIVERY: Duration = Duration::from_millis(1500);
+/// The end, counted from SIGTERM: until when the kernel's queue is read, what was read is judged, and
+/// alerts are delivered. Two seconds in all; the last two tenths are for the kernel to take the process
+/// down. Without optimisation every step takes longer.
+const READING: Duration = Duration::from_millis(800 * SLOWER);
+const JUDGING: Duration = Duration::from_millis(1200 * SLOWER);
+const DELIVERY: Duration = Duration::from_millis(1800 * SLOWER);
+const SLOWER: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
 
 /// Open files wanted: a directory for each change in the channel, each one waited for and each
 /// renamed directory to be listed, a pidfd for each record of a batch, and room.
@@ -96,7 +103,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
         Some(libc::EPERM | libc::ENOSYS | libc::EINVAL) => Failure::Refused(error),
         _ => Failure::Start(error),
     })?;
-    let mut pipeline = Pipeline::new(rules, composer, outputs.clone(), filter.clone(), sources.handover.clone());
+    let listings = Listings::start(filter.clone(), sources.handover.clone())?;
+    let mut pipeline = Pipeline::new(rules, composer, outputs.clone(), sources.handover.clone(), listings);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
 
     let result = loop {
@@ -133,16 +141,21 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
 
 /// The order of the end: no new records, judge what is here, deliver.
 async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outputs>) {
-    sources.stop(&mut |message| pipeline.take(message));
-    pipeline.flush();
+    let asked = std::time::Instant::now();
+    sources.stop(&mut pipeline, asked + READING, asked + JUDGING).await;
+    pipeline.flush(asked + JUDGING).await;
     let tally = std::mem::take(&mut pipeline.tally);
     drop(pipeline);
     let undelivered = match Arc::try_unwrap(outputs) {
-        Ok(outputs) => outputs.finish(LAST_DELIVERY).await,
+        Ok(outputs) => outputs.finish(DELIVERY.saturating_sub(asked.elapsed())).await,
         Err(_) => 0,
     };
     if undelivered > 0 {
         log::error!("{undelivered} alerts could not be delivered in time and are lost");
+    }
+    // What came after the last gap could be told to an output.
+    if let Some(lost) = sources.handover.take_lost().and_then(|gap| gap.lost) {
+        log::error!("{lost} more changes came too late to be judged");
     }
     log::info!(
         "stopped: {} records read, {} alerts, {} changes excluded, {} repeated, {} gaps, {} gone before they could be located",

@@ -2,23 +2,19 @@
 
 use super::budget::HashBudget;
 use super::gaps::Gaps;
+use super::listings::Listings;
 use super::settle::{Outcome, Settle};
-use super::watch::{Handover, SharedFilter, tell};
+use super::watch::{Handover, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
 use crate::event::{Change, FileEvent, FileState, Gap, Hook, Verdict, Writer};
 use crate::hook;
 use crate::rules::RuleSet;
 use crate::rules::fields::Facts;
-use crate::source::walk::{self, Kind, Limits};
 use crate::source::{Guarded, Message};
 use crate::users::Users;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-/// Renamed directories that may wait to be listed.
-const MAX_LISTINGS: usize = 4096;
 
 /// What became of the changes, for the last words of a run.
 #[derive(Debug, Default)]
@@ -45,9 +41,8 @@ pub struct Pipeline {
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
-    filter: SharedFilter,
     handover: Handover,
-    listings: Arc<AtomicUsize>,
+    listings: Listings,
 }
 
 impl Pipeline {
@@ -56,8 +51,8 @@ impl Pipeline {
         rules: RuleSet,
         composer: Arc<Mutex<Composer>>,
         outputs: Arc<Outputs>,
-        filter: SharedFilter,
         handover: Handover,
+        listings: Listings,
     ) -> Self {
         Self {
             rules,
@@ -68,9 +63,8 @@ impl Pipeline {
             users: Users::default(),
             composer,
             outputs,
-            filter,
             handover,
-            listings: Arc::default(),
+            listings,
         }
     }
 
@@ -124,10 +118,29 @@ impl Pipeline {
         }
     }
 
-    /// Gives out everything, finished or not.
-    pub fn flush(&mut self) {
+    /// Renamed directories that are still to be listed.
+    pub fn unlisted(&self) -> usize {
+        self.listings.unfinished()
+    }
+
+    /// Gives out everything, finished or not, until `deadline`; what is left then is counted as lost.
+    /// The outputs deliver meanwhile.
+    pub async fn flush(&mut self, deadline: Instant) {
         for change in self.settle.flush() {
-            self.finish(&change);
+            if Instant::now() < deadline {
+                self.finish(&change);
+                tokio::task::yield_now().await;
+            } else {
+                self.handover.lose(1);
+            }
+        }
+        let unlisted = self.unlisted();
+        if unlisted > 0 {
+            self.report(Gap {
+                cause: Gap::UNREADABLE,
+                lost: None,
+                detail: format!("{unlisted} renamed directories were not listed, or not completely, before the end"),
+            });
         }
         if let Some(gap) = self.handover.take_lost() {
             self.report(gap);
@@ -214,65 +227,17 @@ impl Pipeline {
         Some((writer, verdict))
     }
 
-    /// A directory was renamed: the kernel tells only its name, so what came with it is listed, in a
-    /// thread of its own.
+    /// A directory was renamed: the kernel tells only its name, so what came with it is listed.
     fn list(&mut self, event: FileEvent) {
-        if self.listings.fetch_add(1, Ordering::Relaxed) >= MAX_LISTINGS {
-            self.listings.fetch_sub(1, Ordering::Relaxed);
+        let path = event.file.path.clone();
+        if !self.listings.add(event) {
             self.report(Gap {
                 cause: Gap::UNREADABLE,
                 lost: None,
-                detail: format!(
-                    "{} was renamed among too many directories at once and was not listed",
-                    event.file.path.display()
-                ),
+                detail: format!("{} was renamed among too many directories at once and was not listed", path.display()),
             });
-            return;
         }
-        let (filter, sender, listings) = (self.filter.clone(), self.handover.sender.clone(), self.listings.clone());
-        tokio::task::spawn_blocking(move || {
-            // Waiting for room is right here: this thread reads no queue of the kernel.
-            list_directory(&event, &filter, &mut |message| drop(sender.blocking_send(message)));
-            listings.fetch_sub(1, Ordering::Relaxed);
-        });
     }
-}
-
-fn list_directory(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut(Message)) {
-    let (Some(parent), Some(name)) = (&event.file.directory, event.file.path.file_name()) else { return };
-    let walked = walk::walk_at(parent, name.as_ref(), &event.file.path, Limits::default(), |entry| {
-        if matches!(entry.kind, Kind::Directory | Kind::OtherFilesystem) || !filter.matches(entry.name) {
-            return;
-        }
-        let Ok(directory) = entry.directory() else { return };
-        let path = entry.path();
-        let previous_path = event
-            .previous_path
-            .as_ref()
-            .and_then(|previous| Some(previous.join(path.strip_prefix(&event.file.path).ok()?)));
-        emit(Message::Event(FileEvent {
-            action: event.action,
-            complete: true,
-            is_directory: false,
-            listed: true,
-            file: crate::event::FileRef { path, directory: Some(directory) },
-            previous_path,
-            writer: event.writer.clone(),
-            seen: event.seen,
-        }));
-    });
-    emit(Message::EndOfRead);
-    let detail = match walked {
-        Ok(report) if report.truncated => "it holds more than can be listed".to_owned(),
-        Ok(report) if report.unreadable > 0 => format!("{} directories in it could not be read", report.unreadable),
-        // Renamed on or removed before it could be listed: its own record tells.
-        Ok(_) | Err(_) => return,
-    };
-    emit(Message::Gap(Gap {
-        cause: Gap::UNREADABLE,
-        lost: None,
-        detail: format!("{} was renamed into place, but {detail}", event.file.path.display()),
-    }));
 }
 
 fn outcome(change: &Change, hook: &Hook) -> Outcome {

@@ -1,6 +1,7 @@
 //! Starts the sources: the fanotify reader thread, and inotify for the trees it cannot watch.
 
-use crate::event::{FileEvent, FileRef, Gap};
+use super::pipeline::Pipeline;
+use crate::event::{FileEvent, FileRef, Gap, Writer};
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher};
 use crate::source::inotify::{self, Inotify};
@@ -14,10 +15,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
+use tokio::time::{sleep, sleep_until};
 
 /// Messages between the reader and the rest. Each may hold a descriptor of a directory.
 const CHANNEL: usize = 2048;
@@ -25,9 +26,8 @@ const CHANNEL: usize = 2048;
 /// Room for the changes of one read of the kernel's queue: 64 KiB hold at most so many records.
 const ROOM: usize = 1024;
 
-/// Longest time at the end in which the reader waits for room in the channel. Long, because nothing may
-/// be lost; not without end, because somebody may write without end.
-const LAST_READING: Duration = Duration::from_secs(5);
+/// How often it is looked whether nothing is left to come, at the end.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The name filter, replaced as a whole when the rules are loaded again.
 #[derive(Clone, Default)]
@@ -52,6 +52,7 @@ pub struct Handover {
     pub sender: Sender<Message>,
     lost: Arc<AtomicU64>,
     patient: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
 }
 
 impl Handover {
@@ -63,8 +64,18 @@ impl Handover {
             false => self.sender.try_send(message).is_ok(),
         };
         if !sent && is_loss {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lose(1);
         }
+    }
+
+    /// Counts changes that nobody will judge.
+    pub fn lose(&self, changes: u64) {
+        self.lost.fetch_add(changes, Ordering::Relaxed);
+    }
+
+    /// Who wrote it; not looked up once the change can only be counted.
+    fn identify(&self, pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
+        if self.over.load(Ordering::Relaxed) { Writer::unavailable() } else { writer::identify(pid, pidfd) }
     }
 
     /// Whether the changes of one read of the kernel's queue find room.
@@ -97,7 +108,7 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
-    reader: Option<(JoinHandle<()>, Arc<EventFd>)>,
+    reader: Option<Arc<EventFd>>,
     inotify: Option<Inotify>,
 }
 
@@ -109,7 +120,7 @@ impl Sources {
     /// When nothing at all can be watched the way the settings demand.
     pub fn start(settings: &Settings, filter: &SharedFilter) -> io::Result<Self> {
         let (sender, messages) = channel(CHANNEL);
-        let handover = Handover { sender, lost: Arc::default(), patient: Arc::default() };
+        let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
         let (watcher, guards) = open(settings, &counters)?.unzip();
@@ -134,31 +145,63 @@ impl Sources {
         Ok(Self { messages, handover, ended, counters, summary, reader, inotify })
     }
 
-    /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `take`
-    /// gets all that it finds: the queue can hold more than the channel. After [`LAST_READING`]
-    /// (somebody writes faster than it is judged) what finds no room is counted as lost.
-    pub fn stop(&mut self, take: &mut dyn FnMut(Message)) {
-        if let Some((thread, stop)) = self.reader.take() {
+    /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
+    /// gets all that it finds, and what is in the renamed directories among it. What is not read by
+    /// `reading` (somebody writes faster than it is judged), or not judged by `judging`, is counted as
+    /// lost. The outputs deliver meanwhile.
+    pub async fn stop(&mut self, pipeline: &mut Pipeline, reading: Instant, judging: Instant) {
+        let mut running = false;
+        if let Some(stop) = self.reader.take() {
+            running = !self.ended.is_terminated();
+            // Nothing else is left to read, and something takes from the channel.
             self.handover.patient.store(true, Ordering::Relaxed);
             // The write can only fail when the counter is full, and then the reader wakes all the same.
             let _ = stop.write(1);
-            let asked = Instant::now();
-            while !thread.is_finished() {
-                match self.messages.try_recv() {
-                    Ok(message) => take(message),
-                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
-                }
-                if asked.elapsed() > LAST_READING {
-                    self.handover.patient.store(false, Ordering::Relaxed);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(reading.into()) => break,
+                // Ended, or about to be: all that it found is in the channel.
+                _ = &mut self.ended, if running => running = false,
+                message = self.messages.recv() => match message {
+                    Some(message) => {
+                        pipeline.take(message);
+                        tokio::task::yield_now().await;
+                    }
+                    None => break,
+                },
+                () = sleep(LOOK), if !running => {
+                    // In this order: what a listing found is in the channel before it is finished.
+                    if pipeline.unlisted() == 0 && self.messages.is_empty() {
+                        break;
+                    }
                 }
             }
-            let _ = thread.join();
         }
+        self.handover.over.store(true, Ordering::Relaxed);
+        self.handover.patient.store(false, Ordering::Relaxed);
+        // Whoever still sends fails now, and counts it.
+        self.messages.close();
         if let Some(inotify) = self.inotify.take() {
-            inotify.stop();
+            // Its thread may be within a large directory, so nobody waits for it.
+            let _ = std::thread::Builder::new().spawn(move || inotify.stop());
         }
         while let Ok(message) = self.messages.try_recv() {
-            take(message);
+            match message {
+                Message::Event(_) if Instant::now() >= judging => self.handover.lose(1),
+                message => {
+                    pipeline.take(message);
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        if running {
+            pipeline.take(Message::Gap(Gap {
+                cause: Gap::CHANNEL_FULL,
+                lost: None,
+                detail: "the end came before all changes were read: they came faster".into(),
+            }));
         }
     }
 }
@@ -202,16 +245,16 @@ fn start_reader(
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
-) -> io::Result<(JoinHandle<()>, Arc<EventFd>)> {
+) -> io::Result<Arc<EventFd>> {
     if !watcher.has_pidfd() {
         log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
     }
     let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let stopping = stop.clone();
-    let thread = std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
+    std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interesting: &|name| filter.matches(name),
-            identify: &writer::identify,
+            identify: &|pid, pidfd| handover.identify(pid, pidfd),
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };
@@ -220,7 +263,7 @@ fn start_reader(
             let _ = trouble.send(error);
         }
     })?;
-    Ok((thread, stop))
+    Ok(stop)
 }
 
 fn start_inotify(

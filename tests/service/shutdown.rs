@@ -1,8 +1,9 @@
 //! The end: what was seen is told, and nothing can keep the program from ending.
 
-use crate::harness::{Daemon, PATIENCE, Site, needs_root, records_of, sequences};
+use crate::harness::{Daemon, PACKAGES, PATIENCE, Site, needs_root, records_of, sequences, write};
 use rustix::process::Signal;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest time from SIGTERM to the end. Without optimisation every step takes ten times as long.
@@ -55,6 +56,67 @@ fn at_sigterm_a_file_that_is_still_being_written_is_reported() {
     assert_eq!(records.len(), 1);
     assert_eq!(records[0]["pyhookwatch"]["complete"], false);
     assert_eq!(records[0]["pyhookwatch"]["content"]["lines"][0], "import os");
+}
+
+#[test]
+fn at_sigterm_a_directory_that_was_just_renamed_is_still_listed() {
+    needs_root!("at_sigterm_a_directory_that_was_just_renamed_is_still_listed");
+    let site = Site::new();
+    let file = site.path("alerts.json");
+    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
+    let staged = site.inside("/staging/python3.13");
+    fs::create_dir_all(staged.join("site-packages")).unwrap();
+    daemon.suspend();
+    for number in 0..50 {
+        // Under a name that is no hook's: only the listing can tell of it.
+        let plain = site.inside("/staging/plain");
+        write(&plain, "import os\n");
+        fs::hard_link(&plain, staged.join(format!("site-packages/pkg{number}.pth"))).unwrap();
+        fs::remove_file(&plain).unwrap();
+    }
+    fs::rename(&staged, site.inside("/usr/lib/python3.13")).unwrap();
+    daemon.process.signal(Signal::TERM);
+    daemon.process.signal(Signal::CONT);
+    let (status, said) = daemon.end();
+    assert!(status.success(), "{status}");
+    let listed = records_of(&file, 0)
+        .iter()
+        .filter(|record| {
+            let path = record["file"]["path"].as_str().unwrap_or_default();
+            path.starts_with("/usr/lib/python3.13/") && record["event"]["action"] == "rename"
+        })
+        .count();
+    assert_eq!(listed, 50, "{said:#?}");
+}
+
+#[test]
+fn a_flood_that_does_not_stop_delays_the_end_by_two_seconds_at_most() {
+    needs_root!("a_flood_that_does_not_stop_delays_the_end_by_two_seconds_at_most");
+    let site = Site::new();
+    let file = site.path("alerts.json");
+    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
+    let (packages, over) = (site.inside(PACKAGES), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for writer in 0..3 {
+            let (packages, over) = (&packages, &over);
+            scope.spawn(move || {
+                let mut number = 0;
+                while !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    write(&packages.join(format!("w{writer}-{number}.pth")), "import os\n");
+                }
+            });
+        }
+        records_of(&file, 100);
+        let asked = Instant::now();
+        daemon.process.signal(Signal::TERM);
+        let (status, said) = daemon.end();
+        let took = asked.elapsed();
+        over.store(true, Ordering::Relaxed);
+        assert!(status.success(), "{status}");
+        assert!(took < LAST, "took {took:?}: {said:#?}");
+        assert!(said.last().unwrap().contains("stopped: "), "{said:#?}");
+    });
 }
 
 /// Started, with a standard output that is full and that nobody reads.

@@ -3,7 +3,6 @@
 //! All writing is done on tokio's threads for blocking calls: a stalled disk stalls one output.
 
 use super::OutputError;
-use super::queue::Receipt;
 use super::worker::{Failure, Sink};
 use crate::alert::{Alert, Format};
 use std::fs::{File, OpenOptions};
@@ -41,7 +40,7 @@ impl FileSink {
 }
 
 impl Sink for FileSink {
-    async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<Receipt, Failure> {
+    async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<(), Failure> {
         if self.records.is_none() {
             self.open_again().await?;
         }
@@ -50,7 +49,7 @@ impl Sink for FileSink {
         };
         let written = records.write(alert, || record(alert, self.format, false)).await;
         match written {
-            Ok(()) => Ok(Receipt::default()),
+            Ok(()) => Ok(()),
             Err(error) => {
                 let path = self.path.display();
                 Err(Failure::Later(format!("cannot write {path}: {error} (SIGHUP opens the file again)")))

@@ -13,8 +13,7 @@ mod tests;
 mod worker;
 
 pub use header::LocalOffset;
-pub use outputs::{OutputError, OutputStatus, Outputs};
-pub use queue::Counts;
+pub use outputs::{OutputError, Outputs};
 
 use crate::alert::Format;
 use crate::event::Level;

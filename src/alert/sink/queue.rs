@@ -16,28 +16,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// Longest pause between attempts once the output is being finished.
 const LAST_PAUSES: Duration = Duration::from_millis(50);
 
-/// What one output did since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Alerts that were written completely. Reports of dropped alerts are not counted.
-    pub delivered: u64,
-    /// Alerts given up because the queue was full or the output is gone.
-    pub dropped: u64,
-    /// Delivered alerts that had to be shortened.
-    pub shortened: u64,
-    /// Connections that broke and were opened again.
-    pub reconnects: u64,
-}
-
-/// What a sink has to say of a delivered alert.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Receipt {
-    /// The alert was too long and was shortened.
-    pub shortened: bool,
-    /// The connection had been lost and was opened again for this alert.
-    pub reconnected: bool,
-}
-
 /// What the output's task is to do next.
 #[derive(Debug)]
 pub(super) enum Job {
@@ -67,7 +45,6 @@ struct State {
     /// Numbered, because the oldest can be dropped while the task delivers it.
     waiting: VecDeque<(u64, Arc<Alert>)>,
     next_number: u64,
-    counts: Counts,
     unreported: u64,
     reported_at: Option<Instant>,
     reopen: bool,
@@ -86,12 +63,10 @@ impl Queue {
     pub fn push(&self, alert: Arc<Alert>) {
         let mut state = self.state();
         if state.gone {
-            state.counts.dropped += 1;
             return;
         }
         if state.waiting.len() >= self.bound {
             state.waiting.pop_front();
-            state.counts.dropped += 1;
             state.unreported += 1;
         }
         let number = state.next_number;
@@ -130,26 +105,21 @@ impl Queue {
     }
 
     /// The alert with this number has arrived: it leaves the queue.
-    pub fn delivered(&self, number: u64, receipt: Receipt) {
+    pub fn delivered(&self, number: u64) {
         let mut state = self.state();
-        state.counts.delivered += 1;
-        state.counts.shortened += u64::from(receipt.shortened);
-        state.counts.reconnects += u64::from(receipt.reconnected);
         if state.waiting.front().is_some_and(|(first, _)| *first == number) {
             state.waiting.pop_front();
         } else {
             // It was pushed out while it was being written, and arrived after all.
-            state.counts.dropped = state.counts.dropped.saturating_sub(1);
             state.unreported = state.unreported.saturating_sub(1);
         }
     }
 
     /// The report of so many dropped alerts has arrived.
-    pub fn reported(&self, dropped: u64, receipt: Receipt) {
+    pub fn reported(&self, dropped: u64) {
         let mut state = self.state();
         state.unreported = state.unreported.saturating_sub(dropped);
         state.reported_at = Some(Instant::now());
-        state.counts.reconnects += u64::from(receipt.reconnected);
     }
 
     /// Pauses between two attempts; ends early when the output is to be reopened or finished.
@@ -177,7 +147,6 @@ impl Queue {
     pub fn give_up(&self) {
         let mut state = self.state();
         state.gone = true;
-        state.counts.dropped += state.waiting.len() as u64;
         state.waiting.clear();
     }
 
@@ -191,9 +160,10 @@ impl Queue {
         self.state().waiting.len()
     }
 
-    /// What was done so far.
-    pub fn counts(&self) -> Counts {
-        self.state().counts
+    /// Alerts that nobody got and of whose loss no record tells.
+    pub fn undelivered(&self) -> u64 {
+        let state = self.state();
+        state.waiting.len() as u64 + state.unreported
     }
 
     /// No code that holds the lock can leave the state half changed, so a poisoned lock is usable.
@@ -229,9 +199,9 @@ mod tests {
     #[test]
     fn a_full_queue_keeps_the_newest_alerts_and_counts_the_others() {
         let queue = filled(3, 10);
-        assert_eq!((queue.len(), queue.counts().dropped), (3, 7));
+        assert_eq!((queue.len(), queue.undelivered()), (3, 10));
         assert!(matches!(queue.job(Instant::now()), Some(Job::Report(7))));
-        queue.reported(7, Receipt::default());
+        queue.reported(7);
         assert_eq!(head(&queue), 7);
     }
 
@@ -239,7 +209,7 @@ mod tests {
     fn an_alert_stays_at_the_head_until_it_is_delivered() {
         let queue = filled(3, 2);
         assert_eq!((head(&queue), head(&queue)), (0, 0));
-        queue.delivered(0, Receipt::default());
+        queue.delivered(0);
         assert_eq!((head(&queue), queue.len()), (1, 1));
     }
 
@@ -248,21 +218,21 @@ mod tests {
         let queue = filled(2, 2);
         let number = head(&queue);
         queue.push(alert(2));
-        assert_eq!(queue.counts().dropped, 1);
-        queue.delivered(number, Receipt::default());
-        assert_eq!((queue.counts().dropped, queue.counts().delivered, queue.len()), (0, 1, 2));
+        assert_eq!((queue.len(), queue.undelivered()), (2, 3));
+        queue.delivered(number);
+        assert_eq!((queue.len(), queue.undelivered()), (2, 2));
         assert_eq!(head(&queue), 1, "and there is nothing to report");
     }
 
     #[test]
     fn reports_of_a_slow_output_are_spaced_but_the_last_one_is_not_withheld() {
         let queue = filled(1, 2);
-        queue.reported(1, Receipt::default());
+        queue.reported(1);
         queue.push(alert(2));
         assert_eq!(head(&queue), 2, "a report was just made");
         let later = Instant::now() + REPORT_EVERY;
         assert!(matches!(queue.job(later), Some(Job::Report(1))));
-        queue.delivered(2, Receipt::default());
+        queue.delivered(2);
         assert!(matches!(queue.job(Instant::now()), Some(Job::Report(1))), "nothing else to do");
     }
 
@@ -270,15 +240,15 @@ mod tests {
     fn a_closed_queue_ends_after_its_last_alert() {
         let queue = filled(5, 1);
         queue.close();
-        queue.delivered(head(&queue), Receipt::default());
+        queue.delivered(head(&queue));
         assert!(matches!(queue.job(Instant::now()), Some(Job::End)));
     }
 
     #[test]
-    fn an_output_that_is_gone_drops_and_counts_everything() {
+    fn an_output_that_is_gone_drops_everything() {
         let queue = filled(5, 3);
         queue.give_up();
         queue.push(alert(3));
-        assert_eq!((queue.len(), queue.counts().dropped), (0, 4));
+        assert_eq!(queue.len(), 0);
     }
 }

@@ -1,7 +1,6 @@
 //! Delivery to standard output.
 
 use super::file::{Records, record};
-use super::queue::Receipt;
 use super::worker::{Failure, Sink};
 use crate::alert::{Alert, Format};
 use std::fs::File;
@@ -39,11 +38,11 @@ impl Stdout {
 }
 
 impl Sink for Stdout {
-    async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<Receipt, Failure> {
+    async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<(), Failure> {
         let (format, color) = (self.format, self.color);
         let written = self.records.write(alert, || record(alert, format, color)).await;
         match written {
-            Ok(()) => Ok(Receipt::default()),
+            Ok(()) => Ok(()),
             Err(error) => Err(match error.raw_os_error() {
                 Some(libc::EPIPE) => Failure::Gone("the reader of standard output has closed it".to_owned()),
                 Some(libc::EIO) if self.terminal => Failure::Gone("the terminal has been closed".to_owned()),

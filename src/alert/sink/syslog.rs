@@ -6,7 +6,6 @@
 
 use super::SyslogSettings;
 use super::header::{Header, LocalOffset};
-use super::queue::Receipt;
 use super::worker::{Failure, Sink};
 use crate::alert::{Alert, Format};
 use std::io;
@@ -27,8 +26,6 @@ pub(super) struct Syslog {
     path: PathBuf,
     message: Message,
     connection: Option<Connection>,
-    /// A connection broke and no alert was delivered since.
-    broken: bool,
 }
 
 struct Connection {
@@ -43,7 +40,7 @@ impl Syslog {
     pub fn new(settings: SyslogSettings, format: Format, local_offset: LocalOffset) -> Self {
         let header = Header::new(&settings, local_offset);
         let path = settings.socket.clone();
-        let mut sink = Self { path, message: Message { header, settings, format }, connection: None, broken: false };
+        let mut sink = Self { path, message: Message { header, settings, format }, connection: None };
         match sink.connect() {
             Ok(connection) => sink.connection = Some(connection),
             Err(error) => log::warn!("{}; alerts wait until it is", sink.explain(&error)),
@@ -77,12 +74,12 @@ impl Syslog {
 }
 
 impl Sink for Syslog {
-    async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<Receipt, Failure> {
+    async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<(), Failure> {
         // Taken out, so that it is given back only while it is good.
         let taken = self.connection.take().map_or_else(|| self.connect(), Ok);
         let mut connection = taken.map_err(|error| Failure::Later(self.explain(&error)))?;
         loop {
-            let (datagram, shortened) =
+            let datagram =
                 self.message.of(alert, connection.limit).map_err(|error| Failure::Later(error.to_string()))?;
             let Ok(sent) = tokio::time::timeout(STALLED_AFTER, connection.socket.send(&datagram)).await else {
                 let path = self.path.display();
@@ -90,8 +87,7 @@ impl Sink for Syslog {
             };
             let Err(error) = sent else {
                 self.connection = Some(connection);
-                let reconnected = std::mem::take(&mut self.broken);
-                return Ok(Receipt { shortened, reconnected });
+                return Ok(());
             };
             match error.raw_os_error() {
                 Some(libc::EMSGSIZE) if datagram.len() > MIN_MESSAGE => {
@@ -102,10 +98,7 @@ impl Sink for Syslog {
                     self.connection = Some(connection);
                     return Err(Failure::Later(self.explain(&error)));
                 }
-                _ => {
-                    self.broken = true;
-                    return Err(Failure::Later(self.explain(&error)));
-                }
+                _ => return Err(Failure::Later(self.explain(&error))),
             }
         }
     }
@@ -119,8 +112,8 @@ struct Message {
 }
 
 impl Message {
-    /// Header and message, together at most `limit` bytes, and whether the alert was shortened.
-    fn of(&self, alert: &Alert, limit: usize) -> Result<(Vec<u8>, bool), syslog::Error> {
+    /// Header and message, together at most `limit` bytes.
+    fn of(&self, alert: &Alert, limit: usize) -> Result<Vec<u8>, syslog::Error> {
         let mut datagram = self.header.of(alert, self.settings.severity(alert.level))?;
         let room = limit.saturating_sub(datagram.len());
         let whole = match self.format {
@@ -134,7 +127,7 @@ impl Message {
             (true, Format::Text) => cut(whole, room),
         };
         datagram.extend_from_slice(without_controls(&text).as_bytes());
-        Ok((datagram, shortened))
+        Ok(datagram)
     }
 }
 

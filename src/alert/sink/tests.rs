@@ -64,10 +64,6 @@ async fn until(done: impl Fn() -> bool) {
     }
 }
 
-fn status(outputs: &Outputs) -> OutputStatus {
-    outputs.status().remove(0)
-}
-
 #[tokio::test]
 async fn alerts_sent_before_the_syslog_daemon_starts_arrive_in_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -77,7 +73,6 @@ async fn alerts_sent_before_the_syslog_daemon_starts_arrive_in_order() {
     tokio::task::yield_now().await;
     let daemon = UnixDatagram::bind(&path).unwrap();
     assert_eq!(messages(&daemon, 5).await, [0, 1, 2, 3, 4]);
-    assert_eq!(status(&outputs).counts.reconnects, 0, "it was never connected before");
 }
 
 #[tokio::test]
@@ -103,7 +98,7 @@ async fn a_syslog_socket_that_vanishes_and_comes_back_gets_every_alert_once_and_
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_counted_once_it_works_again() {
+async fn a_lost_connection_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let daemon = UnixDatagram::bind(&path).unwrap();
@@ -113,8 +108,7 @@ async fn a_lost_connection_is_counted_once_it_works_again() {
     let daemon = UnixDatagram::bind(&path).unwrap();
     outputs.send(alert(1));
     assert_eq!(messages(&daemon, 1).await, [1]);
-    until(|| status(&outputs).counts.delivered == 1).await;
-    assert_eq!(status(&outputs).counts.reconnects, 1);
+    until(|| outputs.waiting() == 0).await;
 }
 
 #[tokio::test]
@@ -130,10 +124,9 @@ async fn a_stalled_syslog_daemon_costs_only_the_oldest_alerts_and_is_told_how_ma
         let before = Instant::now();
         outputs.send(alert(n));
         assert!(before.elapsed() < Duration::from_secs(1), "send() waited");
-        assert!(status(&outputs).waiting <= 10);
+        assert!(outputs.waiting() <= 10);
         tokio::task::yield_now().await;
     }
-    assert!(status(&outputs).counts.dropped > 0);
     let (mut arrived, mut lost) = (Vec::new(), 0);
     while arrived.len() as u64 + lost < sent {
         let document = receive(&daemon).await;
@@ -141,8 +134,8 @@ async fn a_stalled_syslog_daemon_costs_only_the_oldest_alerts_and_is_told_how_ma
         lost += document["lost"].as_u64().unwrap_or(0);
     }
     assert!(arrived.is_sorted_by(|a, b| a < b), "out of order or twice: {arrived:?}");
-    until(|| status(&outputs).counts.delivered == arrived.len() as u64).await;
-    assert_eq!(status(&outputs).counts.dropped, lost);
+    assert!(lost > 0);
+    assert_eq!(arrived.len() as u64 + lost, sent);
 }
 
 #[tokio::test]
@@ -159,8 +152,7 @@ async fn an_alert_too_long_for_the_socket_arrives_shortened_and_the_next_one_aft
     let first = receive(&daemon).await;
     assert!(first.to_string().len() < long);
     assert_eq!(messages(&daemon, 1).await, ["next"]);
-    until(|| status(&outputs).counts.delivered == 2).await;
-    assert_eq!(status(&outputs).counts.shortened, 1);
+    until(|| outputs.waiting() == 0).await;
 }
 
 #[tokio::test]
@@ -181,10 +173,10 @@ async fn a_rotated_file_is_opened_again_and_no_alert_is_lost() {
     let (path, old) = (dir.path().join("alerts"), dir.path().join("alerts.1"));
     let outputs = start(Target::File(path.clone()), 10).unwrap();
     outputs.send(alert(1));
-    until(|| status(&outputs).counts.delivered == 1).await;
+    until(|| outputs.waiting() == 0).await;
     std::fs::rename(&path, &old).unwrap();
     outputs.send(alert(2));
-    until(|| status(&outputs).counts.delivered == 2).await;
+    until(|| outputs.waiting() == 0).await;
     outputs.reopen();
     until(|| path.exists()).await;
     outputs.send(alert(3));
@@ -202,9 +194,9 @@ async fn a_file_that_cannot_be_opened_again_keeps_its_alerts_waiting() {
     std::fs::create_dir(&path).unwrap();
     outputs.reopen();
     outputs.send(alert(1));
-    until(|| status(&outputs).waiting == 1).await;
+    until(|| outputs.waiting() == 1).await;
     std::fs::remove_dir(&path).unwrap();
-    until(|| status(&outputs).counts.delivered == 1).await;
+    until(|| outputs.waiting() == 0).await;
     assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"message\":1}\n");
 }
 

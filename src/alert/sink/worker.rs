@@ -1,6 +1,6 @@
 //! The task of one output: takes alerts from its queue and tries until they are delivered.
 
-use super::queue::{Job, Queue, Receipt};
+use super::queue::{Job, Queue};
 use crate::alert::Alert;
 use std::future::Future;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) enum Failure {
 pub(super) trait Sink: Send + 'static {
     /// Delivers one alert completely or tells why not. After a failure it is called again, normally
     /// with the same alert, or with a younger one when that alert was dropped meanwhile.
-    fn deliver(&mut self, alert: &Arc<Alert>) -> impl Future<Output = Result<Receipt, Failure>> + Send;
+    fn deliver(&mut self, alert: &Arc<Alert>) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Opens the output again, where that means anything.
     fn reopen(&mut self) -> impl Future<Output = Result<(), Failure>> + Send {
@@ -55,9 +55,9 @@ pub(super) async fn run(
             Job::Reopen => sink.reopen().await,
             Job::Report(dropped) => {
                 let report = Arc::new(on_dropped(dropped, &name));
-                sink.deliver(&report).await.map(|receipt| queue.reported(dropped, receipt))
+                sink.deliver(&report).await.map(|()| queue.reported(dropped))
             }
-            Job::Deliver(number, alert) => sink.deliver(&alert).await.map(|receipt| queue.delivered(number, receipt)),
+            Job::Deliver(number, alert) => sink.deliver(&alert).await.map(|()| queue.delivered(number)),
         };
         match done {
             Ok(()) => trouble.over(&name),

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Directories without a watch that are remembered by path; more are only counted.
+/// Directories without a watch that are remembered: a report of so many means at least so many.
 const MAX_FAILURES: usize = 10_000;
 /// Failures of one tree shown in its report.
 const EXAMPLES: usize = 3;
@@ -30,13 +30,11 @@ pub(super) struct Book {
     /// Ordered by components, so that a directory and all below it are neighbours.
     pub(super) watched: BTreeSet<PathBuf>,
     failures: BTreeMap<PathBuf, String>,
-    /// Failures that did not fit in.
-    pub(super) failures_beyond: u64,
 }
 
 impl Book {
     pub(super) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots, watched: BTreeSet::new(), failures: BTreeMap::new(), failures_beyond: 0 }
+        Self { roots, watched: BTreeSet::new(), failures: BTreeMap::new() }
     }
 
     fn watched_below(&self, top: &Path) -> impl Iterator<Item = &PathBuf> {
@@ -62,8 +60,6 @@ impl Book {
     pub(super) fn fail(&mut self, path: &Path, reason: String) {
         if self.failures.len() < MAX_FAILURES || self.failures.contains_key(path) {
             self.failures.insert(path.to_path_buf(), reason);
-        } else {
-            self.failures_beyond += 1;
         }
     }
 
@@ -116,7 +112,6 @@ mod tests {
         let report = book.report();
         let tree = report.first().unwrap();
         assert_eq!((tree.watched, tree.failed, tree.examples.len()), (3, MAX_FAILURES, EXAMPLES));
-        assert_eq!(book.failures_beyond, 5);
         assert_eq!(book.remove_below(Path::new("/a")).len(), 3);
         assert_eq!((book.watched.len(), book.failures.len()), (2, 0));
     }

@@ -75,11 +75,6 @@ impl Inotify {
         book::lock(&self.book).report()
     }
 
-    /// Directories without a watch that no [`TreeReport`] counts, because too many failed.
-    pub fn failures_beyond(&self) -> u64 {
-        book::lock(&self.book).failures_beyond
-    }
-
     /// Ends the thread and waits for it. Notices not handled yet are dropped.
     pub fn stop(self) {}
 }
