@@ -55,6 +55,11 @@ impl Alert {
         Self { level, time, line: line.into() }
     }
 
+    /// Length of the record as JSON, in bytes.
+    pub fn size(&self) -> usize {
+        self.line.len()
+    }
+
     /// The document.
     pub fn document(&self) -> Value {
         serde_json::from_str(&self.line).unwrap_or_default()

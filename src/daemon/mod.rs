@@ -127,7 +127,11 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
             }
             message = sources.messages.recv() => match message {
-                Some(message) => pipeline.take(message),
+                Some(message) => {
+                    pipeline.take(message);
+                    // The outputs' tasks run on this thread too: they get a turn after each change.
+                    tokio::task::yield_now().await;
+                }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {

@@ -13,6 +13,10 @@ use tokio::sync::Notify;
 /// delivered alert would be accompanied by a report, which makes the overload worse.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
+/// Most bytes of alerts that wait, whatever their number: about twice what the default bound of 10,000
+/// ordinary alerts needs.
+const MAX_BYTES: usize = 64 << 20;
+
 /// Longest pause between attempts once the output is being finished.
 const LAST_PAUSES: Duration = Duration::from_millis(50);
 
@@ -44,12 +48,27 @@ pub(super) struct Queue {
 struct State {
     /// Numbered, because the oldest can be dropped while the task delivers it.
     waiting: VecDeque<(u64, Arc<Alert>)>,
+    /// Their sizes together.
+    bytes: usize,
     next_number: u64,
     unreported: u64,
     reported_at: Option<Instant>,
     reopen: bool,
     closed: bool,
     gone: bool,
+}
+
+impl State {
+    /// Removes the oldest alert, if there is one.
+    fn take_first(&mut self) -> bool {
+        match self.waiting.pop_front() {
+            Some((_, alert)) => {
+                self.bytes = self.bytes.saturating_sub(alert.size());
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 impl Queue {
@@ -65,10 +84,13 @@ impl Queue {
         if state.gone {
             return;
         }
-        if state.waiting.len() >= self.bound {
-            state.waiting.pop_front();
+        while state.waiting.len() >= self.bound || state.bytes + alert.size() > MAX_BYTES {
+            if !state.take_first() {
+                break;
+            }
             state.unreported += 1;
         }
+        state.bytes += alert.size();
         let number = state.next_number;
         state.next_number += 1;
         state.waiting.push_back((number, alert));
@@ -108,7 +130,7 @@ impl Queue {
     pub fn delivered(&self, number: u64) {
         let mut state = self.state();
         if state.waiting.front().is_some_and(|(first, _)| *first == number) {
-            state.waiting.pop_front();
+            state.take_first();
         } else {
             // It was pushed out while it was being written, and arrived after all.
             state.unreported = state.unreported.saturating_sub(1);
@@ -148,6 +170,7 @@ impl Queue {
         let mut state = self.state();
         state.gone = true;
         state.waiting.clear();
+        state.bytes = 0;
     }
 
     /// Whether the output is gone for good.
@@ -250,5 +273,20 @@ mod tests {
         queue.give_up();
         queue.push(alert(3));
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn large_alerts_are_bounded_by_their_bytes() {
+        let queue = Queue::new(1_000_000);
+        let document = serde_json::json!({ "message": "x".repeat(60_000) });
+        let large = Arc::new(Alert::new(Level::High, SystemTime::UNIX_EPOCH, &document));
+        for _ in 0..2000 {
+            queue.push(large.clone());
+        }
+        let waiting = queue.len();
+        assert_eq!(waiting, MAX_BYTES / large.size());
+        assert_eq!(queue.state().unreported as usize, 2000 - waiting);
+        queue.give_up();
+        assert_eq!(queue.state().bytes, 0);
     }
 }
