@@ -3,11 +3,11 @@
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::commands::{self, Exit};
-use crate::config::{BACKENDS, FORMATS, parse_output};
+use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
 use crate::event::Action;
 use crate::source::Backend;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -107,7 +107,7 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     crate::logger::install();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(sensible) {
         Ok(cli) => cli,
         Err(error) => return no_command(&error).into(),
     };
@@ -135,6 +135,24 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// What clap cannot see in one argument.
+fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
+    let wrong = match &cli.command {
+        Command::Run(args) => {
+            let twice = repeated(&args.output);
+            twice.map(|place| format!("two --output go to {place}, every alert would arrive twice: remove one"))
+        }
+        Command::Explain(args) if !args.path.is_absolute() => {
+            Some(format!("--path {}: it must be absolute (start with /)", args.path.display()))
+        }
+        Command::Explain(_) | Command::Check(_) => None,
+    };
+    match wrong {
+        Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),
+        None => Ok(cli),
+    }
+}
+
 /// Help and version are printed as they are, a mistake as one line: it quotes arguments, which may
 /// come from anywhere.
 fn no_command(error: &clap::Error) -> Exit {
@@ -157,7 +175,6 @@ fn no_command(error: &clap::Error) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -7,6 +7,7 @@
 
 use crate::escape::one_line as printable;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A mistake in a configuration or rule file. Print it with `Display`: one line, printable.
@@ -18,12 +19,20 @@ pub struct Problem {
     pub line: Option<usize>,
     /// What is wrong, and the way out.
     pub message: String,
+    /// Not a mistake in the file: it may not be read.
+    pub no_permission: bool,
 }
 
 impl Problem {
     /// A problem at a line, or (`None`) with the file as a whole.
     pub fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
-        Self { file: file.to_path_buf(), line, message: message.into() }
+        Self { file: file.to_path_buf(), line, message: message.into(), no_permission: false }
+    }
+
+    /// This problem, marked as one of permission if that is what the kernel said.
+    pub fn because_of(mut self, error: &io::Error) -> Self {
+        self.no_permission = error.kind() == io::ErrorKind::PermissionDenied;
+        self
     }
 }
 

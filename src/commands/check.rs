@@ -1,6 +1,6 @@
 //! `pyhookwatch check`.
 
-use super::{Exit, Overrides, complain, print};
+use super::{Exit, Overrides, complain, complain_of, print};
 use crate::daemon::known_names;
 use crate::problem::Problem;
 use crate::rules::{self, RuleSet};
@@ -40,6 +40,5 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
         }
         Err(found) => problems.extend(found),
     }
-    problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
-    Exit::Configuration
+    complain_of(&problems)
 }

@@ -1,6 +1,6 @@
 //! `pyhookwatch explain`: the rules' answer to a change that nobody made.
 
-use super::{Exit, Overrides, complain, print};
+use super::{Exit, Overrides, complain, complain_of, print};
 use crate::daemon::known_names;
 use crate::escape;
 use crate::event::{Action, Evidence, Executable, Process, Writer};
@@ -33,10 +33,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
     let loaded = overrides.configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
     let rules = match loaded {
         Ok((rules, _)) => rules,
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
-            return Exit::Configuration;
-        }
+        Err(problems) => return complain_of(&problems),
     };
     let content = match question.content.as_deref().map(read).transpose() {
         Ok(content) => content,

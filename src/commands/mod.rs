@@ -13,7 +13,7 @@ use crate::alert::sink::OutputSettings;
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::source::Backend;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -91,22 +91,29 @@ impl Overrides {
 }
 
 fn is_missing(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn canonical_root(root: &Path) -> Result<PathBuf, Problem> {
-    let problem =
-        |reason: String| Problem::new(root, None, format!("cannot be the root: {reason}; name an existing directory"));
-    let canonical = root.canonicalize().map_err(|error| problem(error.to_string()))?;
-    if canonical.is_dir() { Ok(canonical) } else { Err(problem("not a directory".into())) }
+    let refused = |reason: &io::Error| {
+        Problem::new(root, None, format!("cannot be the root: {reason}; name an existing directory"))
+    };
+    let canonical = root.canonicalize().map_err(|error| refused(&error).because_of(&error))?;
+    if canonical.is_dir() { Ok(canonical) } else { Err(refused(&io::Error::other("not a directory"))) }
+}
+
+/// Prints the problems; the exit code tells mistakes from files that may not be read.
+fn complain_of(problems: &[Problem]) -> Exit {
+    problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
+    if problems.iter().any(|problem| problem.no_permission) { Exit::NoPermission } else { Exit::Configuration }
 }
 
 /// Writes to standard output; a reader that has gone is no error of ours.
 fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// Writes one line to standard error.
 fn complain(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "pyhookwatch: {line}");
+    let _ = writeln!(io::stderr(), "pyhookwatch: {line}");
 }

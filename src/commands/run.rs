@@ -1,6 +1,6 @@
 //! `pyhookwatch run`.
 
-use super::{Exit, Overrides, complain};
+use super::{Exit, Overrides, complain, complain_of};
 use crate::alert::sink::OutputError;
 use crate::daemon::{self, Failure};
 use std::io::ErrorKind;
@@ -11,19 +11,16 @@ pub fn run(overrides: Overrides) -> Exit {
         Ok(()) => return Exit::Fine,
         Err(failure) => failure,
     };
-    match &failure {
-        Failure::Configuration(problems) => {
-            problems.iter().for_each(|problem| complain(format_args!("error: {problem}")))
-        }
-        other => complain(format_args!("error: {}", crate::escape::one_line(&other.to_string()))),
+    if let Failure::Configuration(problems) = &failure {
+        return complain_of(problems);
     }
+    complain(format_args!("error: {}", crate::escape::one_line(&failure.to_string())));
     match failure {
-        Failure::Configuration(_) => Exit::Configuration,
         Failure::Refused(_) => Exit::NoPermission,
         Failure::Output(OutputError::Open { reason, .. }) if reason.kind() == ErrorKind::PermissionDenied => {
             Exit::NoPermission
         }
-        Failure::Output(_) => Exit::Configuration,
+        Failure::Configuration(_) | Failure::Output(_) => Exit::Configuration,
         Failure::NoOutput | Failure::Watching(_) | Failure::Start(_) => Exit::Failed,
     }
 }

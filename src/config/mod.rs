@@ -12,7 +12,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use output::{FORMATS, local_syslog, output, parse_output};
+pub use output::{FORMATS, local_syslog, output, parse_output, repeated};
 
 use crate::alert::sink::OutputSettings;
 use crate::problem::Problem;
@@ -69,7 +69,7 @@ impl Default for Config {
 impl Config {
     /// Reads a file of at most 64 KiB.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let bytes = read_file(path).map_err(|message| vec![Problem::new(path, None, message)])?;
+        let bytes = read_file(path).map_err(|problem| vec![problem])?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse(text, path),
             Err(error) => {
@@ -133,29 +133,29 @@ fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
 }
 
 /// The content of a regular file. Anything else (a pipe, a device) could block or never end.
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY) // a pipe without a writer must not block
         .open(path)
-        .map_err(|error| advice(&error))?;
-    if !file.metadata().map_err(|error| advice(&error))?.is_file() {
-        return Err("not a regular file: give the path of a TOML file".to_owned());
+        .map_err(|error| advice(path, &error))?;
+    if !file.metadata().map_err(|error| advice(path, &error))?.is_file() {
+        return Err(Problem::new(path, None, "not a regular file: give the path of a TOML file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| advice(&error))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| advice(path, &error))?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err("larger than 64 KiB: this cannot be a configuration file".to_owned());
+        return Err(Problem::new(path, None, "larger than 64 KiB: this cannot be a configuration file"));
     }
     Ok(bytes)
 }
 
 /// Why a file could not be read, and what to do.
-fn advice(error: &io::Error) -> String {
+fn advice(path: &Path, error: &io::Error) -> Problem {
     let way_out = match error.kind() {
         ErrorKind::NotFound => "create it, or run without a configuration file for the defaults",
         ErrorKind::PermissionDenied => "run as root, or make the file readable for this user",
         _ => "check the path and the file",
     };
-    format!("cannot be read ({error}): {way_out}")
+    Problem::new(path, None, format!("cannot be read ({error}): {way_out}")).because_of(error)
 }

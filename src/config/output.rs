@@ -191,6 +191,17 @@ fn destination(target: &Target) -> (Option<PathBuf>, Option<u8>) {
     }
 }
 
+/// Where two of these outputs go, if two go to the same place: every alert would arrive there twice.
+pub fn repeated(outputs: &[OutputSettings]) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let twice = outputs.iter().find(|output| !seen.insert(destination(&output.target)))?;
+    Some(match &twice.target {
+        Target::Stdout => "stdout".to_owned(),
+        Target::File(path) => path.display().to_string(),
+        Target::Syslog(syslog) => syslog.socket.display().to_string(),
+    })
+}
+
 /// The absolute path of a file that can be written.
 fn file_path(text: &str) -> Result<PathBuf, &'static str> {
     if text.ends_with('/') {

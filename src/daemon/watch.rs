@@ -150,20 +150,34 @@ impl Sources {
     /// `reading` (somebody writes faster than it is judged), or not judged by `judging`, is counted as
     /// lost. The outputs deliver meanwhile.
     pub async fn stop(&mut self, pipeline: &mut Pipeline, reading: Instant, judging: Instant) {
-        let mut running = false;
+        // Nothing else is left to read, and something takes from the channel.
+        self.handover.patient.store(true, Ordering::Relaxed);
+        let mut running = self.reader.is_some() && !self.ended.is_terminated();
         if let Some(stop) = self.reader.take() {
-            running = !self.ended.is_terminated();
-            // Nothing else is left to read, and something takes from the channel.
-            self.handover.patient.store(true, Ordering::Relaxed);
             // The write can only fail when the counter is full, and then the reader wakes all the same.
             let _ = stop.write(1);
+        }
+        let (done, mut stopped) = oneshot::channel::<()>();
+        let mut watching = self.inotify.is_some();
+        if let Some(inotify) = self.inotify.take() {
+            // Not here: its thread may be within a large directory. Without a thread it is stopped at once.
+            let _ = std::thread::Builder::new().spawn(move || {
+                inotify.stop();
+                drop(done);
+            });
         }
         loop {
             tokio::select! {
                 biased;
                 () = sleep_until(reading.into()) => break,
-                // Ended, or about to be: all that it found is in the channel.
-                _ = &mut self.ended, if running => running = false,
+                // What they found is in the channel when they have ended.
+                end = &mut self.ended, if running => {
+                    running = false;
+                    if let Ok(error) = end {
+                        log::error!("the last changes could not be read: {error}");
+                    }
+                }
+                _ = &mut stopped, if watching => watching = false,
                 message = self.messages.recv() => match message {
                     Some(message) => {
                         pipeline.take(message);
@@ -171,7 +185,7 @@ impl Sources {
                     }
                     None => break,
                 },
-                () = sleep(LOOK), if !running => {
+                () = sleep(LOOK), if !running && !watching => {
                     // In this order: what a listing found is in the channel before it is finished.
                     if pipeline.unlisted() == 0 && self.messages.is_empty() {
                         break;
@@ -183,10 +197,6 @@ impl Sources {
         self.handover.patient.store(false, Ordering::Relaxed);
         // Whoever still sends fails now, and counts it.
         self.messages.close();
-        if let Some(inotify) = self.inotify.take() {
-            // Its thread may be within a large directory, so nobody waits for it.
-            let _ = std::thread::Builder::new().spawn(move || inotify.stop());
-        }
         while let Ok(message) = self.messages.try_recv() {
             match message {
                 Message::Event(_) if Instant::now() >= judging => self.handover.lose(1),
@@ -196,7 +206,7 @@ impl Sources {
                 }
             }
         }
-        if running {
+        if running || watching {
             pipeline.take(Message::Gap(Gap {
                 cause: Gap::CHANNEL_FULL,
                 lost: None,

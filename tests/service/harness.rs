@@ -26,18 +26,27 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Directory, as the program sees it, where [`Site::plant`] puts hooks.
 pub const PACKAGES: &str = "/usr/lib/python3.12/site-packages";
 
+/// Ends the test early, loudly, when it cannot run here.
+macro_rules! needs {
+    ($there:expr, $what:literal, $name:literal) => {
+        if !$there {
+            assert!(
+                std::env::var_os("PYHOOKWATCH_REQUIRE_LIVE").is_none_or(|value| value != "1"),
+                "PYHOOKWATCH_REQUIRE_LIVE=1, but this needs {}: {}",
+                $what,
+                $name
+            );
+            eprintln!("SKIPPED (needs {}): {}", $what, $name);
+            return;
+        }
+    };
+}
+pub(crate) use needs;
+
 /// Ends the test early, loudly, when it is not run by root.
 macro_rules! needs_root {
     ($name:literal) => {
-        if !rustix::process::geteuid().is_root() {
-            assert!(
-                std::env::var_os("PYHOOKWATCH_REQUIRE_LIVE").is_none_or(|value| value != "1"),
-                "PYHOOKWATCH_REQUIRE_LIVE=1, but this is not root: {}",
-                $name
-            );
-            eprintln!("SKIPPED (needs root): {}", $name);
-            return;
-        }
+        crate::harness::needs!(rustix::process::geteuid().is_root(), "root", $name);
     };
 }
 pub(crate) use needs_root;

@@ -1,7 +1,7 @@
 //! Names, command lines and contents that try to forge a record or to drive a terminal.
 
 use crate::harness::{Daemon, PACKAGES, Site, needs_root, say, write};
-use crate::rsyslog::{Rsyslog, Setup};
+use crate::rsyslog::{Rsyslog, Setup, needs_rsyslogd};
 use crate::schema;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -79,7 +79,7 @@ fn on_a_pipe_the_text_form_holds_no_escape_byte_and_one_block_for_each_record() 
 
 #[test]
 fn through_syslog_a_forged_line_stays_in_its_message() {
-    needs_root!("through_syslog_a_forged_line_stays_in_its_message");
+    needs_rsyslogd!("through_syslog_a_forged_line_stays_in_its_message");
     let site = Site::new();
     let directory = site.path("rsyslog");
     let rsyslog = Rsyslog::start(&directory, Setup { special_parser: true, large: true });

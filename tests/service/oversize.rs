@@ -1,7 +1,7 @@
 //! An alert that is longer than a message may be.
 
 use crate::harness::{Daemon, Receiving, Running, Site, needs_root, spawn};
-use crate::rsyslog::{Rsyslog, Setup};
+use crate::rsyslog::{Rsyslog, Setup, needs_rsyslogd};
 use crate::schema;
 use std::process::Command;
 
@@ -46,7 +46,7 @@ fn an_alert_is_shortened_to_the_limit_of_each_output_and_stays_valid() {
 
 #[test]
 fn a_long_alert_passes_an_rsyslogd_with_its_default_size_uncut() {
-    needs_root!("a_long_alert_passes_an_rsyslogd_with_its_default_size_uncut");
+    needs_rsyslogd!("a_long_alert_passes_an_rsyslogd_with_its_default_size_uncut");
     let site = Site::new();
     let directory = site.path("rsyslog");
     let rsyslog = Rsyslog::start(&directory, Setup { special_parser: true, large: false });

@@ -55,7 +55,7 @@ fn a_configuration_or_rule_that_may_not_be_read_is_named() {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
     }
     let said = says(&site, &["check", "--config", file.to_str().unwrap()]);
-    let line = said.one_line(78);
+    let line = said.one_line(77);
     assert!(line.contains("secret.toml: cannot be read (Permission denied") && line.contains("run as root"), "{line}");
     let said = says(&site, &["check", "--rules", site.path("rules").to_str().unwrap()]);
     let line = said.one_line(78);

@@ -7,7 +7,16 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
+pub const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
+
+/// Ends the test early, loudly, when there is no rsyslogd or nobody to run it.
+macro_rules! needs_rsyslogd {
+    ($name:literal) => {
+        crate::harness::needs_root!($name);
+        crate::harness::needs!(std::path::Path::new(crate::rsyslog::RSYSLOGD).exists(), "rsyslogd", $name);
+    };
+}
+pub(crate) use needs_rsyslogd;
 
 /// How rsyslogd is set up.
 #[derive(Clone, Copy)]
@@ -48,7 +57,6 @@ impl Rsyslog {
         fs::write(&file, configuration).unwrap();
         let said = directory.join("rsyslogd.said");
         let output = OpenOptions::new().create(true).append(true).open(&said).unwrap();
-        assert!(Path::new(RSYSLOGD).exists(), "Debian's rsyslogd is needed");
         let mut command = Command::new(RSYSLOGD);
         command
             .args(["-n", "-i"])

@@ -1,7 +1,7 @@
 //! Alerts through the local syslog daemon.
 
-use crate::harness::{Daemon, PACKAGES, Receiving, Site, needs_root, sequences};
-use crate::rsyslog::{Message, Rsyslog, Setup};
+use crate::harness::{Daemon, PACKAGES, Receiving, Site, sequences};
+use crate::rsyslog::{Message, Rsyslog, Setup, needs_rsyslogd};
 use crate::schema;
 use serde_json::Value;
 
@@ -37,13 +37,13 @@ fn arrive_whole(protocol: &str, special_parser: bool) {
 
 #[test]
 fn two_hundred_alerts_arrive_whole_in_rfc_3164() {
-    needs_root!("two_hundred_alerts_arrive_whole_in_rfc_3164");
+    needs_rsyslogd!("two_hundred_alerts_arrive_whole_in_rfc_3164");
     arrive_whole("rfc3164", true);
 }
 
 #[test]
 fn two_hundred_alerts_arrive_whole_in_rfc_5424() {
-    needs_root!("two_hundred_alerts_arrive_whole_in_rfc_5424");
+    needs_rsyslogd!("two_hundred_alerts_arrive_whole_in_rfc_5424");
     arrive_whole("rfc5424", false);
 }
 
@@ -84,7 +84,7 @@ fn owned(expected: [(&str, &str, &str); 5]) -> Vec<(String, String, String)> {
 
 #[test]
 fn each_level_has_its_severity_and_the_facility_is_authpriv() {
-    needs_root!("each_level_has_its_severity_and_the_facility_is_authpriv");
+    needs_rsyslogd!("each_level_has_its_severity_and_the_facility_is_authpriv");
     assert_eq!(
         severities(""),
         owned([
@@ -99,7 +99,7 @@ fn each_level_has_its_severity_and_the_facility_is_authpriv() {
 
 #[test]
 fn facility_and_severities_can_be_configured_one_by_one() {
-    needs_root!("facility_and_severities_can_be_configured_one_by_one");
+    needs_rsyslogd!("facility_and_severities_can_be_configured_one_by_one");
     assert_eq!(
         severities("facility = \"local5\"\nseverity = { high = \"alert\", low = \"debug\" }"),
         owned([
@@ -114,7 +114,7 @@ fn facility_and_severities_can_be_configured_one_by_one() {
 
 #[test]
 fn alerts_made_while_the_syslog_daemon_is_down_are_delivered_after_in_order() {
-    needs_root!("alerts_made_while_the_syslog_daemon_is_down_are_delivered_after_in_order");
+    needs_rsyslogd!("alerts_made_while_the_syslog_daemon_is_down_are_delivered_after_in_order");
     let site = Site::new();
     let directory = site.path("rsyslog");
     let mut daemon = Daemon::start(site.run_config(&output(&site, "")));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -82,14 +82,17 @@ impl Keeper {
     }
 
     pub(super) fn run(mut self, notices: &Receiver<Notice>) {
-        while !self.queue.stopping.load(Ordering::Relaxed) {
-            match notices.recv_timeout(self.next_check.saturating_duration_since(Instant::now())) {
+        loop {
+            let stopping = self.queue.stopping.load(Ordering::Relaxed);
+            let wait =
+                if stopping { Duration::ZERO } else { self.next_check.saturating_duration_since(Instant::now()) };
+            match notices.recv_timeout(wait) {
                 Ok(notice) => {
                     self.queue.bytes.fetch_sub(notice.weight(), Ordering::Relaxed);
                     self.handle(notice);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if !stopping => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
             self.recover_if_due();
             self.check_if_due();

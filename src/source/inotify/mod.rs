@@ -75,7 +75,7 @@ impl Inotify {
         book::lock(&self.book).report()
     }
 
-    /// Ends the thread and waits for it. Notices not handled yet are dropped.
+    /// Ends the thread and waits for it. What notify has handed over is handled before.
     pub fn stop(self) {}
 }
 
