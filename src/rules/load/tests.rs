@@ -135,6 +135,40 @@ fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name()
     assert_eq!(unverified.exclusion, Some(("harmless".into(), Err("why"))));
 }
 
+/// The rule with this filter, as `field: value`, that silences it.
+fn with_filter(filter: &str) -> (Vec<Rule>, Vec<String>) {
+    let condition = format!("  filter:\n    {filter}\n  condition: selection and not filter\n");
+    load(&GOOD.replace("  condition: selection\n", &condition))
+}
+
+#[test]
+fn a_field_of_the_writer_that_is_only_referred_to_makes_an_exclusion() {
+    let mut event = sigma_rust::Event::new();
+    event.insert("TargetFilename", "/a/x.py");
+    event.insert("Image", "/a/x.py");
+    for filter in ["TargetFilename|fieldref: Image", "TargetFilename|FieldRef: [HookKind, Image]"] {
+        let (rules, problems) = with_filter(filter);
+        assert_eq!(problems, Vec::<String>::new());
+        let matched = |counts| rules[0].outcome(&event, counts).matched;
+        // Where one referred field is absent, the crate takes none: such a filter does not silence.
+        assert_eq!((matched(Ok(())), matched(Err("why"))), (filter.contains('['), true), "{filter}");
+        assert!(rules[0].selections.iter().any(|selection| selection.name == "filter" && selection.of_writer));
+    }
+}
+
+#[test]
+fn a_field_that_is_referred_to_must_exist() {
+    for (filter, expected) in [
+        ("TargetFilename|fieldref: Imago", "there is no field `Imago`; did you mean `Image`?"),
+        ("TargetFilename|fieldref: [Image, Imago]", "there is no field `Imago`"),
+        ("TargetFilename|fieldref: 3", "needs the name of a field"),
+    ] {
+        let (rules, problems) = with_filter(filter);
+        assert!(rules.is_empty());
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{filter}: {problems:?}");
+    }
+}
+
 #[test]
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
