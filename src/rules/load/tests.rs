@@ -170,6 +170,30 @@ fn a_field_that_is_referred_to_must_exist() {
 }
 
 #[test]
+fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
+    let text = GOOD.replace(
+        "  condition: selection\n",
+        "  pkg:\n    Image: /bin/pip\n  tmp:\n    PreviousFilename: /tmp/x\n  other:\n    User: root\n  \
+         condition: (selection and pkg and not tmp) or (selection and other and not pkg)\n",
+    );
+    let (rules, problems) = load(&text);
+    assert_eq!(problems, Vec::<String>::new());
+    let mut event = sigma_rust::Event::new();
+    for (field, value) in
+        [("TargetFilename", "/a/x.py"), ("Image", "/bin/pip"), ("PreviousFilename", "/tmp/x"), ("User", "root")]
+    {
+        event.insert(field, value);
+    }
+    assert!(!rules[0].outcome(&event, Ok(())).matched);
+    let unverified = rules[0].outcome(&event, Err("why"));
+    assert!(unverified.matched);
+    assert_eq!(unverified.exclusion, Some(("pkg".into(), Err("why"))));
+    // Nothing but `tmp`, which is no exclusion of the writer, silences here.
+    event.insert("User", "nobody");
+    assert!(!rules[0].outcome(&event, Err("why")).matched);
+}
+
+#[test]
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
