@@ -194,6 +194,41 @@ fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
 }
 
 #[test]
+fn numbers_match_as_numbers_and_as_text() {
+    use crate::event::{Action, Credentials, Evidence, Process, Writer};
+    let path = Path::new("/a/x.py");
+    let hook = crate::hook::suppose(path, None);
+    let user = Some(Credentials { real: 0, effective: 0, login: Some(u32::MAX - 1) });
+    let process = Some(Process { pid: 42, user, ..Process::default() });
+    let writer = Writer { evidence: Evidence::Proc, note: "", process, parents: Vec::new(), container_id: None };
+    let facts = fields::Facts {
+        action: Action::Creation,
+        path,
+        previous_path: None,
+        hook: &hook,
+        writer: &writer,
+        user_name: None,
+    };
+    for (field, expected) in [
+        ("UserId: 0", true),
+        ("UserId: '0'", true),
+        ("UserId: [5, 0]", true),
+        ("UserId|lte: 0", true),
+        ("UserId: 1", false),
+        ("UserId|gt: 0", false),
+        ("ProcessId: 42", true),
+        ("ProcessId: '4?'", true),
+        ("ProcessId|gt: 41", true),
+        ("LoginUserId: 4294967294", true),
+        ("LoginUserId|lt: 1000", false),
+    ] {
+        let (rules, problems) = load(&GOOD.replace("TargetFilename|endswith: /x.py", field));
+        assert_eq!(problems, Vec::<String>::new(), "{field}");
+        assert_eq!(rules[0].outcome(&fields::event(&facts), Ok(())).matched, expected, "{field}");
+    }
+}
+
+#[test]
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
