@@ -436,7 +436,13 @@ fn wrong_field(name: &str) -> Option<String> {
 fn wrong_fields(selection: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     for (key, values) in keys(selection) {
-        wrong.extend(wrong_field(field_of(key)));
+        let field = field_of(key);
+        wrong.extend(wrong_field(field));
+        if values_of(values).iter().any(Value::is_null) {
+            wrong.push(format!(
+                "`{key}`: a `null` or empty value never matches; for a field that is absent write `{field}|exists: false`"
+            ));
+        }
         if has_modifier(key, "fieldref") {
             wrong.extend(values_of(values).iter().filter_map(|value| match value.as_str() {
                 Some(name) => wrong_field(name),

@@ -229,6 +229,17 @@ fn numbers_match_as_numbers_and_as_text() {
 }
 
 #[test]
+fn a_value_that_is_null_is_refused_with_the_way_out() {
+    for filter in ["Image: null", "Image:", "Image: [/bin/cp, null]", "Image|contains: ~"] {
+        let (rules, problems) = with_filter(filter);
+        assert!(rules.is_empty());
+        assert!(problems.iter().any(|problem| problem.contains("write `Image|exists: false`")), "{problems:?}");
+    }
+    let (rules, problems) = with_filter("Image|exists: false");
+    assert_eq!((rules.len(), problems), (1, Vec::new()));
+}
+
+#[test]
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
