@@ -450,10 +450,15 @@ fn wrong_fields(selection: &Value) -> Vec<String> {
             }));
             continue;
         }
-        let is_regex = has_modifier(key, "re");
+        // With these the text is no pattern.
+        let is_pattern = !["re", "base64", "base64offset"].iter().any(|modifier| has_modifier(key, modifier));
+        let implied = if has_modifier(key, "endswith") || has_modifier(key, "contains") { "*" } else { "" };
         let texts = values_of(values).iter().filter_map(Value::as_str);
-        for text in texts.filter(|text| !is_regex && question_after_star(text)) {
-            wrong.push(format!("`{text}`: a `?` after a `*` is not matched reliably; write it with the `re` modifier"));
+        for text in texts.filter(|text| is_pattern && question_after_star(&format!("{implied}{text}"))) {
+            wrong.push(format!(
+                "`{text}`: a `?` after a `*` (`endswith` and `contains` begin with one) is not matched reliably; \
+                 write it with the `re` modifier"
+            ));
         }
     }
     wrong
@@ -462,8 +467,16 @@ fn wrong_fields(selection: &Value) -> Vec<String> {
 /// `sigma-rust` takes the first place where the text between `*` and `?` fits and never goes back
 /// (`*ab?c` does not match `abxabyc` there).
 fn question_after_star(pattern: &str) -> bool {
-    let unescaped = pattern.replace("\\*", "").replace("\\?", "");
-    unescaped.split_once('*').is_some_and(|(_, after)| after.contains('?'))
+    let (mut escaped, mut starred) = (false, false);
+    for character in pattern.chars() {
+        match character {
+            '*' if !escaped => starred = true,
+            '?' if !escaped && starred => return true,
+            _ => {}
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    false
 }
 
 #[cfg(test)]

@@ -240,6 +240,27 @@ fn a_value_that_is_null_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_question_mark_after_a_star_is_refused_also_where_the_star_is_implied() {
+    for (filter, refused) in [
+        ("TargetFilename|endswith: 'site?customize.py'", true),
+        ("TargetFilename|contains: 'site?customize'", true),
+        ("TargetFilename|cased|EndsWith: [x, 'a?b']", true),
+        ("TargetFilename: '*a?b'", true),
+        (r"TargetFilename: 'a\\*b?c'", true),
+        ("TargetFilename|startswith: '/a/site?customize'", false),
+        ("TargetFilename: '/a?b*'", false),
+        (r"TargetFilename|endswith: 'a\?b'", false),
+        (r"TargetFilename: 'a\*b?c'", false),
+        ("TargetFilename|re: '.*a?b'", false),
+        ("TargetFilename|base64offset|contains: 'a?b'", false),
+    ] {
+        let (rules, problems) = with_filter(filter);
+        assert_eq!(rules.is_empty(), refused, "{filter}: {problems:?}");
+        assert!(!refused || problems.iter().any(|problem| problem.contains("a `?` after a `*`")), "{problems:?}");
+    }
+}
+
+#[test]
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
