@@ -173,23 +173,27 @@ fn a_field_that_is_referred_to_must_exist() {
 fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
     let text = GOOD.replace(
         "  condition: selection\n",
-        "  pkg:\n    Image: /bin/pip\n  tmp:\n    PreviousFilename: /tmp/x\n  other:\n    User: root\n  \
+        "  pkg:\n    Image: /bin/pip\n  tmp:\n    ParentImage: /tmp/x\n  other:\n    User: root\n  \
          condition: (selection and pkg and not tmp) or (selection and other and not pkg)\n",
     );
     let (rules, problems) = load(&text);
     assert_eq!(problems, Vec::<String>::new());
     let mut event = sigma_rust::Event::new();
     for (field, value) in
-        [("TargetFilename", "/a/x.py"), ("Image", "/bin/pip"), ("PreviousFilename", "/tmp/x"), ("User", "root")]
+        [("TargetFilename", "/a/x.py"), ("Image", "/bin/pip"), ("ParentImage", "/tmp/x"), ("User", "root")]
     {
         event.insert(field, value);
     }
     assert!(!rules[0].outcome(&event, Ok(())).matched);
     let unverified = rules[0].outcome(&event, Err("why"));
     assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("pkg".into(), Err("why"))));
-    // Nothing but `tmp`, which is no exclusion of the writer, silences here.
+    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Err("why"))));
+    // Only the first half can match now: `pkg` must stay true there while `tmp` does not count.
     event.insert("User", "nobody");
+    assert!(!rules[0].outcome(&event, Ok(())).matched);
+    assert!(rules[0].outcome(&event, Err("why")).matched);
+    // Without an exclusion that is true nothing is silenced, and nothing matches.
+    event.insert("Image", "/bin/cp");
     assert!(!rules[0].outcome(&event, Err("why")).matched);
 }
 
