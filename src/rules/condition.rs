@@ -56,14 +56,27 @@ impl Condition {
 
     /// The value of the condition.
     pub fn evaluate(&self, truth: &Truth) -> bool {
-        let is_true = |name: &String| truth.get(name).copied().unwrap_or(false);
+        self.value(truth, &[], false)
+    }
+
+    /// The value when these selections cannot silence: where they stand under an odd number of
+    /// `not` they count as false, elsewhere as they are. True wherever [`Self::evaluate`] is.
+    pub fn evaluate_unsilenced(&self, truth: &Truth, by: &[&str]) -> bool {
+        self.value(truth, by, false)
+    }
+
+    fn value(&self, truth: &Truth, unsilenced: &[&str], negated: bool) -> bool {
+        let is_true = |name: &String| {
+            truth.get(name).copied().unwrap_or(false) && !(negated && unsilenced.contains(&name.as_str()))
+        };
+        let value = |inner: &Self| inner.value(truth, unsilenced, negated);
         match self {
             Self::Selection(name) => is_true(name),
             Self::OneOf(names) => names.iter().any(is_true),
             Self::AllOf(names) => names.iter().all(is_true),
-            Self::Not(inner) => !inner.evaluate(truth),
-            Self::And(left, right) => left.evaluate(truth) && right.evaluate(truth),
-            Self::Or(left, right) => left.evaluate(truth) || right.evaluate(truth),
+            Self::Not(inner) => !inner.value(truth, unsilenced, !negated),
+            Self::And(left, right) => value(left) && value(right),
+            Self::Or(left, right) => value(left) || value(right),
         }
     }
 
@@ -258,6 +271,28 @@ mod tests {
         sigma_rust::rule_from_yaml(&yaml).unwrap().is_match(&event)
     }
 
+    /// The condition with `not` only before single selections, each of which is called `not NAME`.
+    fn renamed(condition: &Condition, negated: bool) -> Condition {
+        let leaf = |name: &String| match negated {
+            true => Condition::Not(Box::new(Condition::Selection(format!("not {name}")))),
+            false => Condition::Selection(name.clone()),
+        };
+        let or = |left, right| Condition::Or(Box::new(left), Box::new(right));
+        let and = |left, right| Condition::And(Box::new(left), Box::new(right));
+        match condition {
+            Condition::Selection(name) => leaf(name),
+            Condition::OneOf(names) if negated => names.iter().map(leaf).reduce(and).unwrap(),
+            Condition::OneOf(names) => names.iter().map(leaf).reduce(or).unwrap(),
+            Condition::AllOf(names) if negated => names.iter().map(leaf).reduce(or).unwrap(),
+            Condition::AllOf(names) => names.iter().map(leaf).reduce(and).unwrap(),
+            Condition::Not(inner) => renamed(inner, !negated),
+            Condition::And(left, right) if negated => or(renamed(left, true), renamed(right, true)),
+            Condition::And(left, right) => and(renamed(left, false), renamed(right, false)),
+            Condition::Or(left, right) if negated => and(renamed(left, true), renamed(right, true)),
+            Condition::Or(left, right) => or(renamed(left, false), renamed(right, false)),
+        }
+    }
+
     fn conditions() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("a"),
@@ -300,6 +335,28 @@ mod tests {
                 }
             }
             prop_assert!(before || !condition.evaluate(&truth));
+        }
+
+        #[test]
+        fn what_cannot_silence_is_false_where_it_is_negated_and_only_there(
+            text in conditions(), values in any::<[bool; 4]>(), chosen in any::<[bool; 4]>(),
+        ) {
+            let mut truth = truth(values);
+            let condition = Condition::parse(&text, &names()).unwrap();
+            let all = names();
+            let by: Vec<&str> = all.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| name.as_str()).collect();
+            let plain = condition.evaluate(&truth);
+            let unsilenced = condition.evaluate_unsilenced(&truth, &by);
+            prop_assert!(unsilenced || !plain);
+            prop_assert_eq!(condition.evaluate_unsilenced(&truth, &[]), plain);
+            // The same with every negated occurrence under a name of its own.
+            let renamed = renamed(&condition, false);
+            prop_assert!(renamed.silencing().iter().all(|name| name.starts_with("not ")));
+            for name in &all {
+                let value = truth[name] && !by.contains(&name.as_str());
+                truth.insert(format!("not {name}"), value);
+            }
+            prop_assert_eq!(unsilenced, renamed.evaluate(&truth));
         }
 
         #[test]

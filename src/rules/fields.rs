@@ -103,7 +103,8 @@ pub fn event(facts: &Facts<'_>) -> Event {
 }
 
 fn of_process(event: &mut Event, process: &Process) {
-    event.insert("ProcessId", process.pid);
+    // A number in a rule is an `i64`, and equals nothing of another type.
+    event.insert("ProcessId", i64::from(process.pid));
     if let Some(executable) = &process.executable {
         event.insert("Image", text(executable.path.as_os_str()));
     }
@@ -114,9 +115,9 @@ fn of_process(event: &mut Event, process: &Process) {
         event.insert("CommandLine", command_line(process));
     }
     if let Some(user) = process.user {
-        event.insert("UserId", user.effective);
+        event.insert("UserId", i64::from(user.effective));
         if let Some(login) = user.login {
-            event.insert("LoginUserId", login);
+            event.insert("LoginUserId", i64::from(login));
         }
     }
 }

@@ -30,8 +30,10 @@ impl Names {
 
     fn of_pattern(pattern: &str) -> Option<Self> {
         // Sigma's escapes: what is certain is only the text after the last wildcard or backslash.
-        let literal = pattern.rsplit(['*', '?', '\\']).next().unwrap_or_default().to_lowercase();
-        let is_whole = literal.len() == pattern.to_lowercase().len();
+        let literal = pattern.rsplit(['*', '?', '\\']).next().unwrap_or_default();
+        let is_whole = literal.len() == pattern.len();
+        // Char by char as `lower` does: `str::to_lowercase` makes another sigma of the last in a word.
+        let literal: String = literal.chars().flat_map(char::to_lowercase).collect();
         match literal.rsplit_once('/') {
             Some((_, "")) => None,
             Some((_, name)) => Some(Self { exact: vec![name.to_owned()], endings: Vec::new() }),
@@ -303,6 +305,18 @@ mod tests {
         assert!(filter.matches(b"\xff\xfe.pth"));
         for name in ["xsitecustomize.py", "sitecustomize.pyc", "a.pth.bak", "", "kase.py"] {
             assert!(!filter.matches(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_greek_name_is_lowered_as_the_rules_lower_it() {
+        for pattern in ["ΧΡΗΣΤΗΣ", "*ΤΗΣ", "/a/ΧΡΗΣΤΗΣ"] {
+            let filter = NameFilter::new([names(&format!("{{s: {{TargetFilename: '{pattern}'}}, condition: s}}"))]);
+            for name in ["ΧΡΗΣΤΗΣ", "χρηστησ"] {
+                assert!(filter.matches(name.as_bytes()), "{pattern} {name}");
+            }
+            // A final sigma is another letter to `sigma-rust`, so also here.
+            assert!(!filter.matches("χρηστης".as_bytes()), "{pattern}");
         }
     }
 

@@ -399,10 +399,37 @@ fn field_of(key: &str) -> &str {
     key.split('|').next().unwrap_or(key)
 }
 
-/// A selection of bare keywords looks at every field, so also at the writer's.
+fn has_modifier(key: &str, wanted: &str) -> bool {
+    key.split('|').skip(1).any(|modifier| modifier.eq_ignore_ascii_case(wanted))
+}
+
+/// The value, or those of the list.
+fn values_of(value: &Value) -> &[Value] {
+    value.as_sequence().map_or(std::slice::from_ref(value), Vec::as_slice)
+}
+
+/// A selection of bare keywords looks at every field, so also at the writer's; with `fieldref` the
+/// values are fields too.
 fn uses_writer(selection: &Value) -> bool {
+    let of_writer = |name: &str| fields::find(name).is_some_and(|field| field.of_writer);
     let keys = keys(selection);
-    keys.is_empty() || keys.iter().any(|(key, _)| fields::find(field_of(key)).is_some_and(|field| field.of_writer))
+    keys.is_empty()
+        || keys.iter().any(|(key, value)| {
+            of_writer(field_of(key))
+                || (has_modifier(key, "fieldref") && values_of(value).iter().filter_map(Value::as_str).any(of_writer))
+        })
+}
+
+/// Why this is no field, if it is none.
+fn wrong_field(name: &str) -> Option<String> {
+    if fields::find(name).is_some() {
+        return None;
+    }
+    let known: Vec<&str> = fields::FIELDS.iter().map(|field| field.name).collect();
+    Some(match crate::problem::nearest(name, &known) {
+        Some(near) => format!("there is no field `{name}`; did you mean `{near}`?"),
+        None => format!("there is no field `{name}`; the fields are {}", known.join(", ")),
+    })
 }
 
 /// What `sigma-rust` would accept although it can never match, or not as written.
@@ -410,20 +437,28 @@ fn wrong_fields(selection: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     for (key, values) in keys(selection) {
         let field = field_of(key);
-        if fields::find(field).is_none() {
-            let known: Vec<&str> = fields::FIELDS.iter().map(|field| field.name).collect();
-            wrong.push(match crate::problem::nearest(field, &known) {
-                Some(near) => format!("there is no field `{field}`; did you mean `{near}`?"),
-                None => format!("there is no field `{field}`; the fields are {}", known.join(", ")),
-            });
+        wrong.extend(wrong_field(field));
+        if values_of(values).iter().any(Value::is_null) {
+            wrong.push(format!(
+                "`{key}`: a `null` or empty value never matches; for a field that is absent write `{field}|exists: false`"
+            ));
         }
-        let is_regex = key.split('|').skip(1).any(|modifier| modifier.eq_ignore_ascii_case("re"));
-        let texts = match values {
-            Value::Sequence(list) => list.iter().filter_map(Value::as_str).collect(),
-            single => single.as_str().into_iter().collect::<Vec<_>>(),
-        };
-        for text in texts.into_iter().filter(|text| !is_regex && question_after_star(text)) {
-            wrong.push(format!("`{text}`: a `?` after a `*` is not matched reliably; write it with the `re` modifier"));
+        if has_modifier(key, "fieldref") {
+            wrong.extend(values_of(values).iter().filter_map(|value| match value.as_str() {
+                Some(name) => wrong_field(name),
+                None => Some(format!("`{key}` needs the name of a field")),
+            }));
+            continue;
+        }
+        // With these the text is no pattern.
+        let is_pattern = !["re", "base64", "base64offset"].iter().any(|modifier| has_modifier(key, modifier));
+        let implied = if has_modifier(key, "endswith") || has_modifier(key, "contains") { "*" } else { "" };
+        let texts = values_of(values).iter().filter_map(Value::as_str);
+        for text in texts.filter(|text| is_pattern && question_after_star(&format!("{implied}{text}"))) {
+            wrong.push(format!(
+                "`{text}`: a `?` after a `*` (`endswith` and `contains` begin with one) is not matched reliably; \
+                 write it with the `re` modifier"
+            ));
         }
     }
     wrong
@@ -432,8 +467,16 @@ fn wrong_fields(selection: &Value) -> Vec<String> {
 /// `sigma-rust` takes the first place where the text between `*` and `?` fits and never goes back
 /// (`*ab?c` does not match `abxabyc` there).
 fn question_after_star(pattern: &str) -> bool {
-    let unescaped = pattern.replace("\\*", "").replace("\\?", "");
-    unescaped.split_once('*').is_some_and(|(_, after)| after.contains('?'))
+    let (mut escaped, mut starred) = (false, false);
+    for character in pattern.chars() {
+        match character {
+            '*' if !escaped => starred = true,
+            '?' if !escaped && starred => return true,
+            _ => {}
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    false
 }
 
 #[cfg(test)]

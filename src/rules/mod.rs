@@ -201,16 +201,17 @@ impl Rule {
     }
 
     /// The exclusions of the writer without which the rule would match. Anything about the writer
-    /// that silences is one, whatever its author called it.
+    /// that silences is one, whatever its author called it, and only where it silences: the same
+    /// selection can also be one of the reasons to match.
     fn excluded_by(&self, truth: &Truth) -> Option<String> {
-        let mut without = truth.clone();
-        let mut names = Vec::new();
-        for selection in self.selections.iter().filter(|selection| selection.of_writer) {
-            if self.silencing.contains(&selection.name) && without.insert(selection.name.clone(), false) == Some(true) {
-                names.push(selection.name.as_str());
-            }
-        }
-        (!names.is_empty() && self.condition.evaluate(&without)).then(|| names.join(", "))
+        let names: Vec<&str> = self
+            .selections
+            .iter()
+            .filter(|selection| selection.of_writer && self.silencing.contains(&selection.name))
+            .map(|selection| selection.name.as_str())
+            .filter(|name| truth.get(*name).copied().unwrap_or(false))
+            .collect();
+        (!names.is_empty() && self.condition.evaluate_unsilenced(truth, &names)).then(|| names.join(", "))
     }
 
     fn detection_type(&self, mut truth: Truth, event: &sigma_rust::Event) -> String {

@@ -135,6 +135,135 @@ fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name()
     assert_eq!(unverified.exclusion, Some(("harmless".into(), Err("why"))));
 }
 
+/// The rule with this filter, as `field: value`, that silences it.
+fn with_filter(filter: &str) -> (Vec<Rule>, Vec<String>) {
+    let condition = format!("  filter:\n    {filter}\n  condition: selection and not filter\n");
+    load(&GOOD.replace("  condition: selection\n", &condition))
+}
+
+#[test]
+fn a_field_of_the_writer_that_is_only_referred_to_makes_an_exclusion() {
+    let mut event = sigma_rust::Event::new();
+    event.insert("TargetFilename", "/a/x.py");
+    event.insert("Image", "/a/x.py");
+    for filter in ["TargetFilename|fieldref: Image", "TargetFilename|FieldRef: [HookKind, Image]"] {
+        let (rules, problems) = with_filter(filter);
+        assert_eq!(problems, Vec::<String>::new());
+        let matched = |counts| rules[0].outcome(&event, counts).matched;
+        // Where one referred field is absent, the crate takes none: such a filter does not silence.
+        assert_eq!((matched(Ok(())), matched(Err("why"))), (filter.contains('['), true), "{filter}");
+        assert!(rules[0].selections.iter().any(|selection| selection.name == "filter" && selection.of_writer));
+    }
+}
+
+#[test]
+fn a_field_that_is_referred_to_must_exist() {
+    for (filter, expected) in [
+        ("TargetFilename|fieldref: Imago", "there is no field `Imago`; did you mean `Image`?"),
+        ("TargetFilename|fieldref: [Image, Imago]", "there is no field `Imago`"),
+        ("TargetFilename|fieldref: 3", "needs the name of a field"),
+    ] {
+        let (rules, problems) = with_filter(filter);
+        assert!(rules.is_empty());
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{filter}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
+    let text = GOOD.replace(
+        "  condition: selection\n",
+        "  pkg:\n    Image: /bin/pip\n  tmp:\n    ParentImage: /tmp/x\n  other:\n    User: root\n  \
+         condition: (selection and pkg and not tmp) or (selection and other and not pkg)\n",
+    );
+    let (rules, problems) = load(&text);
+    assert_eq!(problems, Vec::<String>::new());
+    let mut event = sigma_rust::Event::new();
+    for (field, value) in
+        [("TargetFilename", "/a/x.py"), ("Image", "/bin/pip"), ("ParentImage", "/tmp/x"), ("User", "root")]
+    {
+        event.insert(field, value);
+    }
+    assert!(!rules[0].outcome(&event, Ok(())).matched);
+    let unverified = rules[0].outcome(&event, Err("why"));
+    assert!(unverified.matched);
+    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Err("why"))));
+    // Only the first half can match now: `pkg` must stay true there while `tmp` does not count.
+    event.insert("User", "nobody");
+    assert!(!rules[0].outcome(&event, Ok(())).matched);
+    assert!(rules[0].outcome(&event, Err("why")).matched);
+    // Without an exclusion that is true nothing is silenced, and nothing matches.
+    event.insert("Image", "/bin/cp");
+    assert!(!rules[0].outcome(&event, Err("why")).matched);
+}
+
+#[test]
+fn numbers_match_as_numbers_and_as_text() {
+    use crate::event::{Action, Credentials, Evidence, Process, Writer};
+    let path = Path::new("/a/x.py");
+    let hook = crate::hook::suppose(path, None);
+    let user = Some(Credentials { real: 0, effective: 0, login: Some(u32::MAX - 1) });
+    let process = Some(Process { pid: 42, user, ..Process::default() });
+    let writer = Writer { evidence: Evidence::Proc, note: "", process, parents: Vec::new(), container_id: None };
+    let facts = fields::Facts {
+        action: Action::Creation,
+        path,
+        previous_path: None,
+        hook: &hook,
+        writer: &writer,
+        user_name: None,
+    };
+    for (field, expected) in [
+        ("UserId: 0", true),
+        ("UserId: '0'", true),
+        ("UserId: [5, 0]", true),
+        ("UserId|lte: 0", true),
+        ("UserId: 1", false),
+        ("UserId|gt: 0", false),
+        ("ProcessId: 42", true),
+        ("ProcessId: '4?'", true),
+        ("ProcessId|gt: 41", true),
+        ("LoginUserId: 4294967294", true),
+        ("LoginUserId|lt: 1000", false),
+    ] {
+        let (rules, problems) = load(&GOOD.replace("TargetFilename|endswith: /x.py", field));
+        assert_eq!(problems, Vec::<String>::new(), "{field}");
+        assert_eq!(rules[0].outcome(&fields::event(&facts), Ok(())).matched, expected, "{field}");
+    }
+}
+
+#[test]
+fn a_value_that_is_null_is_refused_with_the_way_out() {
+    for filter in ["Image: null", "Image:", "Image: [/bin/cp, null]", "Image|contains: ~"] {
+        let (rules, problems) = with_filter(filter);
+        assert!(rules.is_empty());
+        assert!(problems.iter().any(|problem| problem.contains("write `Image|exists: false`")), "{problems:?}");
+    }
+    let (rules, problems) = with_filter("Image|exists: false");
+    assert_eq!((rules.len(), problems), (1, Vec::new()));
+}
+
+#[test]
+fn a_question_mark_after_a_star_is_refused_also_where_the_star_is_implied() {
+    for (filter, refused) in [
+        ("TargetFilename|endswith: 'site?customize.py'", true),
+        ("TargetFilename|contains: 'site?customize'", true),
+        ("TargetFilename|cased|EndsWith: [x, 'a?b']", true),
+        ("TargetFilename: '*a?b'", true),
+        (r"TargetFilename: 'a\\*b?c'", true),
+        ("TargetFilename|startswith: '/a/site?customize'", false),
+        ("TargetFilename: '/a?b*'", false),
+        (r"TargetFilename|endswith: 'a\?b'", false),
+        (r"TargetFilename: 'a\*b?c'", false),
+        ("TargetFilename|re: '.*a?b'", false),
+        ("TargetFilename|base64offset|contains: 'a?b'", false),
+    ] {
+        let (rules, problems) = with_filter(filter);
+        assert_eq!(rules.is_empty(), refused, "{filter}: {problems:?}");
+        assert!(!refused || problems.iter().any(|problem| problem.contains("a `?` after a `*`")), "{problems:?}");
+    }
+}
+
 #[test]
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
