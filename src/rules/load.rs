@@ -20,6 +20,8 @@ use std::sync::Arc;
 const MAX_FILE: u64 = 1 << 20;
 /// Most rule files of one directory.
 const MAX_FILES: usize = 10_000;
+/// Most opening brackets of one file: the YAML parser's time grows with the square of their nesting.
+const MAX_BRACKETS: usize = 4_000;
 /// Most selections of one rule.
 const MAX_SELECTIONS: usize = 200;
 
@@ -132,6 +134,10 @@ fn read(path: &Path) -> Result<String, String> {
 /// Every problem, with its line where that can be told.
 pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
+    if text.bytes().filter(|byte| b"[{".contains(byte)).count() > MAX_BRACKETS {
+        let message = format!("more than {MAX_BRACKETS} opening brackets; split the file");
+        return (rules, vec![Problem::new(origin.file, None, message)]);
+    }
     let starts = document_starts(text);
     for (number, document) in serde_norway::Deserializer::from_str(text).enumerate() {
         let value = match Value::deserialize(document) {

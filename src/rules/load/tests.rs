@@ -95,6 +95,13 @@ fn what_is_no_rule_is_refused_with_a_place() {
 }
 
 #[test]
+fn a_file_of_brackets_is_refused_at_once() {
+    let (rules, problems) = load(&"[".repeat(400_000));
+    assert!(rules.is_empty());
+    assert!(problems[0].contains("opening brackets"), "{problems:?}");
+}
+
+#[test]
 fn wrong_own_keys_are_told() {
     for (line, expected) in [
         ("risk_score: 101\n", "from 0 to 100"),
