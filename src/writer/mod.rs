@@ -82,6 +82,12 @@ mod tests {
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
     }
 
+    /// Copied by another process: a child of a test that runs beside this one could inherit a descriptor
+    /// that is open for writing, and then the copy cannot be run (ETXTBSY).
+    fn copy_of_cat(to: &std::path::Path) {
+        assert!(Command::new("/bin/cp").arg("/bin/cat").arg(to).status().unwrap().success());
+    }
+
     #[test]
     fn a_living_process_is_named_with_its_command_line_and_parents() {
         let mut child =
@@ -144,7 +150,7 @@ mod tests {
     fn a_deleted_executable_is_named_without_the_kernels_mark_and_never_excluded() {
         let directory = tempfile::tempdir().unwrap();
         let copy = directory.path().join("tool");
-        std::fs::copy("/bin/cat", &copy).unwrap();
+        copy_of_cat(&copy);
         let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
         let pidfd = pidfd_of(child.id());
         let live = |path: &std::path::Path| {
@@ -168,7 +174,7 @@ mod tests {
     fn a_name_that_really_ends_in_deleted_is_not_mistaken() {
         let directory = tempfile::tempdir().unwrap();
         let copy = directory.path().join("tool (deleted)");
-        std::fs::copy("/bin/cat", &copy).unwrap();
+        copy_of_cat(&copy);
         let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
         let pidfd = pidfd_of(child.id());
         let writer = loop {
