@@ -38,7 +38,7 @@ use watch::{SharedFilter, Sources};
 const READING: Duration = Duration::from_millis(800 * SLOWER);
 const JUDGING: Duration = Duration::from_millis(1200 * SLOWER);
 const DELIVERY: Duration = Duration::from_millis(1800 * SLOWER);
-const SLOWER: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
+const SLOWER: u64 = if cfg!(debug_assertions) { 3 } else { 1 };
 
 /// Open files wanted: a directory for each change in the channel, each one waited for and each
 /// renamed directory to be listed, a pidfd for each record of a batch, and room.

@@ -455,7 +455,9 @@ mod tests {
             return check_unreadable(tmp.path());
         }
         let program = tmp.path().join("tests");
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        assert!(
+            Command::new("/bin/cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success()
+        );
         let output = Command::new(&program)
             .args(["--ignored", "--exact", "source::walk::tests::walks_the_given_tree_with_a_closed_directory"])
             .env("PYHOOKWATCH_TEST_TREE", tmp.path())

@@ -7,7 +7,8 @@ use std::process::Command;
 /// The program as nobody, copied to where nobody can reach it.
 fn as_nobody(site: &Site) -> Command {
     let program = site.path("pyhookwatch");
-    std::fs::copy(PROGRAM, &program).unwrap();
+    // By another process: a child started beside this test could inherit a descriptor open for writing.
+    assert!(Command::new("/bin/cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
