@@ -21,10 +21,11 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until};
 
 /// Messages between the reader and the rest. Each may hold a descriptor of a directory.
-const CHANNEL: usize = 2048;
+const CHANNEL: usize = 4096;
 
-/// Room for the changes of one read of the kernel's queue: 64 KiB hold at most so many records.
-const ROOM: usize = 1024;
+/// Room for what the reader may hold (1,024 events) and the changes of one more read: 64 KiB are at most
+/// some 1,000 records.
+const ROOM: usize = 2048 + 64;
 
 /// How often it is looked whether nothing is left to come, at the end.
 const LOOK: Duration = Duration::from_millis(2);
