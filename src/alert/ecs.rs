@@ -454,7 +454,7 @@ fn next_step(kind: HookKind) -> &'static str {
             "Read the setting and the file or directory it names before anyone logs in again; remove the line if nobody can explain it."
         }
         _ => {
-            "Start no Python on this host until the file is read (python3 -I -S skips most hooks); move it away, keep it, if nobody can explain it."
+            "Read the file before any Python starts on this host (python3 -I -S skips most hooks); if nobody can explain it, move it aside and keep it as evidence."
         }
     }
 }
