@@ -1,4 +1,4 @@
-//! From a message of a source to an alert in the outputs' queues: settle, look, judge, tell.
+//! From a message of a source to an alert in the outputs' queues: settle, judge, read what matters, tell.
 
 use super::budget::HashBudget;
 use super::gaps::Gaps;

@@ -1,5 +1,5 @@
-//! The third stage: what is it, and what would run? One look at the file, through the directory of
-//! the event, with a cap on everything read.
+//! The third stage: what is it, and what would run? A glance for the rules, and a full look at what
+//! matters to them, both through the directory of the event, with a cap on everything read.
 
 pub mod content;
 pub mod env;

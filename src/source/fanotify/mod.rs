@@ -92,7 +92,7 @@ impl Watcher {
             counters,
             patience: Patience::default(),
         };
-        let guards = watcher.mark_new_mounts()?;
+        let guards = watcher.mark_mounts()?;
         Ok((watcher, guards))
     }
 
@@ -132,7 +132,7 @@ impl Watcher {
                 return Ok(());
             }
             if mounts_changed {
-                for guard in self.mark_new_mounts()? {
+                for guard in self.mark_mounts()? {
                     (callbacks.emit)(Message::Mounted(guard));
                 }
             }
@@ -256,7 +256,7 @@ impl Watcher {
         self.group = Group::open()?;
         self.known.clear();
         self.filesystems = Filesystems::default();
-        for guard in self.mark_new_mounts()? {
+        for guard in self.mark_mounts()? {
             if !matches!(guard.by, Guarded::Fanotify) {
                 (callbacks.emit)(Message::Mounted(guard));
             }
@@ -269,9 +269,9 @@ impl Watcher {
         Ok(())
     }
 
-    /// Marks every filesystem in scope that is not marked yet. Real filesystems first, so that an
-    /// overlay is known to be covered through its upper directory.
-    fn mark_new_mounts(&mut self) -> io::Result<Vec<Guard>> {
+    /// Marks every filesystem in scope; gives those that were not known before. Real filesystems first,
+    /// so that an overlay is known to be covered through its upper directory.
+    fn mark_mounts(&mut self) -> io::Result<Vec<Guard>> {
         let all = mounts::read()?;
         let holder = mounts::holding(&all, &self.settings.root).map(|mount| mount.device);
         let root = self.settings.root.clone();
