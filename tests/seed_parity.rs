@@ -29,10 +29,9 @@ fn writer(executable: &str) -> Writer {
         (executable != "-").then(|| Executable { path: executable.into(), deleted: false, is_host_file: true });
     Writer {
         evidence: if executable.is_some() { Evidence::Proc } else { Evidence::Unknown },
-        note: "",
+        sure: if executable.is_some() { Ok(()) } else { Err("unknown") },
         process: Some(Process { pid: 1, executable, ..Process::default() }),
-        parents: Vec::new(),
-        container_id: None,
+        ..Writer::unknown("")
     }
 }
 

@@ -104,8 +104,8 @@ impl Composer {
         if let Some(process) = &writer.process {
             document.insert("process".into(), process_tree(process, &writer.parents));
         }
-        if let Some(user) = writer.process.as_ref().and_then(|process| process.user) {
-            document.insert("user".into(), user_value(user.effective, names.user.as_deref()));
+        if let Some(effective) = writer.process.as_ref().and_then(|process| process.user?.effective) {
+            document.insert("user".into(), user_value(effective, names.user.as_deref()));
         }
         if let Some(id) = &writer.container_id {
             document.insert("container".into(), json!({ "id": escape::reversible(id.as_bytes()) }));
@@ -190,9 +190,10 @@ fn message(finding: &Finding<'_>, first: &Match, level: Level) -> String {
         _ => "an unknown process".into(),
     };
     let pid = finding.writer.process.as_ref().map_or_else(String::new, |process| format!(", pid {}", process.pid));
-    let user = match (&finding.names.user, finding.writer.process.as_ref().and_then(|process| process.user)) {
+    let effective = finding.writer.process.as_ref().and_then(|process| process.user?.effective);
+    let user = match (&finding.names.user, effective) {
         (Some(name), _) => format!(", user {name}"),
-        (None, Some(user)) => format!(", user id {}", user.effective),
+        (None, Some(uid)) => format!(", user id {uid}"),
         (None, None) => String::new(),
     };
     format!(

@@ -80,7 +80,8 @@ fn supposed_writer(executable: Option<&Path>) -> Writer {
         ..Process::default()
     });
     let evidence = if process.is_some() { Evidence::Proc } else { Evidence::Unknown };
-    Writer { evidence, note: "no --exe was given", process, parents: Vec::new(), container_id: None }
+    let sure = if process.is_some() { Ok(()) } else { Err("no --exe was given") };
+    Writer { evidence, sure, process, ..Writer::unknown("no --exe was given") }
 }
 
 fn path_text(path: &Path) -> String {

@@ -184,7 +184,7 @@ impl Pipeline {
         let credentials = writer.process.as_ref().and_then(|process| process.user);
         let mut name = |uid: Option<u32>| uid.and_then(|uid| self.users.name(uid).map(str::to_owned));
         let names = Names {
-            user: name(credentials.map(|user| user.effective)),
+            user: name(credentials.and_then(|user| user.effective)),
             login: name(credentials.and_then(|user| user.login)),
             owner: name(hook.file.owner),
         };
@@ -201,7 +201,7 @@ impl Pipeline {
     fn judge(&mut self, change: &Change, hook: &Hook) -> Option<(Arc<Writer>, Verdict)> {
         let mut verdicts: Vec<(Arc<Writer>, Verdict)> = Vec::new();
         for writer in &change.writers {
-            let uid = writer.process.as_ref().and_then(|process| process.user).map(|user| user.effective);
+            let uid = writer.process.as_ref().and_then(|process| process.user).and_then(|user| user.effective);
             let facts = Facts {
                 action: change.action,
                 path: &change.file.path,

@@ -247,7 +247,7 @@ mod tests {
         });
         let evidence = if executable.is_some() { Evidence::Proc } else { Evidence::Unknown };
         let process = Some(Process { pid, start_time: Some(1), executable, ..Process::default() });
-        Arc::new(Writer { evidence, note: "", process, parents: Vec::new(), container_id: None })
+        Arc::new(Writer { evidence, process, ..Writer::unknown("") })
     }
 
     fn event(path: &str, action: Action, complete: bool, seen: Seen) -> FileEvent {

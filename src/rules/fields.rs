@@ -115,7 +115,9 @@ fn of_process(event: &mut Event, process: &Process) {
         event.insert("CommandLine", command_line(process));
     }
     if let Some(user) = process.user {
-        event.insert("UserId", i64::from(user.effective));
+        if let Some(effective) = user.effective {
+            event.insert("UserId", i64::from(effective));
+        }
         if let Some(login) = user.login {
             event.insert("LoginUserId", i64::from(login));
         }

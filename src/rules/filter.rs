@@ -352,7 +352,7 @@ mod tests {
             let hook = crate::hook::suppose(&path, Some(content));
             let executable = Some(Executable { path: "/bin/cp".into(), deleted: false, is_host_file: true });
             let process = Some(Process { executable, ..Process::default() });
-            let writer = Writer { evidence: Evidence::Proc, note: "", process, parents: Vec::new(), container_id: None };
+            let writer = Writer { evidence: Evidence::Proc, sure: Ok(()), process, ..Writer::unknown("") };
             let facts = crate::rules::fields::Facts {
                 action: Action::Creation, path: &path, previous_path: None, hook: &hook, writer: &writer, user_name: None,
             };

@@ -19,13 +19,7 @@ const MAX_PARENTS: usize = 16;
 /// Identifies the process of an event by its pid and pidfd. Never fails: what cannot be established
 /// is left out and the note says why.
 pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
-    let unknown = |note, process: Option<Process>| Writer {
-        evidence: Evidence::Unknown,
-        note,
-        process,
-        parents: Vec::new(),
-        container_id: None,
-    };
+    let unknown = |note, process: Option<Process>| Writer { process, ..Writer::unknown(note) };
     let only_pid = || Some(Process { pid, ..Process::default() });
     if pid == 0 {
         return unknown("the process is not in this pid namespace", None);
@@ -42,11 +36,14 @@ pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
     }
     let (process, parent) = pinned.read();
     let (parents, container_id) = (ancestors(&pinned, parent), pinned.container_id());
-    let (evidence, note) = match process.executable {
-        Some(_) => (Evidence::Proc, ""),
-        None => (Evidence::Unknown, "the process had ended; only its name and parent were left to read"),
+    let (evidence, sure, note) = match process.executable {
+        Some(_) => (Evidence::Proc, Ok(()), ""),
+        None => {
+            let note = "the process had ended; only its name and parent were left to read";
+            (Evidence::Unknown, Err(note), note)
+        }
     };
-    Writer { evidence, note, process: Some(process), parents, container_id }
+    Writer { evidence, sure, process: Some(process), parents, container_id, ..Writer::unknown(note) }
 }
 
 /// Parent, grandparent and so on, from the parent's pid that was read last. A parent counts only if

@@ -53,6 +53,7 @@ impl Pinned {
             arguments,
             arguments_truncated,
             user: self.user(),
+            ..Process::default()
         };
         (process, stat.as_ref().and_then(parent))
     }
@@ -107,7 +108,12 @@ impl Pinned {
             Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
         })?;
         let login = std::str::from_utf8(&self.small("loginuid")).ok().and_then(|text| text.trim().parse().ok());
-        Some(Credentials { real, effective, login: login.filter(|&uid| uid != u32::MAX) })
+        Some(Credentials {
+            real,
+            effective: Some(effective),
+            login: login.filter(|&uid| uid != u32::MAX),
+            session: None,
+        })
     }
 
     fn small(&self, name: &str) -> Vec<u8> {

@@ -40,14 +40,16 @@ fn alert_of(bytes: &[u8]) -> Alert {
         executable: Some(Executable { path: PathBuf::from(os()), deleted: false, is_host_file: true }),
         arguments: vec![bytes.to_vec(), bytes.to_vec()],
         arguments_truncated: false,
-        user: Some(Credentials { real: 0, effective: 33, login: Some(1000) }),
+        user: Some(Credentials { real: 0, effective: Some(33), login: Some(1000), session: None }),
+        ..Process::default()
     };
     let writer = Arc::new(Writer {
         evidence: Evidence::Proc,
-        note: "",
+        sure: Ok(()),
         process: Some(process(7)),
         parents: vec![process(6), process(5)],
         container_id: Some("abc".into()),
+        ..Writer::unknown("")
     });
     let change = Change {
         action: Action::Rename,

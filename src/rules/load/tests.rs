@@ -209,9 +209,9 @@ fn numbers_match_as_numbers_and_as_text() {
     use crate::event::{Action, Credentials, Evidence, Process, Writer};
     let path = Path::new("/a/x.py");
     let hook = crate::hook::suppose(path, None);
-    let user = Some(Credentials { real: 0, effective: 0, login: Some(u32::MAX - 1) });
+    let user = Some(Credentials { real: 0, effective: Some(0), login: Some(u32::MAX - 1), session: None });
     let process = Some(Process { pid: 42, user, ..Process::default() });
-    let writer = Writer { evidence: Evidence::Proc, note: "", process, parents: Vec::new(), container_id: None };
+    let writer = Writer { evidence: Evidence::Proc, sure: Ok(()), process, ..Writer::unknown("") };
     let facts = fields::Facts {
         action: Action::Creation,
         path,

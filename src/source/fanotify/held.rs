@@ -70,10 +70,11 @@ fn without_name(writer: &Writer, note: &'static str) -> Arc<Writer> {
     });
     Arc::new(Writer {
         evidence: Evidence::Unknown,
-        note,
         process,
         parents: writer.parents.clone(),
         container_id: writer.container_id.clone(),
+        unit: writer.unit.clone(),
+        ..Writer::unknown(note)
     })
 }
 
@@ -85,7 +86,7 @@ mod tests {
     fn event(pid: u32, program: &str) -> FileEvent {
         let executable = Some(Executable { path: program.into(), deleted: false, is_host_file: true });
         let process = Some(Process { pid, executable, comm: b"x".to_vec(), ..Process::default() });
-        let writer = Writer { evidence: Evidence::Proc, note: "", process, ..Writer::unavailable() };
+        let writer = Writer { evidence: Evidence::Proc, sure: Ok(()), process, ..Writer::unknown("") };
         FileEvent {
             action: Action::Creation,
             complete: true,

@@ -426,7 +426,7 @@ mod tests {
     use super::*;
 
     fn writer(evidence: Evidence) -> Writer {
-        Writer { evidence, note: "", process: None, parents: Vec::new(), container_id: None }
+        Writer { evidence, ..Writer::unknown("") }
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! bytes chosen by whoever made the change; they stay bytes (`PathBuf`, `Vec<u8>`) until
 //! [`crate::escape`] makes them printable.
 
+mod writer;
+
+pub use writer::{Candidate, Credentials, Evidence, Executable, FileId, HandleName, Process, Script, Writer};
+
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -148,128 +152,6 @@ pub struct Change {
 impl Change {
     /// How many distinct writers of one change are kept.
     pub const MAX_WRITERS: usize = 4;
-}
-
-/// How the writer's executable is known. The words are an interface (`WriterEvidence`,
-/// `pyhookwatch.writer.evidence`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Evidence {
-    /// Read from `/proc/PID` while the process lived, checked against the event's pidfd.
-    Proc,
-    /// The process could not be read in time; the alert names only what was established.
-    Unknown,
-    /// The source has no process at all (inotify).
-    Unavailable,
-}
-
-impl Evidence {
-    /// The word used in rules and alerts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Evidence::Proc => "proc",
-            Evidence::Unknown => "unknown",
-            Evidence::Unavailable => "unavailable",
-        }
-    }
-}
-
-/// Who made a change, and how sure that is.
-#[derive(Debug)]
-pub struct Writer {
-    /// How the executable is known.
-    pub evidence: Evidence,
-    /// Why the evidence is not better, for people; empty when it is `proc`.
-    pub note: &'static str,
-    /// What is known of the process. With [`Evidence::Unknown`] possibly only the pid, or what a
-    /// zombie leaves (comm, parent).
-    pub process: Option<Process>,
-    /// Parent, grandparent and so on, as far as each link could be checked.
-    pub parents: Vec<Process>,
-    /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
-    pub container_id: Option<String>,
-}
-
-impl Writer {
-    /// The writer of an event whose source knows no process.
-    pub fn unavailable() -> Self {
-        Self {
-            evidence: Evidence::Unavailable,
-            note: "inotify does not tell the process",
-            process: None,
-            parents: Vec::new(),
-            container_id: None,
-        }
-    }
-
-    /// The executable, when one is established.
-    pub fn executable(&self) -> Option<&Executable> {
-        self.process.as_ref().and_then(|process| process.executable.as_ref())
-    }
-
-    /// Whether a rule's exclusion may count for this writer: alive and checked through its pidfd,
-    /// and its executable is the very file that this host has at that path (not deleted, not a
-    /// look-alike in another mount namespace). `Err` says why not.
-    pub fn may_be_excluded(&self) -> Result<(), &'static str> {
-        if self.evidence != Evidence::Proc {
-            return Err("the writer was not verified alive");
-        }
-        // A rule may exclude by the parent; a private mount can fake its path as well.
-        let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
-        if parent.is_some_and(|exe| exe.deleted || !exe.is_host_file) {
-            return Err("the parent's executable is deleted or not the host's file at that path");
-        }
-        match self.executable() {
-            None => Err("the writer's executable is not known"),
-            Some(exe) if exe.deleted => Err("the writer's executable has been deleted or replaced"),
-            Some(exe) if !exe.is_host_file => {
-                Err("the writer's executable is not the host's file at that path (container or private mount)")
-            }
-            Some(_) => Ok(()),
-        }
-    }
-}
-
-/// A process as `/proc` shows it. Text is raw bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
-    /// Process id in this host's namespace; 0 when the kernel did not tell (another pid namespace).
-    pub pid: u32,
-    /// Start time in clock ticks since boot (`/proc/PID/stat` field 22): pid and start time together
-    /// name one process.
-    pub start_time: Option<u64>,
-    /// The kernel's name of the process, at most 15 bytes, any bytes.
-    pub comm: Vec<u8>,
-    /// The executable file.
-    pub executable: Option<Executable>,
-    /// Arguments, in order; together at most 4,096 bytes were read.
-    pub arguments: Vec<Vec<u8>>,
-    /// The command line was longer than what was read.
-    pub arguments_truncated: bool,
-    /// Who runs it.
-    pub user: Option<Credentials>,
-}
-
-/// The file behind `/proc/PID/exe`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executable {
-    /// Path as the kernel tells it, without the `" (deleted)"` mark.
-    pub path: PathBuf,
-    /// The file has no name any more (replaced by an upgrade, or hidden).
-    pub deleted: bool,
-    /// This host has the same file (device and inode) at this path.
-    pub is_host_file: bool,
-}
-
-/// User ids of a process, in this host's user namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// Real user id.
-    pub real: u32,
-    /// Effective user id.
-    pub effective: u32,
-    /// Login user id (`/proc/PID/loginuid`): who logged in, whatever `su` or `sudo` did since.
-    /// `None` for services.
-    pub login: Option<u32>,
 }
 
 /// Sigma's levels, in order.
@@ -524,6 +406,8 @@ impl Gap {
     pub const BAD_RECORD: &'static str = "bad-record";
     /// A place could not be read, listed or watched.
     pub const UNREADABLE: &'static str = "unreadable";
+    /// Records about processes were lost: writers of that time may be unknown.
+    pub const ATTRIBUTION: &'static str = "attribution";
     /// An output dropped alerts.
     pub const OUTPUT_DROPPED: &'static str = "output-dropped";
 }

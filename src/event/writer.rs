@@ -1,0 +1,240 @@
+//! Who made a change, and how that is known.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// How the writer's executable is known. The words are an interface (`WriterEvidence`,
+/// `pyhookwatch.writer.evidence`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Read from `/proc/PID` while the process lived, checked against the event's pidfd.
+    Proc,
+    /// The kernel's accounting record of its end tells the device and inode of its executable
+    /// (taskstats, Linux 5.19).
+    ExitRecord,
+    /// The kernel told which program this process had started last before it wrote (FAN_OPEN_EXEC).
+    ExecRecord,
+    /// It had started no program: it was a copy of its parent, whose program is known.
+    ForkLineage,
+    /// Nothing establishes the executable; the alert names only what was established.
+    Unknown,
+    /// The source has no process at all (inotify).
+    Unavailable,
+}
+
+impl Evidence {
+    /// Every kind, the strongest first.
+    pub const ALL: [Evidence; 6] = [
+        Evidence::Proc,
+        Evidence::ExitRecord,
+        Evidence::ExecRecord,
+        Evidence::ForkLineage,
+        Evidence::Unknown,
+        Evidence::Unavailable,
+    ];
+
+    /// The word used in rules and alerts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Evidence::Proc => "proc",
+            Evidence::ExitRecord => "exit-record",
+            Evidence::ExecRecord => "exec-record",
+            Evidence::ForkLineage => "fork-lineage",
+            Evidence::Unknown => "unknown",
+            Evidence::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl FromStr for Evidence {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|evidence| evidence.as_str() == word).ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|evidence| evidence.as_str()).collect();
+            format!("unknown evidence: use one of {}", words.join(", "))
+        })
+    }
+}
+
+/// Who made a change, and how sure that is.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    /// How the executable is known.
+    pub evidence: Evidence,
+    /// Other kinds of evidence that name the same executable.
+    pub agreeing: Vec<Evidence>,
+    /// Whether the evidence is sure enough for an exclusion; `Err` says why not.
+    pub sure: Result<(), &'static str>,
+    /// What is not established, for people; empty when the writer is sure.
+    pub note: &'static str,
+    /// What is known of the process. With [`Evidence::Unknown`] possibly only the pid, or what a
+    /// zombie leaves (comm, parent).
+    pub process: Option<Process>,
+    /// Parent, grandparent and so on, as far as each link could be checked.
+    pub parents: Vec<Process>,
+    /// Executables that some evidence names while another contradicts it, so that none is
+    /// established; at most [`Writer::MAX_CANDIDATES`].
+    pub candidates: Vec<Candidate>,
+    /// The script that an interpreter runs.
+    pub script: Option<Script>,
+    /// The installer that it is by its name: `pip`, `uv`, `dpkg` and so on.
+    pub installer: Option<&'static str>,
+    /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
+    pub container_id: Option<String>,
+    /// systemd unit the process runs in, from its cgroup.
+    pub unit: Option<String>,
+}
+
+impl Writer {
+    /// How many candidates are kept.
+    pub const MAX_CANDIDATES: usize = 4;
+
+    /// Nothing is known but what `note` says.
+    pub fn unknown(note: &'static str) -> Self {
+        Self {
+            evidence: Evidence::Unknown,
+            agreeing: Vec::new(),
+            sure: Err("the writer was not verified"),
+            note,
+            process: None,
+            parents: Vec::new(),
+            candidates: Vec::new(),
+            script: None,
+            installer: None,
+            container_id: None,
+            unit: None,
+        }
+    }
+
+    /// The writer of an event whose source knows no process.
+    pub fn unavailable() -> Self {
+        Self { evidence: Evidence::Unavailable, ..Self::unknown("inotify does not tell the process") }
+    }
+
+    /// The executable, when one is established.
+    pub fn executable(&self) -> Option<&Executable> {
+        self.process.as_ref().and_then(|process| process.executable.as_ref())
+    }
+
+    /// Whether a rule's exclusion may count for this writer: the evidence is sure (alive and checked
+    /// through its pidfd, or two kinds of record that agree), and its executable is the very file that
+    /// this host has at that path (not deleted, not a look-alike in another mount namespace). `Err`
+    /// says why not.
+    pub fn may_be_excluded(&self) -> Result<(), &'static str> {
+        self.sure?;
+        // A rule may exclude by the parent; a private mount can fake its path as well.
+        let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
+        if parent.is_some_and(|exe| exe.deleted || !exe.is_host_file) {
+            return Err("the parent's executable is deleted or not the host's file at that path");
+        }
+        match self.executable() {
+            None => Err("the writer's executable is not known"),
+            Some(exe) if exe.deleted => Err("the writer's executable has been deleted or replaced"),
+            Some(exe) if !exe.is_host_file => {
+                Err("the writer's executable is not the host's file at that path (container or private mount)")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// An executable that one kind of evidence names and another contradicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What names it.
+    pub evidence: Evidence,
+    /// The executable, where its path is known.
+    pub path: Option<PathBuf>,
+    /// Its device and inode, where they are known.
+    pub id: Option<FileId>,
+}
+
+/// A script and the word it is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its path, made absolute where the working directory is known; a module's name for `-m`.
+    pub name: PathBuf,
+    /// The name is that of a module (`python -m NAME`).
+    pub is_module: bool,
+    /// The kernel told that it was started (exec record); otherwise it is what the process's own
+    /// arguments say.
+    pub is_recorded: bool,
+}
+
+/// Device and inode: one file of this machine, as long as it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// Device, `major:minor`.
+    pub device: (u32, u32),
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// A name in a directory that is given by its file handle: what a fanotify record tells of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HandleName {
+    /// Filesystem id, both words as `statvfs(3)` gives them in `f_fsid`.
+    pub fsid: u64,
+    /// Type of the directory's handle.
+    pub handle_type: i32,
+    /// Handle of the directory, for `open_by_handle_at(2)`; at most 128 bytes.
+    pub handle: Box<[u8]>,
+    /// Name in that directory: no slash, no NUL, not empty, any other bytes.
+    pub name: Box<[u8]>,
+}
+
+/// A process as `/proc` shows it, or what records tell of one that is gone. Text is raw bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Process id in this host's namespace; 0 when the kernel did not tell (another pid namespace).
+    pub pid: u32,
+    /// Start time in clock ticks since boot (`/proc/PID/stat` field 22): pid and start time together
+    /// name one process.
+    pub start_time: Option<u64>,
+    /// The kernel's name of the process, at most 15 bytes, any bytes.
+    pub comm: Vec<u8>,
+    /// The executable file.
+    pub executable: Option<Executable>,
+    /// Device and inode of the executable, also where no path of it is established.
+    pub executable_id: Option<FileId>,
+    /// Arguments, in order; together at most 4,096 bytes were read.
+    pub arguments: Vec<Vec<u8>>,
+    /// The command line was longer than what was read.
+    pub arguments_truncated: bool,
+    /// Working directory.
+    pub working_directory: Option<PathBuf>,
+    /// Controlling terminal, as `pts/3` or `tty1`.
+    pub terminal: Option<String>,
+    /// It is in the mount namespace of this host's first process.
+    pub in_host_mounts: Option<bool>,
+    /// Who runs it.
+    pub user: Option<Credentials>,
+    /// It had ended, and this is what records tell.
+    pub is_gone: bool,
+}
+
+/// The file behind `/proc/PID/exe`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// Path as the kernel tells it, without the `" (deleted)"` mark.
+    pub path: PathBuf,
+    /// The file has no name any more (replaced by an upgrade, or hidden).
+    pub deleted: bool,
+    /// This host has the same file (device and inode) at this path.
+    pub is_host_file: bool,
+}
+
+/// User ids of a process, in this host's user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Real user id.
+    pub real: u32,
+    /// Effective user id; exit records do not tell it.
+    pub effective: Option<u32>,
+    /// Login user id (`/proc/PID/loginuid`): who logged in, whatever `su` or `sudo` did since.
+    /// `None` for services.
+    pub login: Option<u32>,
+    /// Login session (`/proc/PID/sessionid`), as the audit subsystem numbers them.
+    pub session: Option<u32>,
+}
