@@ -1,5 +1,6 @@
 //! Who made a change, and how that is known.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -183,6 +184,10 @@ pub struct HandleName {
     /// Name in that directory: no slash, no NUL, not empty, any other bytes.
     pub name: Box<[u8]>,
 }
+
+/// Opens the directory of a [`HandleName`], and tells the path of the name in it. `None`: it is gone, or
+/// its filesystem is not watched.
+pub type Locate<'a> = &'a dyn Fn(&HandleName) -> Option<(OwnedFd, PathBuf)>;
 
 /// A process as `/proc` shows it, or what records tell of one that is gone. Text is raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

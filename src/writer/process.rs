@@ -4,7 +4,7 @@
 //! bytes here, because the crate wants UTF-8 there, and with a cap.
 
 use super::container;
-use crate::event::{Credentials, Executable, Process};
+use crate::event::{Credentials, Executable, FileId, Process};
 use procfs::FromRead;
 use procfs::process::Stat;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
@@ -129,6 +129,45 @@ impl Pinned {
         }
         bytes
     }
+}
+
+/// For the table of processes that records are put to.
+impl Pinned {
+    /// When it started, in clock ticks since boot, and its parent's pid.
+    pub fn origin(&self) -> Option<(u64, Option<u32>)> {
+        let stat = self.stat()?;
+        Some((stat.starttime, parent(&stat)))
+    }
+
+    /// The path of what it runs, as the kernel tells it, and the file.
+    pub fn program(&self) -> Option<(PathBuf, FileId)> {
+        let executable = self.executable()?;
+        let (major, minor, inode) = file_id(&self.directory, "exe")?;
+        Some((executable.path, FileId { device: (major, minor), inode }))
+    }
+}
+
+/// Every process id of this moment.
+pub fn all() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().map_while(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether this host has the file at this path.
+pub fn is_host_file(path: &Path, id: FileId) -> bool {
+    look_up(path) == Some((id.device.0, id.device.1, id.inode))
+}
+
+/// A start time in clock ticks since boot as nanoseconds of CLOCK_MONOTONIC, which stands still while
+/// the machine sleeps.
+pub fn moment(start_time: u64) -> u64 {
+    let seconds = |clock| {
+        let time = rustix::time::clock_gettime(clock);
+        u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
+    };
+    let asleep = seconds(rustix::time::ClockId::Boottime).saturating_sub(seconds(rustix::time::ClockId::Monotonic));
+    let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
+    start_time.saturating_mul(tick).saturating_sub(asleep)
 }
 
 /// Device and inode, without asking a server for it: a process may run from a filesystem that never
