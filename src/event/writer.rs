@@ -80,6 +80,8 @@ pub struct Writer {
     pub script: Option<Script>,
     /// The installer that it is by its name: `pip`, `uv`, `dpkg` and so on.
     pub installer: Option<&'static str>,
+    /// The same of the nearest of the parents that is one.
+    pub ancestor_installer: Option<&'static str>,
     /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
     pub container_id: Option<String>,
     /// systemd unit the process runs in, from its cgroup.
@@ -102,6 +104,7 @@ impl Writer {
             candidates: Vec::new(),
             script: None,
             installer: None,
+            ancestor_installer: None,
             container_id: None,
             unit: None,
         }

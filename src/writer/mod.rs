@@ -5,7 +5,9 @@
 //! process still holds the pid. If it does, what was pinned is that process, and whatever is read
 //! through the descriptor from then on is its own, or fails.
 
+mod command_line;
 mod container;
+pub mod identity;
 mod process;
 
 use crate::event::{Evidence, Process, Writer};
@@ -35,7 +37,7 @@ pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
         return unknown("the process had ended before it could be read", only_pid());
     }
     let (process, parent) = pinned.read();
-    let (parents, container_id) = (ancestors(&pinned, parent), pinned.container_id());
+    let (parents, cgroup) = (ancestors(&pinned, parent), pinned.cgroup());
     let (evidence, sure, note) = match process.executable {
         Some(_) => (Evidence::Proc, Ok(()), ""),
         None => {
@@ -43,7 +45,11 @@ pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
             (Evidence::Unknown, Err(note), note)
         }
     };
-    Writer { evidence, sure, process: Some(process), parents, container_id, ..Writer::unknown(note) }
+    let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
+    let process = Some(process);
+    let mut writer = Writer { evidence, sure, process, parents, container_id, unit, ..Writer::unknown(note) };
+    identity::tell(&mut writer, None);
+    writer
 }
 
 /// Parent, grandparent and so on, from the parent's pid that was read last. A parent counts only if
