@@ -1,6 +1,7 @@
 //! Names the writer of each change: looks at the process at once, collects what the kernel's records
 //! tell, and has [`super::judge`] decide when all records of that time have been read.
 
+use super::identity;
 use super::judge::{Case, Last, Named};
 use super::ledger::{Ledger, Life, LifeId, Observed, Program};
 use super::process::{self, Pinned};
@@ -276,20 +277,6 @@ impl Attribution {
             true => self.ledger.life_at(ticket.pid, ticket.look.time).into_iter().collect(),
             false => self.ledger.lives_of(ticket.pid, ticket.since, ticket.look.time),
         };
-        if std::env::var_os("PHW_DEBUG").is_some() {
-            for id in self.ledger.lives_of(ticket.pid, 0, u64::MAX) {
-                log::warn!(
-                    "DEBUG pid {} seq {} since {} held {} look {} life {:?} {:?}",
-                    ticket.pid,
-                    ticket.sequence,
-                    ticket.since,
-                    ticket.look.held_pid,
-                    ticket.look.time,
-                    id,
-                    self.ledger.life(id)
-                );
-            }
-        }
         let mut answers: Vec<(Option<LifeId>, Named)> =
             lives.iter().map(|&id| (Some(id), self.name(ticket, self.ledger.life(id), resolver))).collect();
         if answers.is_empty() {
@@ -415,8 +402,6 @@ impl Attribution {
                 process.comm.clear();
                 process.arguments.clear();
                 process.arguments_truncated = false;
-                writer.script = None;
-                writer.installer = None;
             }
             process.executable = named.path.map(|path| Executable {
                 is_host_file: !named.is_replaced && named.id.is_some_and(|id| process::is_host_file(&path, id)),
@@ -434,11 +419,13 @@ impl Attribution {
                 process.user = Some(Credentials { real: exit.uid, effective: None, login: None, session: None });
             }
         }
+        let mut script = None;
         if let Some(life) = life {
             let parents = std::mem::take(&mut writer.parents);
             writer.parents = self.parents(life, parents, resolver);
+            script = recorded_script(life, ticket.sequence, process.executable.as_ref(), resolver);
         }
-        Writer {
+        let mut writer = Writer {
             evidence: named.evidence,
             agreeing: named.agreeing,
             sure: named.sure,
@@ -446,7 +433,9 @@ impl Attribution {
             candidates: named.candidates,
             process: Some(process),
             ..writer
-        }
+        };
+        identity::tell(&mut writer, script.as_deref());
+        writer
     }
 
     /// The ancestors: as they were read from `/proc`, or, where the writer was gone or has been given
@@ -490,6 +479,20 @@ impl Attribution {
             ..Process::default()
         }
     }
+}
+
+/// The script that the kernel opened before the interpreter that is the writer.
+fn recorded_script(
+    life: &Life,
+    sequence: u64,
+    executable: Option<&Executable>,
+    resolver: &mut Resolver<'_>,
+) -> Option<PathBuf> {
+    let starts: Vec<_> = life.starts().filter(|start| start.sequence < sequence).collect();
+    let programs: Vec<_> = starts.into_iter().map(|start| resolver.resolve(&start.program)).collect();
+    let [.., script, interpreter] = programs.as_slice() else { return None };
+    let is_it = interpreter.path.is_some() && interpreter.path.as_deref() == executable.map(|exe| exe.path.as_path());
+    script.path.clone().filter(|_| is_it && script.is_script && !interpreter.is_script)
 }
 
 /// The process of a life and its ancestors, if it lives.

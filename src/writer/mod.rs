@@ -6,7 +6,9 @@
 //! through the descriptor from then on is its own, or fails.
 
 mod attribution;
+mod command_line;
 mod container;
+pub mod identity;
 mod judge;
 mod ledger;
 mod process;
@@ -55,7 +57,7 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
         return gone("the process had ended before it could be read", only_pid());
     }
     let (process, parent) = pinned.read();
-    let (parents, container_id) = (ancestors(&pinned, parent), pinned.container_id());
+    let (parents, cgroup) = (ancestors(&pinned, parent), pinned.cgroup());
     let (evidence, sure, note) = match process.executable {
         Some(_) => (Evidence::Proc, Ok(()), ""),
         None => {
@@ -63,7 +65,9 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
             (Evidence::Unknown, Err(note), note)
         }
     };
-    let writer = Writer { evidence, sure, process: Some(process), parents, container_id, ..Writer::unknown(note) };
+    let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
+    let process = Some(process);
+    let writer = Writer { evidence, sure, process, parents, container_id, unit, ..Writer::unknown(note) };
     Look { writer, held_pid: true, time: now() }
 }
 
