@@ -2,7 +2,7 @@
 //! tell, and has [`super::judge`] decide when all records of that time have been read.
 
 use super::identity;
-use super::judge::{Case, Last, Named};
+use super::judge::{Case, FAILED, Last, Named};
 use super::ledger::{Ledger, Life, LifeId, Observed, Program};
 use super::process::{self, Pinned};
 use super::program::{Resolved, Resolver};
@@ -27,6 +27,8 @@ const MAX_PARENTS: usize = 16;
 /// Files that are looked at to find the path of one that an exit record names.
 const MAX_SEARCH: usize = 512;
 
+/// An exec that is under way is waited for this long, if a writer cannot be named without it.
+const EXEC: Duration = Duration::from_millis(1);
 /// Exec records that wait for the forks of their time to be read.
 const MAX_WAITING: usize = 8192;
 
@@ -185,7 +187,19 @@ impl Attribution {
         let mut resolver = Resolver::new(locate);
         self.collect_with(&mut resolver, report);
         self.emptied = emptied;
-        tickets.iter().map(|ticket| Arc::new(self.decide(ticket, &mut resolver))).collect()
+        let mut writers: Vec<Writer> = tickets.iter().map(|ticket| self.decide(ticket, &mut resolver)).collect();
+        let is_starting = |(ticket, writer): (&Ticket, &Writer)| ticket.look.held_pid && writer.note == FAILED;
+        if tickets.iter().zip(&writers).any(is_starting) {
+            // An exec is told a moment after the executable has changed.
+            std::thread::sleep(EXEC);
+            self.collect_with(&mut resolver, report);
+            for (ticket, writer) in tickets.iter().zip(&mut writers) {
+                if is_starting((ticket, writer)) {
+                    *writer = self.decide(ticket, &mut resolver);
+                }
+            }
+        }
+        writers.into_iter().map(Arc::new).collect()
     }
 
     fn collect_with(&mut self, resolver: &mut Resolver<'_>, report: &mut dyn FnMut(Gap)) -> bool {
@@ -285,7 +299,7 @@ impl Attribution {
         let (life, named) = answers.pop().unwrap_or_else(|| (None, self.name(ticket, None, resolver)));
         if answers.iter().all(|(_, other)| other.path == named.path && other.id == named.id) {
             let is_only = answers.is_empty();
-            let named = if is_only { named } else { Named { sure: Err(SHARED_PID), note: SHARED_PID, ..named } };
+            let named = if is_only { named } else { named.doubted(SHARED_PID) };
             return self.writer(ticket, life.filter(|_| is_only), named, resolver);
         }
         let mut named = Named {
@@ -347,7 +361,7 @@ impl Attribution {
         }
         .judge();
         match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {
-            true => Named { sure: named.sure.and(Err(MUDDLED)), ..named },
+            true => named.doubted(MUDDLED),
             false => named,
         }
     }
@@ -411,8 +425,10 @@ impl Attribution {
             process.executable_id = named.id;
             process.is_gone = !look.held_pid;
         }
+        // Its last name is not that of the program that wrote, if it started another one since.
+        let started_since = life.is_some_and(|life| life.starts().any(|start| start.sequence > ticket.sequence));
         if let Some(exit) = exit.filter(|_| !was_read) {
-            if process.comm.is_empty() {
+            if process.comm.is_empty() && (named.evidence == Evidence::ExitRecord || !started_since) {
                 process.comm = exit.comm.as_bytes().to_vec();
             }
             if process.user.is_none() {

@@ -63,9 +63,17 @@ pub struct Named {
     pub candidates: Vec<Candidate>,
 }
 
+impl Named {
+    /// The same, but not sure, and why.
+    pub fn doubted(self, why: &'static str) -> Self {
+        Self { sure: self.sure.and(Err(why)), note: if self.note.is_empty() { why } else { self.note }, ..self }
+    }
+}
+
 const ONE_RECORD: &str = "only one kind of record names the writer";
 const RAN_SINCE: &str = "the process has run another program since it wrote";
-const FAILED: &str = "the process failed to start a program before it wrote, or while it did";
+/// Also said of a program that is just being started: its exec is told a moment later.
+pub const FAILED: &str = "the process failed to start a program before it wrote, or while it did";
 const UNSEEN: &str = "the process has run a program that left no record (in memory, or where nothing is watched)";
 const DISAGREE: &str = "the records about the process disagree";
 const NOTHING: &str = "the process had ended, and no record tells what it ran";
@@ -123,7 +131,7 @@ impl Case<'_> {
                     named(last, last.path, agreeing, Err(ONE_RECORD))
                 }
                 Some(_) if !self.is_accounted() && self.began_with(last) => {
-                    Named { note: FAILED, ..named(last, last.path, agreeing, Err(FAILED)) }
+                    named(last, last.path, agreeing, Err(FAILED))
                 }
                 Some(_) => self.unknown(DISAGREE),
             };
@@ -181,12 +189,7 @@ impl Case<'_> {
             let path =
                 self.before.iter().find(|program| is_file(program, last)).and_then(|found| found.path.as_deref());
             let path = last.path.or(path);
-            return Named { note: FAILED, ..named(last, path, vec![Evidence::ExecRecord], Err(FAILED)) };
-        }
-        let is_under_way = self.execs == Some(self.before.len()) && self.after.len() == 1;
-        if is_under_way && self.ran_after(last) {
-            // The executable changes a moment before the exec is told.
-            return self.by_records(RAN_SINCE);
+            return named(last, path, vec![Evidence::ExecRecord], Err(FAILED));
         }
         self.unknown(FAILED)
     }
@@ -194,7 +197,7 @@ impl Case<'_> {
     /// Without the process connector: what was seen last counts where no record contradicts it.
     fn uncounted(&self, last: &Last<'_>) -> Named {
         let expected = self.expected().is_some_and(|expected| is_file(expected, last));
-        let unsure = || Named { sure: Err(UNCOUNTED), ..self.is_last(last) };
+        let unsure = || self.is_last(last).doubted(UNCOUNTED);
         match (self.total(), last.by) {
             (0, Evidence::Proc) => self.is_last(last),
             (0, _) => unsure(),

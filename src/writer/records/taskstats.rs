@@ -61,7 +61,7 @@ pub struct Exit {
 }
 
 /// The kernel's name of a task: any bytes but NUL, at most 15 of them in kernels so far.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Comm {
     bytes: [u8; COMM],
     length: usize,
