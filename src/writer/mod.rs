@@ -7,6 +7,7 @@
 
 mod container;
 mod process;
+pub mod records;
 
 use crate::event::{Evidence, Process, Writer};
 use crate::sys;
