@@ -89,7 +89,7 @@ pub fn events(datagram: &[u8]) -> impl Iterator<Item = Result<ProcessEvent, Malf
 }
 
 fn told(datagram: &[u8]) -> impl Iterator<Item = Result<Told, Malformed>> {
-    netlink::messages(datagram).map(|message| parse(message?.payload))
+    netlink::up_to_malformed(netlink::messages(datagram).map(|message| parse(message?.payload)))
 }
 
 fn parse(payload: &[u8]) -> Result<Told, Malformed> {

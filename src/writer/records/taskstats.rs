@@ -135,11 +135,12 @@ struct Task<'a> {
 }
 
 fn tasks(datagram: &[u8], family: u16) -> impl Iterator<Item = Result<Task<'_>, Malformed>> {
-    netlink::messages(datagram).filter_map(move |message| match message {
+    let tasks = netlink::messages(datagram).filter_map(move |message| match message {
         Ok(message) if message.kind == family => task(message.payload).transpose(),
         Ok(_) => None,
         Err(malformed) => Some(Err(malformed)),
-    })
+    });
+    netlink::up_to_malformed(tasks)
 }
 
 /// Parses the payload of a message of the family.
