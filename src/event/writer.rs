@@ -126,25 +126,25 @@ impl Writer {
     /// this host has at that path (not deleted, not a look-alike in another mount namespace). `Err`
     /// says why not.
     pub fn may_be_excluded(&self) -> Result<(), &'static str> {
-        self.sure?;
-        if self.process.as_ref().is_some_and(|process| process.in_host_users == Some(false)) {
-            return Err(
-                "the writer is in a user namespace of its own, where it can choose the executable it is shown as",
-            );
+        let Some(process) = &self.process else { return self.sure.and(Err("the writer is not known")) };
+        match &process.executable {
+            None => return self.sure.and(Err("the writer's executable is not known")),
+            Some(exe) if exe.deleted => return Err("the writer's executable has been deleted or replaced"),
+            Some(exe) if !exe.is_host_file => {
+                let reason = "the writer's executable is not the host's file at that path (container or private mount)";
+                return Err(reason);
+            }
+            Some(_) => {}
+        }
+        if process.in_host_users == Some(false) {
+            return Err("the writer has a user namespace of its own, where it can choose what it is shown as");
         }
         // A rule may exclude by the parent; a private mount can fake its path as well.
         let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
         if parent.is_some_and(|exe| exe.deleted || !exe.is_host_file) {
             return Err("the parent's executable is deleted or not the host's file at that path");
         }
-        match self.executable() {
-            None => Err("the writer's executable is not known"),
-            Some(exe) if exe.deleted => Err("the writer's executable has been deleted or replaced"),
-            Some(exe) if !exe.is_host_file => {
-                Err("the writer's executable is not the host's file at that path (container or private mount)")
-            }
-            Some(_) => Ok(()),
-        }
+        self.sure
     }
 }
 

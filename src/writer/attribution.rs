@@ -344,12 +344,13 @@ impl Attribution {
         let counted = self.connector.is_some()
             && life.is_some_and(|life| !life.muddled)
             && self.lost_at.is_none_or(|lost| lost < ticket.since);
-        let recorded = life.into_iter().flat_map(Life::starts).chain(self.ledger.waiting_of(ticket.pid));
-        let starts: Vec<(u64, Arc<Resolved>)> =
-            recorded.map(|start| (start.sequence, resolver.resolve(&start.program))).collect();
-        let programs = || starts.iter().filter(|(_, program)| !program.is_script);
         let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
         let seen = look.writer.process.as_ref();
+        let recorded = life.into_iter().flat_map(Life::starts).chain(self.ledger.waiting_of(ticket.pid));
+        let last_id = seen.and_then(|process| process.executable_id).or(exit.and_then(|exit| exit.executable));
+        let starts: Vec<(u64, Arc<Resolved>)> =
+            recorded.map(|start| (start.sequence, started(&start.program, last_id, resolver))).collect();
+        let programs = || starts.iter().filter(|(_, program)| !program.is_script);
         let path = seen.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
         let last = match (path, exit) {
             (Some(path), _) => Some(Last {
@@ -523,6 +524,15 @@ impl Attribution {
             is_gone: true,
             ..Process::default()
         }
+    }
+}
+
+/// A program as it is found now; nothing of one of which only the loader left a record.
+fn started(program: &Arc<Program>, last: Option<FileId>, resolver: &mut Resolver<'_>) -> Arc<Resolved> {
+    let found = resolver.resolve(program);
+    match program.is_loader() && (last.is_none() || found.id != last) {
+        true => Arc::default(),
+        false => found,
     }
 }
 

@@ -129,6 +129,9 @@ impl Case<'_> {
             return match self.expected() {
                 Some(_) if same.is_some() => named(last, last.path, agreeing, Ok(())),
                 None => named(last, last.path, agreeing, Ok(())),
+                Some(program) if program.is_unseen() && self.is_accounted() && last.may_be_unrecorded => {
+                    named(last, last.path, agreeing, Err(UNSEEN))
+                }
                 Some(program) if self.is_accounted() && is_name(program, last) && may_have_been(program, last) => {
                     named(last, last.path, agreeing, Err(ONE_RECORD))
                 }
@@ -152,6 +155,9 @@ impl Case<'_> {
             // Its name is gone or another file's by now.
             (None, Some(expected)) if self.is_accounted() && may_have_been(expected, last) => {
                 self.by_records(ONE_RECORD)
+            }
+            (None, Some(expected)) if expected.is_unseen() && self.is_accounted() => {
+                named(last, None, agreeing, Err(UNSEEN))
             }
             (None, Some(_)) => self.unknown(DISAGREE),
             (None, None) => named(last, None, agreeing, Err(NO_PATH)),
@@ -221,6 +227,9 @@ impl Case<'_> {
     /// Names what exec records or the lineage tell.
     fn by_records(&self, note: &'static str) -> Named {
         let Some(program) = self.expected() else { return self.unknown(NOTHING) };
+        if program.is_unseen() {
+            return self.unknown(UNSEEN);
+        }
         // What was seen last tells of this program only if no other came after it.
         let last = self.last.filter(|_| self.after.is_empty());
         Named {
@@ -242,11 +251,12 @@ impl Case<'_> {
     fn unknown(&self, note: &'static str) -> Named {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut add = |candidate: Candidate| {
+            let is_empty = candidate.path.is_none() && candidate.id.is_none();
             let is_known = candidates.iter().any(|known| {
                 candidate.path.is_some() && known.path == candidate.path
                     || candidate.id.is_some() && known.id == candidate.id
             });
-            if !is_known && candidates.len() < Writer::MAX_CANDIDATES {
+            if !is_empty && !is_known && candidates.len() < Writer::MAX_CANDIDATES {
                 candidates.push(candidate);
             }
         };

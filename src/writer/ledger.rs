@@ -44,8 +44,9 @@ pub enum Program {
 }
 
 impl Program {
-    /// The dynamic loader, which the kernel opens for nearly every program after the program itself.
-    fn is_loader(&self) -> bool {
+    /// The dynamic loader, which the kernel opens for nearly every program after the program itself. Alone
+    /// it is that of a program which left no record, or was itself started as a program.
+    pub fn is_loader(&self) -> bool {
         let Program::Recorded(HandleName { name, .. }) = self else { return false };
         [&b"ld-linux"[..], b"ld-musl", b"ld64.so", b"ld.so", b"ld-2."].iter().any(|start| name.starts_with(start))
     }

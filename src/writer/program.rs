@@ -24,6 +24,13 @@ pub struct Resolved {
     pub is_script: bool,
 }
 
+impl Resolved {
+    /// Something was started of which nothing more is known.
+    pub fn is_unseen(&self) -> bool {
+        self.path.is_none() && self.id.is_none()
+    }
+}
+
 /// Looks each program up once for all the writers that are judged together.
 pub struct Resolver<'a> {
     locate: Locate<'a>,

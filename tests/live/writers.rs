@@ -51,6 +51,10 @@ fn a_user_namespace_that_fakes_an_excluded_executable_is_seen_through() {
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
     let mut shell = shell_named("pip3", &["unshare", "-Ur", "-m"]);
+    // Its start left no record. Only after something else was read is it certain that it wrote as what it is
+    // by then.
+    fs::write(watch.at("/tmp/usercustomize.py"), "").unwrap();
+    watch.expect_alerts(&[Expected::new("creation", "/tmp/usercustomize.py", "PYTHON_STARTUP_FILE_MODIFIED")]);
     shell.run(&format!("echo import os > {}", watch.at(SITECUSTOMIZE).display()));
     let by = By::Alive("/usr/local/bin/pip3".into());
     // The Sumo rule goes by the path alone when it names what it found.

@@ -270,3 +270,19 @@ fn no_history_of_execs_leads_to_a_wrong_name() {
     );
     assert!(named_right > 1000, "{named_right} right, {unknown} unknown");
 }
+
+#[test]
+fn a_program_of_which_only_the_loader_left_a_record_is_what_is_seen_last() {
+    let (shell, unseen) = (program("/bin/sh", 1), Resolved::default());
+    let case = Case { last: in_memory(), before: vec![&shell, &unseen], execs: Some(2), ..Case::default() };
+    let named = case.judge();
+    assert_eq!((named.evidence, named.path.as_ref(), named.id), (Evidence::ExitRecord, None, in_memory().unwrap().id));
+    assert!(named.sure.is_err());
+    let alive = Case { last: seen("/run/private/tool", 7), ..case.clone() };
+    assert_eq!(outcome(&alive), right("/run/private/tool", Evidence::Proc, false));
+    let liar = seen("/usr/bin/python3", 3).map(|last| Last { may_be_unrecorded: false, ..last });
+    assert_eq!(outcome(&Case { last: liar, ..case.clone() }), NOBODY);
+    // After the write it says nothing of what wrote.
+    let since = Case { before: vec![&shell], after: vec![&unseen], ..case };
+    assert_eq!(outcome(&since).0.as_deref().unwrap_or("/bin/sh"), "/bin/sh");
+}
