@@ -206,10 +206,10 @@ impl Language {
                     }
                 }
                 [b'+', letters @ ..] if self.plus => {
-                    letters
-                        .iter()
-                        .filter(|letter| self.with_argument.contains(letter))
-                        .for_each(|_| drop(words.next()));
+                    // `+o NAME`: the other letters take nothing.
+                    for _ in letters.iter().filter(|letter| self.with_argument.contains(letter)) {
+                        words.next()?;
+                    }
                 }
                 name => return Some(Runs::File(name)),
             }
