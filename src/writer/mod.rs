@@ -63,7 +63,7 @@ fn ancestors(child: &Pinned, parent: Option<u32>) -> Vec<Process> {
     {
         let child = current.as_ref().unwrap_or(child);
         let Ok(parent) = Pinned::open(parent_pid) else { break };
-        let (facts, grandparent) = parent.read();
+        let (facts, grandparent) = parent.read_ancestor();
         if child.parent() != Some(parent_pid) {
             break;
         }
