@@ -5,61 +5,107 @@
 //! `/proc/self/mem`, a page that is mapped from a FUSE filesystem which does not answer, another waits to
 //! map something. Any user can do so. Whoever reads then waits with them and cannot be interrupted, so
 //! a thread does it that can be left behind.
+//!
+//! Asking another thread costs far more than the reading, so what was read is known for a second: a
+//! process can show other arguments at any time anyway.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a command line is waited for: on a machine at rest it comes in 0.02 ms.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Threads left behind; while there are as many, no command line is read.
 const MAX_STUCK: usize = 16;
+/// How long a command line is taken for that of the same program in the same process.
+const FRESH: Duration = Duration::from_secs(1);
+/// Command lines that are known at a time.
+const MAX_KNOWN: usize = 64;
 /// Stack of such a thread, which needs little.
 const STACK: usize = 64 << 10;
 
 /// A thread that reads one file at a time.
-struct Reader {
+pub struct Reader {
     requests: Sender<(OwnedFd, u64)>,
     answers: Receiver<Vec<u8>>,
 }
 
-/// The reading threads of one thread that wants command lines.
+/// A program in a process: each start of a program puts its arguments somewhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The process.
+    pub pid: u32,
+    /// When it started.
+    pub start_time: u64,
+    /// Where its arguments begin and end.
+    pub arguments: (u64, u64),
+}
+
+struct Known {
+    program: Program,
+    since: Instant,
+    bytes: Vec<u8>,
+}
+
+/// Command lines for one thread that wants them.
 #[derive(Default)]
 pub struct Readers {
     idle: Option<Reader>,
-    busy: Option<(u32, Reader)>,
     stuck: Vec<(u32, Reader)>,
+    known: VecDeque<Known>,
+}
+
+/// A command line that was asked for.
+pub enum Asked {
+    /// There it is; empty when it cannot be had.
+    Known(Vec<u8>),
+    /// A thread reads it.
+    Wanted(Program, Reader),
 }
 
 impl Readers {
-    /// Begins to read the file of this process. What it holds is asked for with [`Readers::finish`].
-    pub fn begin(&mut self, pid: u32, file: OwnedFd, limit: u64) {
-        // One that was not asked for any more.
-        self.stuck.extend(self.busy.take());
+    /// Begins to read the file of this program; [`Readers::finish`] gives what it held. Other things can be
+    /// done meanwhile.
+    pub fn begin(&mut self, program: Program, open: impl FnOnce() -> Option<OwnedFd>, limit: u64) -> Asked {
+        while self.known.front().is_some_and(|known| known.since.elapsed() > FRESH) {
+            self.known.pop_front();
+        }
+        if let Some(known) = self.known.iter().find(|known| known.program == program) {
+            return Asked::Known(known.bytes.clone());
+        }
         // A thread whose answer came at last ends when nobody can ask it any more.
         self.stuck.retain(|(_, reader)| reader.answers.try_recv().is_err());
-        if self.stuck.len() >= MAX_STUCK || self.stuck.iter().any(|(stuck, _)| *stuck == pid) {
-            return;
-        }
-        if let Some(reader) = self.idle.take().or_else(Reader::start)
+        if self.stuck.len() < MAX_STUCK
+            && self.stuck.iter().all(|(pid, _)| *pid != program.pid)
+            && let Some(file) = open()
+            && let Some(reader) = self.idle.take().or_else(Reader::start)
             && reader.requests.send((file, limit)).is_ok()
         {
-            self.busy = Some((pid, reader));
+            return Asked::Wanted(program, reader);
         }
+        Asked::Known(Vec::new())
     }
 
     /// What the file held; empty when that could not be read in time.
-    pub fn finish(&mut self) -> Vec<u8> {
-        let Some((pid, reader)) = self.busy.take() else { return Vec::new() };
+    pub fn finish(&mut self, asked: Asked) -> Vec<u8> {
+        let (program, reader) = match asked {
+            Asked::Known(bytes) => return bytes,
+            Asked::Wanted(program, reader) => (program, reader),
+        };
         match reader.answers.recv_timeout(PATIENCE) {
             Ok(bytes) => {
                 self.idle = Some(reader);
+                if self.known.len() >= MAX_KNOWN {
+                    self.known.pop_front();
+                }
+                self.known.push_back(Known { program, since: Instant::now(), bytes: bytes.clone() });
                 bytes
             }
             Err(_) => {
-                self.stuck.push((pid, reader));
+                self.stuck.push((program.pid, reader));
                 Vec::new()
             }
         }
@@ -102,19 +148,28 @@ mod tests {
         (end.into(), writer.into())
     }
 
+    fn program(pid: u32) -> Program {
+        Program { pid, start_time: 1, arguments: (2, 3) }
+    }
+
     fn read(readers: &mut Readers, pid: u32, file: OwnedFd) -> Vec<u8> {
-        readers.begin(pid, file, 100);
-        readers.finish()
+        let asked = readers.begin(program(pid), || Some(file), 100);
+        readers.finish(asked)
     }
 
     #[test]
-    fn what_can_be_read_is_read_again_and_again_by_the_same_thread() {
+    fn programs_are_read_by_one_thread_and_the_same_one_not_again_at_once() {
         let mut readers = Readers::default();
-        for _ in 0..100 {
-            let file = std::fs::File::open("/proc/self/comm").unwrap();
-            assert!(!read(&mut readers, 1, file.into()).is_empty());
+        let file = || std::fs::File::open("/proc/self/comm").unwrap().into();
+        for pid in 0..200 {
+            assert!(!read(&mut readers, pid, file()).is_empty());
         }
         assert!(readers.stuck.is_empty());
+        assert_eq!(readers.known.len(), MAX_KNOWN);
+        let asked = readers.begin(program(199), || panic!("it was read already"), 100);
+        assert!(!readers.finish(asked).is_empty());
+        let other = Program { arguments: (2, 4), ..program(199) };
+        assert!(matches!(readers.begin(other, || Some(file()), 100), Asked::Wanted(..)));
     }
 
     #[test]

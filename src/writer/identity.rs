@@ -189,7 +189,9 @@ impl Language {
                 b"" => return None,
                 b"--" => return words.next().filter(|name| !name.is_empty()).map(Runs::File),
                 // Of a shell the end of the options, of the others standard input.
-                b"-" => return if self.plus { words.next().map(Runs::File) } else { None },
+                b"-" => {
+                    return if self.plus { words.next().filter(|name| !name.is_empty()).map(Runs::File) } else { None };
+                }
                 [b'-', b'-', ..] => {
                     let word = std::str::from_utf8(word).ok()?;
                     let name = word.split('=').next().unwrap_or(word);
@@ -206,10 +208,10 @@ impl Language {
                     }
                 }
                 [b'+', letters @ ..] if self.plus => {
-                    letters
-                        .iter()
-                        .filter(|letter| self.with_argument.contains(letter))
-                        .for_each(|_| drop(words.next()));
+                    // `+o NAME`: the other letters take nothing.
+                    for _ in letters.iter().filter(|letter| self.with_argument.contains(letter)) {
+                        words.next()?;
+                    }
                 }
                 name => return Some(Runs::File(name)),
             }

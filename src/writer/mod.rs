@@ -73,7 +73,7 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
 
 /// A living process and its ancestors.
 fn with_ancestors(pinned: &Pinned) -> Vec<Process> {
-    let (process, parent) = pinned.read();
+    let (process, parent) = pinned.read_ancestor();
     let mut all = vec![process];
     all.extend(ancestors(pinned, parent));
     all
@@ -90,7 +90,7 @@ fn ancestors(child: &Pinned, parent: Option<u32>) -> Vec<Process> {
     {
         let child = current.as_ref().unwrap_or(child);
         let Ok(parent) = Pinned::open(parent_pid) else { break };
-        let (facts, grandparent) = parent.read();
+        let (facts, grandparent) = parent.read_ancestor();
         if child.parent() != Some(parent_pid) {
             break;
         }

@@ -4,6 +4,8 @@
 //! bytes here, because the crate wants UTF-8 there, and with a cap.
 
 use super::command_line;
+use super::command_line::Asked;
+use super::command_line::Program;
 use super::command_line::Readers;
 use crate::event::{Credentials, Executable, FileId, Process};
 use procfs::FromRead;
@@ -50,28 +52,35 @@ impl Pinned {
     /// Reads what there is to know, the executable first because it goes first, and the parent's pid
     /// as [`Pinned::parent`] gives it. What cannot be read stays empty.
     pub fn read(&self) -> (Process, Option<u32>) {
-        match executable(&self.directory) {
-            Some(found) => self.read_through(&self.directory, Some(found)),
-            None => match self.living_thread() {
-                Some((thread, found)) => self.read_through(&thread, Some(found)),
-                None => self.read_through(&self.directory, None),
-            },
+        let found = executable(&self.directory).map(|found| (None, found));
+        let found = found.or_else(|| self.living_thread().map(|(thread, found)| (Some(thread), found)));
+        let (thread, found) = found.unzip();
+        let task = thread.as_ref().and_then(Option::as_ref).unwrap_or(&self.directory);
+        let (mut process, parent) = self.read_through(task, found);
+        process.working_directory = link(task, "cwd").map(PathBuf::from);
+        [process.in_host_mounts, process.in_host_users] = NAMESPACES.map(|name| {
+            let hosts = host_namespace(name)?;
+            Some(link(task, name)? == *hosts)
+        });
+        if let Some(user) = &mut process.user {
+            user.session = self.audit_id("sessionid");
         }
+        (process, parent)
+    }
+
+    /// The same without what nobody asks of an ancestor: each hook that is written has many.
+    pub fn read_ancestor(&self) -> (Process, Option<u32>) {
+        self.read_through(&self.directory, executable(&self.directory))
     }
 
     /// Reads by the directory of the process or of one of its threads.
     fn read_through(&self, task: &OwnedFd, found: Option<(Executable, Option<FileId>)>) -> (Process, Option<u32>) {
         let (executable, executable_id) = found.unzip();
-        self.ask_for_arguments(task);
-        let comm = self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default();
         let stat = self.stat();
+        let asked = stat.as_ref().map(|stat| self.ask_for_arguments(task, stat));
+        let comm = self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default();
         let user = self.user();
-        let working_directory = link(task, "cwd").map(PathBuf::from);
-        let [in_host_mounts, in_host_users] = NAMESPACES.map(|name| {
-            let hosts = host_namespace(name)?;
-            Some(link(task, name)? == *hosts)
-        });
-        let (arguments, arguments_truncated) = arguments();
+        let (arguments, arguments_truncated) = asked.map(arguments).unwrap_or_default();
         let process = Process {
             pid: self.pid,
             start_time: stat.as_ref().map(|stat| stat.starttime),
@@ -80,12 +89,9 @@ impl Pinned {
             executable_id: executable_id.flatten(),
             arguments,
             arguments_truncated,
-            working_directory,
             terminal: stat.as_ref().and_then(|stat| terminal(stat.tty_nr)),
-            in_host_mounts,
-            in_host_users,
             user,
-            is_gone: false,
+            ..Process::default()
         };
         (process, stat.as_ref().and_then(parent))
     }
@@ -122,11 +128,12 @@ impl Pinned {
     }
 
     /// Meanwhile other things can be read; [`arguments`] gives them.
-    fn ask_for_arguments(&self, task: &OwnedFd) {
-        let file = rustix::fs::openat(task, "cmdline", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        if let Ok(file) = file {
-            COMMAND_LINES.with_borrow_mut(|readers| readers.begin(self.pid, file, MAX_COMMAND_LINE + 1));
-        }
+    fn ask_for_arguments(&self, task: &OwnedFd, stat: &Stat) -> Asked {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let open = || rustix::fs::openat(task, "cmdline", flags, Mode::empty()).ok();
+        let arguments = (stat.arg_start.unwrap_or_default(), stat.arg_end.unwrap_or_default());
+        let program = Program { pid: self.pid, start_time: stat.starttime, arguments };
+        COMMAND_LINES.with_borrow_mut(|readers| readers.begin(program, open, MAX_COMMAND_LINE + 1))
     }
 
     fn user(&self) -> Option<Credentials> {
@@ -135,12 +142,7 @@ impl Pinned {
             let mut ids = std::str::from_utf8(line.strip_prefix(b"Uid:")?).ok()?.split_whitespace();
             Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
         })?;
-        Some(Credentials {
-            real,
-            effective: Some(effective),
-            login: self.audit_id("loginuid"),
-            session: self.audit_id("sessionid"),
-        })
+        Some(Credentials { real, effective: Some(effective), login: self.audit_id("loginuid"), session: None })
     }
 
     /// A number that the audit subsystem gave; services have none.
@@ -171,9 +173,9 @@ fn executable(task: &OwnedFd) -> Option<(Executable, Option<FileId>)> {
     Some((executable, running))
 }
 
-/// The arguments that were asked for last; whether there are more.
-fn arguments() -> (Vec<Vec<u8>>, bool) {
-    let mut line = COMMAND_LINES.with_borrow_mut(Readers::finish);
+/// The arguments that were asked for; whether there are more.
+fn arguments(asked: Asked) -> (Vec<Vec<u8>>, bool) {
+    let mut line = COMMAND_LINES.with_borrow_mut(|readers| readers.finish(asked));
     let truncated = line.len() as u64 > MAX_COMMAND_LINE;
     line.truncate(MAX_COMMAND_LINE as usize);
     if line.last() == Some(&0) {

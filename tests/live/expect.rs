@@ -61,6 +61,12 @@ impl Expected {
         Self { elastic: true, ..self }
     }
 
+    /// The Elastic rule matches unless it excludes this executable.
+    pub fn elastic_unless_excluded(self, executable: &std::path::Path) -> Self {
+        let is_excluded = executable.to_str().is_some_and(|path| path.starts_with("/usr/bin/python"));
+        Self { elastic: !is_excluded, ..self }
+    }
+
     /// Written by somebody else.
     pub fn by(self, by: By) -> Self {
         Self { by, ..self }

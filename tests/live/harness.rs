@@ -217,6 +217,13 @@ impl Watch {
         self.expect_the_end();
     }
 
+    /// Ends it with SIGTERM, whatever alerts come until then.
+    pub fn stop_with_alerts(self) {
+        self.terminate();
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        self.expect_the_end();
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);

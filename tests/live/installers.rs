@@ -1,9 +1,9 @@
 //! Real installers, each with a small package of the test's own that ships a `.pth`.
 
 use crate::actor::succeed;
-use crate::expect::{By, Expected};
-use crate::harness::{Scene, Watch};
-use crate::needs;
+use crate::expect::{Alert, By, Expected};
+use crate::harness::{Backend, Scene, Watch};
+use crate::needs::{self, Need};
 use crate::with_each_backend;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,21 @@ fn pth(action: &'static str, directory: &str) -> Expected {
     Expected::new(action, format!("{directory}/hooktest.pth"), "PTH_FILE_CREATED").complete(None)
 }
 
+/// The installers that an alert names: of the writer, and of its ancestors. `None` when the writer had ended
+/// before it could be read.
+fn installers(alert: &Alert) -> Option<(Option<&str>, Option<&str>)> {
+    let is_known = alert.text("/pyhookwatch/writer/evidence") == Some("proc");
+    is_known
+        .then(|| (alert.text("/pyhookwatch/writer/installer"), alert.text("/pyhookwatch/writer/ancestor_installer")))
+}
+
+/// Every writer that was read alive is this installer.
+fn expect_installer(alerts: &[Alert], name: &str) {
+    for found in alerts.iter().filter_map(installers) {
+        assert_eq!(found.0, Some(name), "{alerts:#?}");
+    }
+}
+
 fn pip_install(watch: &Watch, environment: &str, wheel: &Path) {
     let mut command = Command::new(pip().unwrap());
     command.arg("--python").arg(watch.at(environment).join("bin/python"));
@@ -66,7 +81,7 @@ with_each_backend! {
         let (first, second) = (wheel(&scene, "1.0"), wheel(&scene, "2.0"));
         let mut watch = scene.watch(backend);
         pip_install(&watch, "/srv/env", &first);
-        watch.expect_alerts(&[pth("creation", &packages).by(by_python())]);
+        expect_installer(&watch.expect_alerts(&[pth("creation", &packages).by(by_python())]), "pip");
         if backend == Backend::Inotify {
             // What is moved aside below lies in a directory that may be gone before it is watched.
             return watch.stop();
@@ -79,6 +94,7 @@ with_each_backend! {
             pth("creation", &packages).by(by_python()),
             pth("rename", &aside).from(format!("{packages}/hooktest.pth")).by(by_python()),
         ]);
+        expect_installer(&alerts, "pip");
         assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import hooktest  # 2.0");
         watch.stop();
     }
@@ -98,7 +114,7 @@ with_each_backend! {
             succeed(command.arg(&wheel).env("UV_CACHE_DIR", watch.scene.outside().join("cache")));
             let by = By::Perhaps(vec![uv().unwrap().canonicalize().unwrap()]);
             let expected = if *mode == "copy" { pth("rename", packages).renamed_beside() } else { pth("creation", packages) };
-            watch.expect_alerts(&[expected.by(by)]);
+            expect_installer(&watch.expect_alerts(&[expected.by(by)]), "uv");
         }
         watch.stop();
     }
@@ -116,7 +132,10 @@ with_each_backend! {
                 if path.ends_with(".pth") { "PTH_FILE_CREATED" } else { "PYTHON_STARTUP_FILE_MODIFIED" };
             Expected::new("creation", path, detection).by(by_python()).complete(None)
         }).collect();
-        watch.expect_alerts(&expected);
+        // The process that installs runs a program text; the one that started it is `python -m ensurepip`.
+        for found in watch.expect_alerts(&expected).iter().filter_map(installers) {
+            assert_eq!(found, (None, Some("pip")));
+        }
         watch.stop();
     }
 
@@ -124,10 +143,7 @@ with_each_backend! {
     [Dpkg]
     fn dpkg_is_one_alert_and_so_is_its_upgrade(scene, backend) {
         let path = "/usr/lib/python3/dist-packages/hooktest.pth";
-        for directory in ["info", "updates", "triggers"] {
-            fs::create_dir_all(scene.root().join("var/lib/dpkg").join(directory)).unwrap();
-        }
-        fs::write(scene.at("/var/lib/dpkg/status"), "").unwrap();
+        prepare_dpkg(&scene);
         let packages = ["1.0", "2.0"].map(|version| package(&scene, version, path));
         let mut watch = scene.watch(backend);
         for package in &packages {
@@ -137,10 +153,126 @@ with_each_backend! {
             succeed(command.arg("--install").arg(package).env("DEBIAN_FRONTEND", "noninteractive"));
             let by = By::Perhaps(vec![Path::new("/usr/bin/dpkg").canonicalize().unwrap()]);
             let expected = Expected::new("rename", path, "PTH_FILE_CREATED");
-            watch.expect_alerts(&[expected.from(format!("{path}.dpkg-new")).by(by)]);
+            expect_installer(&watch.expect_alerts(&[expected.from(format!("{path}.dpkg-new")).by(by)]), "dpkg");
         }
         watch.stop();
     }
+}
+
+/// What dpkg wants of a root.
+fn prepare_dpkg(scene: &Scene) {
+    for directory in ["info", "updates", "triggers"] {
+        fs::create_dir_all(scene.root().join("var/lib/dpkg").join(directory)).unwrap();
+    }
+    fs::write(scene.at("/var/lib/dpkg/status"), "").unwrap();
+}
+
+/// Installs until the writer was read alive, which is nearly always at once: in a new environment each time,
+/// with the program and its arguments made from that environment. Gives what the alert says.
+fn installed_alive(install: impl Fn(&Watch, &str, &Path)) -> Alert {
+    const ATTEMPTS: usize = 20;
+    let scene = Scene::new();
+    let wheel = wheel(&scene, "1.0");
+    let names: Vec<String> = (0..ATTEMPTS).map(|number| format!("/srv/{number}")).collect();
+    // Each attempt has its packages in a directory of its own.
+    let mut watch = scene.watch(Backend::Fanotify);
+    for name in &names {
+        let packages = environment(&watch.scene, name);
+        install(&watch, name, &wheel);
+        let mut alert = watch.next();
+        while alert.text("/file/path") != Some(&format!("{packages}/hooktest.pth")) {
+            alert = watch.next();
+        }
+        if installers(&alert).is_some() {
+            watch.stop_with_alerts();
+            return alert;
+        }
+    }
+    watch.fail("no attempt was read alive");
+}
+
+fn environment_python(watch: &Watch, environment: &str) -> PathBuf {
+    watch.at(environment).join("bin/python")
+}
+
+#[test]
+fn uv_pip_install_is_named() {
+    if !needs::met(concat!(module_path!(), "::uv_pip_install_is_named"), &[Need::Fanotify, Need::Uv, Need::Python]) {
+        return;
+    }
+    let alert = installed_alive(|watch, environment, wheel| {
+        let mut command = Command::new(uv().unwrap());
+        command.args(["pip", "install", "--quiet", "--offline", "--no-config", "--no-index", "--no-deps", "--python"]);
+        command.arg(environment_python(watch, environment)).arg(wheel);
+        succeed(command.env("UV_CACHE_DIR", watch.scene.outside().join("cache")));
+    });
+    assert_eq!(installers(&alert), Some((Some("uv"), None)));
+    assert_eq!(alert.text("/pyhookwatch/writer/script/name"), None);
+}
+
+/// The pip of an environment, as a script and as a module.
+#[test]
+fn the_pip_of_an_environment_is_named_as_a_script_and_as_a_module() {
+    let name = concat!(module_path!(), "::the_pip_of_an_environment_is_named_as_a_script_and_as_a_module");
+    if !needs::met(name, &[Need::Fanotify, Need::Venv]) {
+        return;
+    }
+    let bare = ["--disable-pip-version-check", "install", "--no-index", "--no-deps", "--no-cache-dir"];
+    for is_module in [false, true] {
+        let alert = installed_alive(|watch, environment, wheel| {
+            let python = environment_python(watch, environment);
+            succeed(Command::new(&python).args(["-m", "ensurepip", "--default-pip"]));
+            let mut command = match is_module {
+                true => Command::new(&python),
+                false => Command::new(python.with_file_name("pip")),
+            };
+            command.args(is_module.then_some(["-m", "pip"]).into_iter().flatten()).args(bare).arg(wheel);
+            succeed(command.env("TMPDIR", watch.scene.outside()));
+        });
+        assert_eq!(installers(&alert), Some((Some("pip"), None)));
+        let script = alert.text("/pyhookwatch/writer/script/name").unwrap();
+        assert_eq!(alert.flag("/pyhookwatch/writer/script/module"), Some(if is_module { "true" } else { "false" }));
+        assert!(if is_module { script == "pip" } else { script.ends_with("/bin/pip") }, "{script}");
+    }
+}
+
+/// apt runs dpkg, which writes.
+#[test]
+fn dpkg_run_by_apt_is_named_with_apt() {
+    let name = concat!(module_path!(), "::dpkg_run_by_apt_is_named_with_apt");
+    if !needs::met(name, &[Need::Fanotify, Need::Dpkg, Need::Apt]) {
+        return;
+    }
+    let scene = Scene::new();
+    let path = "/usr/lib/python3/dist-packages/hooktest.pth";
+    prepare_dpkg(&scene);
+    let package = package(&scene, "1.0", path);
+    for directory in ["state/lists/partial", "cache/archives/partial", "etc", "log"] {
+        fs::create_dir_all(scene.outside().join("apt").join(directory)).unwrap();
+    }
+    let mut watch = scene.watch(Backend::Fanotify);
+    let mut command = Command::new("apt-get");
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("DEBIAN_FRONTEND", "noninteractive");
+    let apt = watch.scene.outside().join("apt");
+    for (option, value) in [
+        ("Dir::State", apt.join("state")),
+        ("Dir::Cache", apt.join("cache")),
+        ("Dir::Etc", apt.join("etc")),
+        ("Dir::Log", apt.join("log")),
+        ("Dir::State::status", watch.scene.root().join("var/lib/dpkg/status")),
+        ("APT::Sandbox::User", "root".into()),
+        ("DPkg::Options::", format!("--root={}", watch.scene.root().display()).into()),
+        ("DPkg::Options::", "--force-script-chrootless".into()),
+    ] {
+        command.arg("-o").arg(format!("{option}={}", value.display()));
+    }
+    succeed(command.args(["install", "--yes"]).arg(package));
+    let by = By::Perhaps(vec![Path::new("/usr/bin/dpkg").canonicalize().unwrap()]);
+    let expected = Expected::new("rename", path, "PTH_FILE_CREATED").from(format!("{path}.dpkg-new"));
+    for found in watch.expect_alerts(&[expected.by(by)]).iter().filter_map(installers) {
+        assert_eq!(found, (Some("dpkg"), Some("apt")));
+    }
+    watch.stop();
 }
 
 /// Builds a Debian package with one file.

@@ -17,6 +17,7 @@ mod installers;
 mod mounts;
 mod names;
 mod needs;
+mod process;
 mod shapes;
 mod writers;
 

@@ -29,6 +29,12 @@ pub enum Need {
     Uv,
     /// dpkg and dpkg-deb, for root.
     Dpkg,
+    /// apt-get, for root.
+    Apt,
+    /// /dev/fuse, for root.
+    Fuse,
+    /// The kernel numbers login sessions (audit).
+    AuditSession,
 }
 
 /// Whether the test can run. The one place that decides what a missing privilege means: loudly
@@ -58,6 +64,9 @@ impl Need {
             Need::Pip => "pip (run tests/prepare.sh)",
             Need::Uv => "uv (run tests/prepare.sh)",
             Need::Dpkg => "root, dpkg and dpkg-deb",
+            Need::Apt => "root and apt-get",
+            Need::Fuse => "root and /dev/fuse",
+            Need::AuditSession => "root and /proc/self/sessionid",
         }
     }
 
@@ -72,6 +81,9 @@ impl Need {
             Need::Venv => python().is_some_and(|python| works(python, &["-c", "import venv, ensurepip"])),
             Need::Pip => python().is_some() && installers::pip().is_some_and(|pip| works(pip, &["--version"])),
             Need::Uv => installers::uv().is_some_and(|uv| works(uv, &["--version"])),
+            Need::Apt => is_root() && works("apt-get", &["--version"]),
+            Need::Fuse => is_root() && Path::new("/dev/fuse").exists(),
+            Need::AuditSession => is_root() && Path::new("/proc/self/sessionid").exists(),
             Need::Dpkg => is_root() && works("dpkg", &["--version"]) && works("dpkg-deb", &["--version"]),
         }
     }

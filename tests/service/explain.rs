@@ -117,6 +117,13 @@ fn the_text_form_says_the_same_to_people() {
         format!(
             "creation of {HOOK} by /usr/bin/pip3
   hook: sitecustomize
+  fields:
+    TargetFilename: {HOOK}
+    EventAction: creation
+    HookKind: sitecustomize
+    Image: /usr/bin/pip3
+    Installer: pip
+    WriterEvidence: proc
 Python Site or User Customize File Creation [elastic {ELASTIC}]
   is silenced by an exclusion; decided by filter_executable_exact
   filter_executable_exact counts because the writer is taken as verified; for a writer that is not (already gone, \
@@ -176,4 +183,91 @@ fn a_rule_that_is_switched_off_says_nothing() {
     let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--config", file.to_str().unwrap()], 0);
     assert!(document["rules"].as_array().unwrap().iter().all(|rule| rule["id"] != SUMO), "{document:#}");
     assert_eq!(rule(&document, ELASTIC)["matched"], true);
+}
+
+#[test]
+fn the_fields_that_the_rules_saw_are_shown() {
+    let document = explained(
+        &[
+            HOOK,
+            "--exe",
+            "/usr/bin/python3.11",
+            "--command-line",
+            "python3 -m  pip install x",
+            "--field",
+            "UserId=33",
+            "--field",
+            "SystemdUnit=a=b.service",
+        ],
+        0,
+    );
+    let expected = json!({
+        "CommandLine": "python3 -m pip install x",
+        "EventAction": "creation",
+        "HookKind": "sitecustomize",
+        "Image": "/usr/bin/python3.11",
+        "Installer": "pip",
+        "SystemdUnit": "a=b.service",
+        "TargetFilename": HOOK,
+        "UserId": 33,
+        "WriterEvidence": "proc",
+        "WriterScript": "pip",
+    });
+    assert_eq!(document["fields"], expected);
+}
+
+/// Excludes what is installed by pip as root.
+const FILTERED: &str = "title: Not by pip
+id: ours-2
+logsource:
+  product: linux
+  category: file_event
+detection:
+  selection:
+    TargetFilename|endswith: /sitecustomize.py
+  filter:
+    Installer: pip
+    UserId: 0
+  condition: selection and not filter
+level: low
+";
+
+#[test]
+fn a_field_that_is_set_decides_and_one_record_alone_lets_no_exclusion_count() {
+    let site = Site::new();
+    site.file("site-rules/filtered.yml", FILTERED);
+    let rules = site.path("site-rules");
+    let by_pip = [HOOK, "--exe", "/usr/bin/python3.11", "--command-line", "python3 /usr/bin/pip install x", "--rules"];
+    let with = |more: &[&str]| {
+        let document = explained(&[&by_pip[..], &[rules.to_str().unwrap()], more].concat(), 0);
+        rule(&document, "ours-2").clone()
+    };
+    assert_eq!(with(&["--field", "UserId=1000"])["matched"], true);
+    let silenced = with(&["--field", "UserId=0"]);
+    assert_eq!((&silenced["matched"], &silenced["exclusion"]["applied"]), (&json!(false), &json!(true)));
+    for evidence in ["exit-record", "exec-record", "fork-lineage"] {
+        let not_applied = with(&["--field", "UserId=0", "--evidence", evidence]);
+        assert_eq!(
+            (&not_applied["matched"], &not_applied["exclusion"]["reason"]),
+            (&json!(true), &json!("one kind of record alone names the executable"))
+        );
+    }
+}
+
+#[test]
+fn a_field_that_cannot_be_set_is_refused_with_the_way_out() {
+    for (arguments, words) in [
+        (&["--field", "SystemUnit=x"][..], "did you mean `SystemdUnit`?"),
+        (&["--field", "SystemdUnit"], "NAME=VALUE"),
+        (&["--field", "UserId=root"], "UserId is a number, and root is none"),
+        (&["--field", "Image=/bin/cp"], "give Image with --exe"),
+        (&["--field", "WriterEvidence=proc"], "give WriterEvidence with --evidence"),
+        (&["--evidence", "guessed"], "proc, exit-record"),
+        (&["--evidence", "exit-record"], "name the executable with --exe"),
+        (&["--exe", "/bin/cp", "--evidence", "unknown"], "leave out --exe"),
+    ] {
+        let said = program(&[&["explain", "--path", HOOK], arguments].concat());
+        let line = said.one_line(64);
+        assert!(line.contains(words), "{arguments:?}: {line}");
+    }
 }
