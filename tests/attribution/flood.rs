@@ -83,7 +83,14 @@ fn flood(stage: &Stage, daemon: &mut Daemon, batch: &Batch<'_>, is_held: bool) -
 /// The hooks of the floods were written by the flood's program and by this one.
 fn names_nobody_else(stage: &Stage, told: Told) {
     let this = text(&std::env::current_exe().unwrap().canonicalize().unwrap());
-    let truth = Truth { executables: vec![stage.static_program("tiny"), this], pid: None, is_foreign: false };
+    // The driver's, and whatever started this program.
+    let parents = told.alerts.values().flatten().filter_map(|alert| alert["process"]["parent"]["executable"].as_str());
+    let truth = Truth {
+        executables: vec![stage.static_program("tiny"), this],
+        parents: parents.map(str::to_owned).collect(),
+        pid: None,
+        is_foreign: false,
+    };
     let verdicts: Vec<_> = told.alerts.values().filter_map(|alerts| judge_all(alerts, &truth)).collect();
     assert!(!verdicts.iter().any(|verdict| matches!(verdict, Verdict::Wrong(_))), "{verdicts:?}");
 }

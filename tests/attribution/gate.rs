@@ -24,6 +24,7 @@ fn every_writer_is_named_where_the_records_can_know_and_none_wrongly() {
         needs::fatrace(),
         needs::namespaces(),
         needs::overlay(),
+        needs::io_uring(),
     ];
     let test = concat!(module_path!(), "::every_writer_is_named_where_the_records_can_know_and_none_wrongly");
     let Some(_alone) = needs::met(test, &needs) else { return };
@@ -116,7 +117,9 @@ fn truths(shape: &Shape, batch: &Batch<'_>, output: &str) -> BTreeMap<String, Tr
             Pids::File => Some(pid_in_file(shape, batch, number)),
             Pids::Nowhere => None,
         };
-        Truth { executables: (shape.truth)(batch, number), pid, is_foreign: shape.is_foreign }
+        let programs = batch.stage.programs();
+        let parents = ["driver", shape.word, "pid-forker"].map(|name| text(&programs.join(name))).to_vec();
+        Truth { executables: (shape.truth)(batch, number), parents, pid, is_foreign: shape.is_foreign }
     };
     (0..batch.writes).map(|number| (batch.key(number), truth(number))).collect()
 }

@@ -50,6 +50,12 @@ pub fn namespaces() -> (&'static str, bool) {
     ("unshare -Ur -m", works("unshare", &["-Ur", "-m", "true"]))
 }
 
+/// io_uring, which an administrator can forbid.
+pub fn io_uring() -> (&'static str, bool) {
+    let forbidden = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").is_ok_and(|word| word.trim() == "2");
+    ("io_uring", !forbidden)
+}
+
 /// Overlay mounts.
 pub fn overlay() -> (&'static str, bool) {
     let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("\toverlay\n"));

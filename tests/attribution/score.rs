@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub struct Truth {
     /// The executable that wrote; several paths where one file has several.
     pub executables: Vec<String>,
+    /// Those that its parent may be.
+    pub parents: Vec<String>,
     /// The process, where it is known.
     pub pid: Option<u32>,
     /// The executable is not this host's file at that path: it must be called foreign, and no rule
@@ -34,6 +36,9 @@ pub fn judge(alert: &Value, truth: &Truth) -> Verdict {
     let others = writer["others"].as_array().map(Vec::as_slice).unwrap_or_default();
     let all = executable.into_iter().chain(others.iter().filter_map(|other| other["executable"].as_str()));
     untrue.extend(all.filter(|path| !is_true(path)).map(|path| format!("names {path}")));
+    let parent = alert["process"]["parent"]["executable"].as_str();
+    let is_parent = |path: &&str| is_true(path) || truth.parents.iter().any(|right| right == path);
+    untrue.extend(parent.filter(|path| !is_parent(path)).map(|path| format!("names the parent {path}")));
     let pid = alert["process"]["pid"].as_u64();
     if let (Some(said), Some(right)) = (pid, truth.pid)
         && said != u64::from(right)
@@ -141,7 +146,8 @@ mod tests {
     use serde_json::json;
 
     fn truth() -> Truth {
-        Truth { executables: vec!["/usr/bin/cp".into()], pid: Some(7), is_foreign: false }
+        let parents = vec!["/usr/bin/dash".into()];
+        Truth { executables: vec!["/usr/bin/cp".into()], parents, pid: Some(7), is_foreign: false }
     }
 
     fn alert(executable: Option<&str>, pid: u32, evidence: &str) -> Value {
@@ -194,6 +200,15 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_name_of_the_parent_is_wrong() {
+        let mut alert = alert(Some("/usr/bin/cp"), 7, "proc");
+        alert["process"]["parent"]["executable"] = "/usr/bin/dash".into();
+        assert_eq!(judge(&alert, &truth()), Verdict::Right);
+        alert["process"]["parent"]["executable"] = "/usr/bin/mv".into();
+        assert!(is_wrong(&alert, &truth()));
+    }
+
+    #[test]
     fn the_worst_alert_of_one_write_counts() {
         let alerts = [alert(Some("/usr/bin/mv"), 7, "proc"), alert(Some("/usr/bin/cp"), 7, "proc")];
         assert!(matches!(judge_all(&alerts, &truth()), Some(Verdict::Wrong(_))));
@@ -203,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_foreign_executable_must_be_called_so_and_silences_nothing() {
-        let truth = Truth { executables: vec!["/usr/local/bin/pip3".into()], pid: None, is_foreign: true };
+        let executables = vec!["/usr/local/bin/pip3".into()];
+        let truth = Truth { executables, parents: Vec::new(), pid: None, is_foreign: true };
         let mut alert = alert(Some("/usr/local/bin/pip3"), 7, "proc");
         alert["pyhookwatch"]["rules"] = json!([{ "ruleset": "sumo" }, { "ruleset": "elastic" }]);
         assert!(is_wrong(&alert, &truth));

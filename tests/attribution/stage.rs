@@ -53,7 +53,8 @@ impl Stage {
         self.outside().join("staging")
     }
 
-    fn programs(&self) -> PathBuf {
+    /// Where the programs lie.
+    pub fn programs(&self) -> PathBuf {
         self.outside().join("bin")
     }
 
