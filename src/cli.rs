@@ -5,6 +5,8 @@ use crate::alert::sink::OutputSettings;
 use crate::commands::{self, Exit};
 use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
 use crate::event::Action;
+use crate::event::Evidence;
+use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -81,6 +83,16 @@ struct ExplainArgs {
     /// Executable of the writer, taken as verified; without it the writer is unknown
     #[arg(long, value_name = "EXE")]
     exe: Option<PathBuf>,
+    /// Arguments of the writer, separated by blanks: gives CommandLine, WriterScript and Installer
+    #[arg(long, value_name = "LINE")]
+    command_line: Option<String>,
+    /// How the executable is known: proc (by default), exit-record, exec-record or fork-lineage, of which one
+    /// alone lets no exclusion count
+    #[arg(long, value_name = "WORD")]
+    evidence: Option<Evidence>,
+    /// Set a field of docs/rules.md, whatever the rest says of it. Repeatable
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = commands::parse_field)]
+    fields: Vec<(&'static str, FieldValue)>,
     /// Judge this file's content as if it were at PATH
     #[arg(long, value_name = "FILE")]
     content: Option<PathBuf>,
@@ -127,6 +139,9 @@ pub fn main() -> ExitCode {
                 path: args.path,
                 action: args.action,
                 executable: args.exe,
+                command_line: args.command_line,
+                evidence: args.evidence,
+                fields: args.fields,
                 content: args.content,
                 json: args.json,
             },
@@ -145,7 +160,16 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
         Command::Explain(args) if !args.path.is_absolute() => {
             Some(format!("--path {}: it must be absolute (start with /)", args.path.display()))
         }
-        Command::Explain(_) | Command::Check(_) => None,
+        Command::Explain(args) => match (&args.exe, args.evidence) {
+            (Some(_), Some(Evidence::Unknown | Evidence::Unavailable)) => {
+                Some("--evidence unknown and unavailable mean that no executable is known: leave out --exe".into())
+            }
+            (None, Some(evidence)) if !matches!(evidence, Evidence::Unknown | Evidence::Unavailable) => {
+                Some(format!("--evidence {}: name the executable with --exe", evidence.as_str()))
+            }
+            _ => None,
+        },
+        Command::Check(_) => None,
     };
     match wrong {
         Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),

@@ -105,6 +105,33 @@ pub fn pidfd_holds_pid(pidfd: BorrowedFd<'_>) -> bool {
     result == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
 
+/// How many datagrams the kernel has dropped because the socket's receive buffer was full
+/// (`getsockopt(SO_MEMINFO)`, Linux 4.12). Counted since the socket was made; wraps around.
+///
+/// # Errors
+/// The errno of the call; ENODATA when the kernel tells no such count.
+pub fn socket_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
+    let mut counters = [0u32; DROPS + 1];
+    let mut length = size_of_val(&counters) as libc::socklen_t;
+    // SAFETY: `counters` has room for `length` bytes, any bytes are valid in it, and both pointers
+    // live through the call; `socket` is an open descriptor.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            (&raw mut counters).cast::<libc::c_void>(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let told = length as usize / size_of::<u32>();
+    counters.get(DROPS).filter(|_| told > DROPS).copied().ok_or_else(|| io::Error::from_raw_os_error(libc::ENODATA))
+}
+
 /// Offset of local time from UTC in seconds at `time`, by the machine's time zone
 /// (`localtime_r(3)`). 0 when it cannot be told.
 pub fn local_offset(time: SystemTime) -> i32 {

@@ -136,7 +136,7 @@ fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_ver
     assert_eq!(verified.excluded[0].decided_by, "filter_executable_exact");
 
     for unverified in [
-        judged(&|writer| writer.evidence = Evidence::Unknown),
+        judged(&|writer| writer.sure = Err("it had ended")),
         judged(&|writer| executable(writer).deleted = true),
         judged(&|writer| executable(writer).is_host_file = false),
     ] {

@@ -5,15 +5,14 @@
 //! [`crate::escape`].
 
 mod shorten;
+mod writer;
+
 pub use shorten::shortened;
 
 use super::Alert;
 use super::utc;
 use crate::escape;
-use crate::event::{
-    Action, Change, EnvironmentSetting, Evidence, FileState, Gap, Hook, HookKind, Level, Match, Process, Verdict,
-    Writer,
-};
+use crate::event::{Action, Change, EnvironmentSetting, FileState, Gap, Hook, HookKind, Level, Match, Verdict, Writer};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -22,10 +21,6 @@ use time::macros::format_description;
 
 /// The version of the schema that the field names are from.
 const ECS_VERSION: &str = "8.17.0";
-/// Bytes of a command line that are shown.
-const MAX_COMMAND_LINE: usize = 4096;
-/// Ancestors that are shown besides the parent.
-const MAX_ANCESTORS: usize = 16;
 
 /// Everything that is told of one change.
 pub struct Finding<'a> {
@@ -101,11 +96,9 @@ impl Composer {
             }),
         );
         document.insert("file".into(), file(change, hook, names));
-        if let Some(process) = &writer.process {
-            document.insert("process".into(), process_tree(process, &writer.parents));
-        }
+        insert(&mut document, "process", writer::process(writer));
         if let Some(effective) = writer.process.as_ref().and_then(|process| process.user?.effective) {
-            document.insert("user".into(), user_value(effective, names.user.as_deref()));
+            document.insert("user".into(), writer::user(effective, names.user.as_deref()));
         }
         if let Some(id) = &writer.container_id {
             document.insert("container".into(), json!({ "id": escape::reversible(id.as_bytes()) }));
@@ -243,38 +236,6 @@ fn file(change: &Change, hook: &Hook, names: &Names) -> Value {
     Value::Object(file)
 }
 
-fn process_tree(process: &Process, parents: &[Process]) -> Value {
-    let mut value = process_value(process);
-    if let Some(parent) = parents.first() {
-        value.insert("parent".into(), Value::Object(process_value(parent)));
-    }
-    Value::Object(value)
-}
-
-fn process_value(process: &Process) -> Map<String, Value> {
-    let mut value = Map::new();
-    if process.pid != 0 {
-        value.insert("pid".into(), process.pid.into());
-    }
-    insert(&mut value, "executable", process.executable.as_ref().map(|executable| path(&executable.path)));
-    if !process.comm.is_empty() {
-        value.insert("name".into(), escape::reversible(&process.comm).into());
-    }
-    if !process.arguments.is_empty() {
-        let (line, cut) = escape::capped(&process.arguments.join(&b' '), MAX_COMMAND_LINE);
-        let more = if cut || process.arguments_truncated { " ..." } else { "" };
-        value.insert("command_line".into(), format!("{line}{more}").into());
-    }
-    value
-}
-
-fn user_value(uid: u32, name: Option<&str>) -> Value {
-    let mut user = Map::new();
-    user.insert("id".into(), uid.to_string().into());
-    insert(&mut user, "name", name);
-    Value::Object(user)
-}
-
 fn rule(found: &Match) -> Value {
     let info = &found.rule;
     let mut rule = Map::new();
@@ -353,7 +314,7 @@ const TACTICS: [(&str, &str, &str); 14] = [
 
 /// What ECS has no word for.
 fn own(finding: &Finding<'_>, first: &Match) -> Value {
-    let Finding { change, writer, hook, verdict, .. } = finding;
+    let Finding { change, hook, verdict, .. } = finding;
     let mut own = Map::new();
     own.insert("detection_type".into(), first.detection_type.clone().into());
     own.insert("level".into(), first.rule.level.as_str().into());
@@ -370,7 +331,7 @@ fn own(finding: &Finding<'_>, first: &Match) -> Value {
         own.insert("environment".into(), hook.settings.iter().map(setting).collect());
     }
     insert(&mut own, "previous_path", change.previous_path.as_deref().map(path));
-    own.insert("writer".into(), writer_value(finding, writer));
+    own.insert("writer".into(), writer::facts(finding));
     own.insert("complete".into(), change.complete.into());
     own.insert("count".into(), change.records.into());
     own.insert("next_step".into(), next_step(hook.kind).into());
@@ -412,40 +373,6 @@ fn content(hook: &Hook) -> Option<Value> {
 
 fn setting(setting: &EnvironmentSetting) -> Value {
     json!({ "variable": setting.variable, "line": setting.line, "text": escape::reversible(&setting.text) })
-}
-
-fn writer_value(finding: &Finding<'_>, writer: &Writer) -> Value {
-    let mut value = Map::new();
-    value.insert("evidence".into(), writer.evidence.as_str().into());
-    if writer.evidence != Evidence::Proc {
-        value.insert("note".into(), writer.note.into());
-    }
-    if let Some(executable) = writer.executable() {
-        value.insert("executable_deleted".into(), executable.deleted.into());
-        value.insert("executable_is_hosts".into(), executable.is_host_file.into());
-    }
-    if let Some(user) = writer.process.as_ref().and_then(|process| process.user) {
-        value.insert("real_user".into(), json!({ "id": user.real.to_string() }));
-        if let Some(login) = user.login {
-            value.insert("login_user".into(), user_value(login, finding.names.login.as_deref()));
-        }
-    }
-    let ancestors =
-        writer.parents.iter().skip(1).take(MAX_ANCESTORS).map(|process| Value::Object(process_value(process)));
-    let ancestors: Vec<_> = ancestors.collect();
-    if !ancestors.is_empty() {
-        value.insert("ancestors".into(), ancestors.into());
-    }
-    let others: Vec<_> = finding.change.writers.iter().filter(|other| !std::ptr::eq(&***other, writer)).collect();
-    if !others.is_empty() {
-        let others = others
-            .iter()
-            .filter_map(|other| other.process.as_ref())
-            .map(|process| Value::Object(process_value(process)));
-        value.insert("others".into(), others.collect());
-        value.insert("more".into(), finding.change.more_writers.into());
-    }
-    Value::Object(value)
 }
 
 /// What to do first, for whoever reads the alert at night.

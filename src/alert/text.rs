@@ -32,8 +32,10 @@ pub fn render(document: &Value, level: Level, color: bool) -> String {
         row("what", what(document));
         row("who", who(document));
         row("command", string(document, "/process/command_line").to_owned());
+        row("script", script(document));
         row("parents", parents(document));
         row("known by", evidence(document));
+        row("unclear", candidates(document));
         for line in rules(document) {
             row("rule", line);
         }
@@ -104,20 +106,58 @@ fn who(document: &Value) -> String {
             let _ = write!(who, ", {name} {shown}");
         }
     }
-    let container = string(document, "/container/id");
-    if !container.is_empty() {
-        let _ = write!(who, ", container {container}");
+    if let Some(session) = document.pointer("/pyhookwatch/writer/login_session") {
+        let _ = write!(who, ", session {session}");
+    }
+    for (name, pointer) in [
+        ("terminal", "/pyhookwatch/writer/terminal"),
+        ("unit", "/pyhookwatch/writer/unit"),
+        ("container", "/container/id"),
+        ("in", "/process/working_directory"),
+    ] {
+        let value = string(document, pointer);
+        if !value.is_empty() {
+            let _ = write!(who, ", {name} {value}");
+        }
     }
     who
+}
+
+/// `/usr/bin/pip (by its arguments), installer pip`
+fn script(document: &Value) -> String {
+    let is = |pointer: &str| document.pointer(pointer).and_then(Value::as_bool) == Some(true);
+    let mut parts = Vec::new();
+    let name = string(document, "/pyhookwatch/writer/script/name");
+    if !name.is_empty() {
+        let module = if is("/pyhookwatch/writer/script/module") { "module " } else { "" };
+        let by = match is("/pyhookwatch/writer/script/recorded") {
+            true => "the kernel recorded its start",
+            false => "by the arguments",
+        };
+        parts.push(format!("{module}{name} ({by})"));
+    }
+    for (words, pointer) in [
+        ("installer", "/pyhookwatch/writer/installer"),
+        ("started by installer", "/pyhookwatch/writer/ancestor_installer"),
+    ] {
+        let installer = string(document, pointer);
+        if !installer.is_empty() {
+            parts.push(format!("{words} {installer} (by its name)"));
+        }
+    }
+    parts.join(", ")
 }
 
 /// What the path of the executable does not tell.
 fn foreign(document: &Value) -> &'static str {
     let is = |pointer: &str, wanted: bool| document.pointer(pointer).and_then(Value::as_bool) == Some(wanted);
+    let other_mounts = string(document, "/pyhookwatch/writer/mount_namespace") == "other";
     if is("/pyhookwatch/writer/executable_deleted", true) {
         " [deleted or replaced since]"
     } else if is("/pyhookwatch/writer/executable_is_hosts", false) {
         " [NOT this host's file of that path]"
+    } else if other_mounts {
+        " [in another mount namespace]"
     } else {
         ""
     }
@@ -130,8 +170,9 @@ fn executable_and_pid(process: &Value) -> String {
         (None, Some(comm)) => format!("{comm} (executable unknown)"),
         (None, None) => "unknown".to_owned(),
     };
+    let gone = if process.get("gone").is_some() { ", gone" } else { "" };
     match process.get("pid") {
-        Some(pid) => format!("{shown} (pid {pid})"),
+        Some(pid) => format!("{shown} (pid {pid}{gone})"),
         None => shown,
     }
 }
@@ -143,10 +184,36 @@ fn parents(document: &Value) -> String {
 }
 
 fn evidence(document: &Value) -> String {
-    match string(document, "/pyhookwatch/writer/evidence") {
-        "proc" => "proc: read while the process lived, checked against its pidfd".into(),
-        evidence => format!("{evidence}: {}", string(document, "/pyhookwatch/writer/note")),
+    let evidence = string(document, "/pyhookwatch/writer/evidence");
+    let mut text = match evidence {
+        "proc" => "proc: read while the process lived, checked against its pidfd".to_owned(),
+        "exit-record" => "exit-record: the kernel's record of its end tells device and inode of this file".to_owned(),
+        "exec-record" => "exec-record: the kernel recorded this as the last program it started".to_owned(),
+        "fork-lineage" => "fork-lineage: it had started no program and was a copy of its parent".to_owned(),
+        _ => evidence.to_owned(),
+    };
+    let agreeing: Vec<_> = list(document, "/pyhookwatch/writer/agreeing").iter().filter_map(Value::as_str).collect();
+    if !agreeing.is_empty() {
+        let _ = write!(text, "; agrees with {}", agreeing.join(" and "));
     }
+    let note = string(document, "/pyhookwatch/writer/note");
+    if !note.is_empty() {
+        let _ = write!(text, ": {note}");
+    }
+    text
+}
+
+/// `not established: exec-record says /usr/bin/cp, exit-record says device 8:1 inode 77`
+fn candidates(document: &Value) -> String {
+    let said = |candidate: &Value| {
+        let what = match string(candidate, "/executable") {
+            "" => format!("device {} inode {}", string(candidate, "/device"), string(candidate, "/inode")),
+            executable => executable.to_owned(),
+        };
+        format!("{} says {what}", string(candidate, "/evidence"))
+    };
+    let all: Vec<_> = list(document, "/pyhookwatch/writer/candidates").iter().map(said).collect();
+    if all.is_empty() { String::new() } else { format!("not established: {}", all.join(", ")) }
 }
 
 fn rules(document: &Value) -> impl Iterator<Item = String> {

@@ -5,9 +5,10 @@ use crate::daemon::known_names;
 use crate::escape;
 use crate::event::{Action, Evidence, Executable, Process, Writer};
 use crate::hook;
-use crate::rules::fields::{self, Facts};
+use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
-use serde_json::{Value, json};
+use crate::writer::identity;
+use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -20,12 +21,28 @@ pub struct Question {
     pub path: PathBuf,
     /// What was done.
     pub action: Action,
-    /// The writer's executable, taken as verified.
+    /// The writer's executable.
     pub executable: Option<PathBuf>,
+    /// The writer's arguments, separated by blanks.
+    pub command_line: Option<String>,
+    /// How the executable is known; by default as of a living process.
+    pub evidence: Option<Evidence>,
+    /// Fields that are set whatever the rest says.
+    pub fields: Vec<(&'static str, FieldValue)>,
     /// File whose content is judged.
     pub content: Option<PathBuf>,
     /// JSON instead of text.
     pub json: bool,
+}
+
+/// What the rules said.
+struct Answer<'a> {
+    question: &'a Question,
+    values: Values,
+    environment: Vec<&'static str>,
+    hook_kind: &'static str,
+    outcomes: Vec<Outcome<'a>>,
+    passes_name_filter: bool,
 }
 
 /// Prints what every loaded rule says, and why.
@@ -43,7 +60,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
         }
     };
     let hook = hook::suppose(&question.path, content.as_deref());
-    let writer = supposed_writer(question.executable.as_deref());
+    let writer = supposed_writer(question);
     let facts = Facts {
         action: question.action,
         path: &question.path,
@@ -52,15 +69,45 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
         writer: &writer,
         user_name: None,
     };
-    let outcomes: Vec<_> = rules.outcomes(&facts).collect();
-    let passes = question.path.file_name().is_some_and(|name| rules.filter().matches(name.as_encoded_bytes()));
-    let matched = outcomes.iter().any(|outcome| outcome.matched);
-    print(&if question.json {
-        as_json(question, &facts, &outcomes, passes)
-    } else {
-        as_text(question, &facts, &outcomes, passes)
-    });
-    if matched { Exit::Fine } else { Exit::NoMatch }
+    let mut values = fields::values(&facts);
+    values.extend(question.fields.iter().cloned());
+    let answer = Answer {
+        question,
+        outcomes: rules.outcomes(&values, writer.may_be_excluded()).collect(),
+        passes_name_filter: question
+            .path
+            .file_name()
+            .is_some_and(|name| rules.filter().matches(name.as_encoded_bytes())),
+        values,
+        environment: fields::variables(&hook),
+        hook_kind: hook.kind.as_str(),
+    };
+    print(&if question.json { answer.as_json() } else { answer.as_text() });
+    if answer.matched() { Exit::Fine } else { Exit::NoMatch }
+}
+
+/// One `NAME=VALUE` of `--field`.
+///
+/// # Errors
+/// Why it is none, and what to write instead.
+pub fn parse_field(word: &str) -> Result<(&'static str, FieldValue), String> {
+    let (name, value) = word.split_once('=').ok_or("write NAME=VALUE")?;
+    let field = fields::find(name).ok_or_else(|| fields::no_such_field(name))?;
+    let option = match field.name {
+        "TargetFilename" => Some("--path"),
+        "EventAction" => Some("--action"),
+        "Image" => Some("--exe"),
+        "WriterEvidence" => Some("--evidence"),
+        _ => None,
+    };
+    if let Some(option) = option {
+        return Err(format!("give {name} with {option}"));
+    }
+    let value = match fields::NUMBERS.contains(&field.name) {
+        true => FieldValue::Number(value.parse().map_err(|_| format!("{name} is a number, and {value} is none"))?),
+        false => FieldValue::Text(value.to_owned()),
+    };
+    Ok((field.name, value))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -73,33 +120,78 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-/// A writer that was verified, or one of whom nothing is known.
-fn supposed_writer(executable: Option<&Path>) -> Writer {
-    let process = executable.map(|path| Process {
-        executable: Some(Executable { path: path.to_path_buf(), deleted: false, is_host_file: true }),
+/// A writer that was verified unless the evidence is another, or one of whom nothing is known.
+fn supposed_writer(question: &Question) -> Writer {
+    let executable = question.executable.as_ref();
+    let arguments = question.command_line.as_deref().unwrap_or_default().split_ascii_whitespace();
+    let process = Process {
+        executable: executable.map(|path| Executable { path: path.clone(), deleted: false, is_host_file: true }),
+        arguments: arguments.map(|word| word.as_bytes().to_vec()).collect(),
         ..Process::default()
-    });
-    let evidence = if process.is_some() { Evidence::Proc } else { Evidence::Unknown };
-    let sure = if process.is_some() { Ok(()) } else { Err("no --exe was given") };
-    Writer { evidence, sure, process, ..Writer::unknown("no --exe was given") }
+    };
+    let usual = if executable.is_some() { Evidence::Proc } else { Evidence::Unknown };
+    let evidence = question.evidence.unwrap_or(usual);
+    let sure = match (executable, evidence) {
+        (None, _) => Err("no --exe was given"),
+        (Some(_), Evidence::Proc) => Ok(()),
+        (Some(_), _) => Err("one kind of record alone names the executable"),
+    };
+    let mut writer = Writer { evidence, sure, process: Some(process), ..Writer::unknown("no --exe was given") };
+    identity::tell(&mut writer, None);
+    writer
 }
 
 fn path_text(path: &Path) -> String {
     escape::reversible(path.as_os_str().as_encoded_bytes())
 }
 
-fn as_json(question: &Question, facts: &Facts<'_>, outcomes: &[Outcome<'_>], passes: bool) -> String {
-    let rules: Vec<Value> = outcomes.iter().map(rule_json).collect();
-    let document = json!({
-        "path": path_text(&question.path),
-        "action": question.action.as_str(),
-        "executable": question.executable.as_deref().map(path_text),
-        "hook": { "kind": facts.hook.kind.as_str(), "environment": fields::variables(facts.hook) },
-        "name_filter": passes,
-        "matched": outcomes.iter().any(|outcome| outcome.matched),
-        "rules": rules,
-    });
-    format!("{document:#}\n")
+impl Answer<'_> {
+    fn matched(&self) -> bool {
+        self.outcomes.iter().any(|outcome| outcome.matched)
+    }
+
+    fn as_json(&self) -> String {
+        let rules: Vec<Value> = self.outcomes.iter().map(rule_json).collect();
+        let field = |(name, value): (&&str, &FieldValue)| {
+            let value = match value {
+                FieldValue::Text(text) => escape::one_line(text).into(),
+                FieldValue::Number(number) => Value::from(*number),
+            };
+            ((*name).to_owned(), value)
+        };
+        let document = json!({
+            "path": path_text(&self.question.path),
+            "action": self.question.action.as_str(),
+            "executable": self.question.executable.as_deref().map(path_text),
+            "hook": { "kind": self.hook_kind, "environment": self.environment },
+            "fields": self.values.iter().map(field).collect::<Map<_, _>>(),
+            "name_filter": self.passes_name_filter,
+            "matched": self.matched(),
+            "rules": rules,
+        });
+        format!("{document:#}\n")
+    }
+
+    fn as_text(&self) -> String {
+        let question = self.question;
+        let writer = question.executable.as_deref().map_or_else(|| "an unknown writer".into(), path_text);
+        let mut text = format!("{} of {} by {writer}\n", question.action, path_text(&question.path));
+        text += &format!("  hook: {}\n", self.hook_kind);
+        if !self.passes_name_filter {
+            text += "  no loaded rule wants a file of this name: such an event is dropped by the name filter\n";
+        }
+        text += "  fields:\n";
+        // In the order of the documentation.
+        for field in &fields::FIELDS {
+            match self.values.get(field.name) {
+                Some(FieldValue::Text(value)) => text += &format!("    {}: {}\n", field.name, escape::one_line(value)),
+                Some(FieldValue::Number(value)) => text += &format!("    {}: {value}\n", field.name),
+                None => {}
+            }
+        }
+        self.outcomes.iter().for_each(|outcome| text += &rule_text(outcome));
+        text
+    }
 }
 
 fn rule_json(outcome: &Outcome<'_>) -> Value {
@@ -118,31 +210,23 @@ fn rule_json(outcome: &Outcome<'_>) -> Value {
     rule
 }
 
-fn as_text(question: &Question, facts: &Facts<'_>, outcomes: &[Outcome<'_>], passes: bool) -> String {
-    let writer = question.executable.as_deref().map_or_else(|| "an unknown writer".into(), path_text);
-    let mut text = format!("{} of {} by {writer}\n", question.action, path_text(&question.path));
-    text += &format!("  hook: {}\n", facts.hook.kind.as_str());
-    if !passes {
-        text += "  no loaded rule wants a file of this name: such an event is dropped by the name filter\n";
-    }
-    for outcome in outcomes {
-        let rule = outcome.rule;
-        let verdict = match (&outcome.exclusion, outcome.matched) {
-            (_, true) => format!("MATCHES ({}), {}", rule.level.as_str(), outcome.detection_type),
-            (Some(_), false) => "is silenced by an exclusion".into(),
-            (None, false) => "does not match".into(),
+fn rule_text(outcome: &Outcome<'_>) -> String {
+    let rule = outcome.rule;
+    let verdict = match (&outcome.exclusion, outcome.matched) {
+        (_, true) => format!("MATCHES ({}), {}", rule.level.as_str(), outcome.detection_type),
+        (Some(_), false) => "is silenced by an exclusion".into(),
+        (None, false) => "does not match".into(),
+    };
+    let mut text = format!("{} [{} {}]\n", escape::one_line(&rule.name), escape::one_line(&rule.ruleset), rule.id);
+    text += &format!("  {verdict}; decided by {}\n", outcome.decided_by);
+    if let Some((filter, counts)) = &outcome.exclusion {
+        text += &match counts {
+            Ok(()) => format!(
+                "  {filter} counts because the writer is taken as verified; for a writer that is not (already gone, \
+                 deleted executable, container, inotify) this would be an alert\n"
+            ),
+            Err(reason) => format!("  {filter} was not applied: {reason}\n"),
         };
-        text += &format!("{} [{} {}]\n", escape::one_line(&rule.name), escape::one_line(&rule.ruleset), rule.id);
-        text += &format!("  {verdict}; decided by {}\n", outcome.decided_by);
-        if let Some((filter, counts)) = &outcome.exclusion {
-            text += &match counts {
-                Ok(()) => format!(
-                    "  {filter} counts because the writer is taken as verified; for a writer that is not (already gone, \
-                     deleted executable, container, inotify) this would be an alert\n"
-                ),
-                Err(reason) => format!("  {filter} was not applied: {reason}\n"),
-            };
-        }
     }
     text
 }

@@ -5,7 +5,7 @@ mod explain;
 mod run;
 
 pub use check::check;
-pub use explain::{Question, explain};
+pub use explain::{Question, explain, parse_field};
 pub use run::run;
 
 use crate::alert::Format;

@@ -1,17 +1,17 @@
 //! Starts the sources: the fanotify reader thread, and inotify for the trees it cannot watch.
 
 use super::pipeline::Pipeline;
-use crate::event::{FileEvent, FileRef, Gap, Writer};
+use crate::event::{FileEvent, FileRef, Gap, HandleName, Locate, Writer};
 use crate::rules::filter::NameFilter;
-use crate::source::fanotify::{Callbacks, Watcher};
+use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify};
 use crate::source::mounts::{self, Class, Mount};
 use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings};
-use crate::writer;
+use crate::writer::Attribution;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -74,11 +74,6 @@ impl Handover {
         self.lost.fetch_add(changes, Ordering::Relaxed);
     }
 
-    /// Who wrote it; not looked up once the change can only be counted.
-    fn identify(&self, pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
-        if self.over.load(Ordering::Relaxed) { Writer::unavailable() } else { writer::identify(pid, pidfd) }
-    }
-
     /// Whether the changes of one read of the kernel's queue find room.
     pub fn has_room(&self) -> bool {
         self.sender.capacity() >= ROOM
@@ -94,6 +89,56 @@ impl Handover {
                 detail: "changes came faster than they could be judged".into(),
             }),
         }
+    }
+}
+
+/// The writer stage, as the reader calls it.
+struct Witnessing {
+    attribution: Attribution,
+    over: Arc<AtomicBool>,
+    /// Writes that were not looked at, because they can only be counted any more.
+    unseen: usize,
+}
+
+impl Witness for Witnessing {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.attribution.descriptors().collect()
+    }
+
+    fn begin_read(&mut self) {
+        self.attribution.begin_read();
+    }
+
+    fn queue_was_empty(&mut self) {
+        self.attribution.queue_was_empty();
+    }
+
+    fn started(&mut self, pid: u32, program: HandleName) {
+        self.attribution.started(pid, program);
+    }
+
+    fn wrote(&mut self, pid: u32, pidfd: Option<&OwnedFd>) {
+        // The end comes once and for all, so those that are not looked at come last.
+        if self.over.load(Ordering::Relaxed) {
+            self.unseen += 1;
+        } else {
+            self.attribution.wrote(pid, pidfd);
+        }
+    }
+
+    fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool {
+        self.attribution.collect(locate, report)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.attribution.is_behind()
+    }
+
+    fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> Vec<Arc<Writer>> {
+        let mut writers = self.attribution.judge(emptied, locate, report);
+        let nobody = Arc::new(Writer::unavailable());
+        writers.extend(std::iter::repeat_n(nobody, std::mem::take(&mut self.unseen)));
+        writers
     }
 }
 
@@ -260,12 +305,16 @@ fn start_reader(
     if !watcher.has_pidfd() {
         log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
     }
+    let (attribution, records) = Attribution::open();
+    for missing in records.missing {
+        log::warn!("not to be had here: {missing}; more writers that are gone will stay unknown");
+    }
     let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let stopping = stop.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interesting: &|name| filter.matches(name),
-            identify: &|pid, pidfd| handover.identify(pid, pidfd),
+            witness: &mut Witnessing { attribution, over: handover.over.clone(), unseen: 0 },
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };

@@ -6,7 +6,7 @@
 
 mod writer;
 
-pub use writer::{Candidate, Credentials, Evidence, Executable, FileId, HandleName, Process, Script, Writer};
+pub use writer::{Candidate, Credentials, Evidence, Executable, FileId, HandleName, Locate, Process, Script, Writer};
 
 use std::fmt;
 use std::os::fd::OwnedFd;

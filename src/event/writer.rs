@@ -1,5 +1,6 @@
 //! Who made a change, and how that is known.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -80,6 +81,8 @@ pub struct Writer {
     pub script: Option<Script>,
     /// The installer that it is by its name: `pip`, `uv`, `dpkg` and so on.
     pub installer: Option<&'static str>,
+    /// The same of the nearest of the parents that is one.
+    pub ancestor_installer: Option<&'static str>,
     /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
     pub container_id: Option<String>,
     /// systemd unit the process runs in, from its cgroup.
@@ -102,6 +105,7 @@ impl Writer {
             candidates: Vec::new(),
             script: None,
             installer: None,
+            ancestor_installer: None,
             container_id: None,
             unit: None,
         }
@@ -123,6 +127,11 @@ impl Writer {
     /// says why not.
     pub fn may_be_excluded(&self) -> Result<(), &'static str> {
         self.sure?;
+        if self.process.as_ref().is_some_and(|process| process.in_host_users == Some(false)) {
+            return Err(
+                "the writer is in a user namespace of its own, where it can choose the executable it is shown as",
+            );
+        }
         // A rule may exclude by the parent; a private mount can fake its path as well.
         let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
         if parent.is_some_and(|exe| exe.deleted || !exe.is_host_file) {
@@ -184,6 +193,10 @@ pub struct HandleName {
     pub name: Box<[u8]>,
 }
 
+/// Opens the directory of a [`HandleName`], and tells the path of the name in it. `None`: it is gone, or
+/// its filesystem is not watched.
+pub type Locate<'a> = &'a dyn Fn(&HandleName) -> Option<(OwnedFd, PathBuf)>;
+
 /// A process as `/proc` shows it, or what records tell of one that is gone. Text is raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
@@ -208,6 +221,9 @@ pub struct Process {
     pub terminal: Option<String>,
     /// It is in the mount namespace of this host's first process.
     pub in_host_mounts: Option<bool>,
+    /// It is in the user namespace of this host's first process. In one of its own it may have any
+    /// executable shown as the one it runs (PR_SET_MM_MAP of `prctl(2)`).
+    pub in_host_users: Option<bool>,
     /// Who runs it.
     pub user: Option<Credentials>,
     /// It had ended, and this is what records tell.

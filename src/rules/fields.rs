@@ -6,6 +6,7 @@
 
 use crate::event::{Action, FileState, Hook, Process, Writer};
 use sigma_rust::Event;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -25,7 +26,7 @@ const fn field(name: &'static str, of_writer: bool, meaning: &'static str) -> Fi
 }
 
 /// Every field, in the order of the documentation.
-pub const FIELDS: [Field; 17] = [
+pub const FIELDS: [Field; 25] = [
     field("TargetFilename", false, "path of the changed file"),
     field("EventAction", false, "creation, change, rename, deletion, attribute or mount"),
     field("PreviousFilename", false, "path before a rename, when the kernel told it"),
@@ -41,13 +42,34 @@ pub const FIELDS: [Field; 17] = [
     field("User", true, "name of the effective user"),
     field("UserId", true, "effective user id"),
     field("LoginUserId", true, "login user id (audit), absent for services"),
+    field("LoginSession", true, "login session (audit), absent for services"),
+    field("Terminal", true, "controlling terminal, as pts/3 or tty1"),
+    field("CurrentDirectory", true, "working directory"),
+    field("WriterScript", true, "script or module that the writer, an interpreter, runs"),
+    field("Installer", true, "installer that the writer is by its name, as pip or dpkg"),
+    field("AncestorInstaller", true, "installer that the nearest of its verified ancestors is by its name"),
     field("ContainerId", true, "container of the writer's cgroup"),
-    field("WriterEvidence", true, "proc, unknown or unavailable"),
+    field("SystemdUnit", true, "systemd unit of the writer's cgroup"),
+    field("MountNamespace", true, "host, or other for a container or a private mount namespace"),
+    field(
+        "WriterEvidence",
+        true,
+        "proc, exit-record, exec-record, fork-lineage, unknown or unavailable: how the executable is known",
+    ),
 ];
 
 /// Looks a field up by name, which is case-sensitive as in Sigma.
 pub fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
+}
+
+/// Why there is no field of this name, and which may be meant.
+pub fn no_such_field(name: &str) -> String {
+    let known: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+    match crate::problem::nearest(name, &known) {
+        Some(near) => format!("there is no field `{name}`; did you mean `{near}`?"),
+        None => format!("there is no field `{name}`; the fields are {}", known.join(", ")),
+    }
 }
 
 /// What is known of one change by one writer.
@@ -67,61 +89,105 @@ pub struct Facts<'a> {
     pub user_name: Option<&'a str>,
 }
 
-/// The facts in the form that `sigma-rust` evaluates.
-pub fn event(facts: &Facts<'_>) -> Event {
-    let mut event = Event::new();
-    event.insert("TargetFilename", text(facts.path.as_os_str()));
-    event.insert("EventAction", facts.action.as_str());
-    event.insert("HookKind", facts.hook.kind.as_str());
-    event.insert("WriterEvidence", facts.writer.evidence.as_str());
-    if let Some(path) = facts.previous_path {
-        event.insert("PreviousFilename", text(path.as_os_str()));
-    }
-    if let FileState::SymbolicLink(target) = &facts.hook.file.state {
-        event.insert("SymlinkTarget", text(target.as_os_str()));
-    }
-    let variables = variables(facts.hook);
-    if !variables.is_empty() {
-        event.insert("EnvironmentVariables", variables.join(","));
-    }
-    if let Some(name) = facts.user_name {
-        event.insert("User", name);
-    }
-    if let Some(id) = &facts.writer.container_id {
-        event.insert("ContainerId", id.as_str());
-    }
-    if let Some(process) = &facts.writer.process {
-        of_process(&mut event, process);
-    }
-    if let Some(parent) = facts.writer.parents.first() {
-        if let Some(executable) = &parent.executable {
-            event.insert("ParentImage", text(executable.path.as_os_str()));
-        }
-        event.insert("ParentCommandLine", command_line(parent));
-    }
-    event
+/// What a field holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldValue {
+    /// Text.
+    Text(String),
+    /// A number: in a rule it is an `i64` and equals nothing of another type.
+    Number(i64),
 }
 
-fn of_process(event: &mut Event, process: &Process) {
-    // A number in a rule is an `i64`, and equals nothing of another type.
-    event.insert("ProcessId", i64::from(process.pid));
-    if let Some(executable) = &process.executable {
-        event.insert("Image", text(executable.path.as_os_str()));
+impl From<&str> for FieldValue {
+    fn from(text: &str) -> Self {
+        FieldValue::Text(text.to_owned())
     }
-    if !process.comm.is_empty() {
-        event.insert("ProcessName", lossy(&process.comm));
+}
+
+impl From<&OsStr> for FieldValue {
+    fn from(text: &OsStr) -> Self {
+        FieldValue::Text(lossy(text.as_encoded_bytes()))
     }
-    if !process.arguments.is_empty() {
-        event.insert("CommandLine", command_line(process));
+}
+
+impl From<&Path> for FieldValue {
+    fn from(path: &Path) -> Self {
+        path.as_os_str().into()
     }
-    if let Some(user) = process.user {
-        if let Some(effective) = user.effective {
-            event.insert("UserId", i64::from(effective));
+}
+
+impl From<String> for FieldValue {
+    fn from(text: String) -> Self {
+        FieldValue::Text(text)
+    }
+}
+
+impl From<u32> for FieldValue {
+    fn from(number: u32) -> Self {
+        FieldValue::Number(i64::from(number))
+    }
+}
+
+/// The fields that are known, by name.
+pub type Values = BTreeMap<&'static str, FieldValue>;
+
+/// The fields that hold a number.
+pub const NUMBERS: [&str; 4] = ["ProcessId", "UserId", "LoginUserId", "LoginSession"];
+
+/// Every field that is known of one change by one writer.
+pub fn values(facts: &Facts<'_>) -> Values {
+    let mut values = Values::new();
+    let writer = facts.writer;
+    let mut set = |name, value: Option<FieldValue>| {
+        if let Some(value) = value {
+            values.insert(name, value);
         }
-        if let Some(login) = user.login {
-            event.insert("LoginUserId", i64::from(login));
+    };
+    set("TargetFilename", Some(facts.path.into()));
+    set("EventAction", Some(facts.action.as_str().into()));
+    set("HookKind", Some(facts.hook.kind.as_str().into()));
+    set("PreviousFilename", facts.previous_path.map(Into::into));
+    if let FileState::SymbolicLink(target) = &facts.hook.file.state {
+        set("SymlinkTarget", Some(target.as_path().into()));
+    }
+    let variables = variables(facts.hook).join(",");
+    set("EnvironmentVariables", (!variables.is_empty()).then(|| variables.into()));
+    set("WriterEvidence", Some(writer.evidence.as_str().into()));
+    set("User", facts.user_name.map(Into::into));
+    set("ContainerId", writer.container_id.as_deref().map(Into::into));
+    set("SystemdUnit", writer.unit.as_deref().map(Into::into));
+    set("WriterScript", writer.script.as_ref().map(|script| script.name.as_path().into()));
+    set("Installer", writer.installer.map(Into::into));
+    set("AncestorInstaller", writer.ancestor_installer.map(Into::into));
+    if let Some(parent) = writer.parents.first() {
+        set("ParentImage", parent.executable.as_ref().map(|executable| executable.path.as_path().into()));
+        set("ParentCommandLine", (!parent.arguments.is_empty()).then(|| command_line(parent).into()));
+    }
+    if let Some(process) = &writer.process {
+        set("ProcessId", (process.pid != 0).then(|| process.pid.into()));
+        set("Image", process.executable.as_ref().map(|executable| executable.path.as_path().into()));
+        set("ProcessName", (!process.comm.is_empty()).then(|| lossy(&process.comm).into()));
+        set("CommandLine", (!process.arguments.is_empty()).then(|| command_line(process).into()));
+        set("CurrentDirectory", process.working_directory.as_deref().map(Into::into));
+        set("Terminal", process.terminal.as_deref().map(Into::into));
+        set("MountNamespace", process.in_host_mounts.map(|is_host| if is_host { "host" } else { "other" }.into()));
+        set("UserId", process.user.and_then(|user| user.effective).map(Into::into));
+        set("LoginUserId", process.user.and_then(|user| user.login).map(Into::into));
+        set("LoginSession", process.user.and_then(|user| user.session).map(Into::into));
+    }
+    values
+}
+
+/// The fields in the form that `sigma-rust` evaluates.
+pub fn event(values: &Values) -> Event {
+    let mut event = Event::new();
+    for (name, value) in values {
+        match value {
+            FieldValue::Text(text) => event.insert(*name, text.as_str()),
+            FieldValue::Number(number) => event.insert(*name, *number),
         }
     }
+    event
 }
 
 /// The distinct variables of an environment file, in the order of the file.
@@ -137,10 +203,6 @@ pub fn variables(hook: &Hook) -> Vec<&'static str> {
 
 fn command_line(process: &Process) -> String {
     lossy(&process.arguments.join(&b' '))
-}
-
-fn text(os: &OsStr) -> String {
-    lossy(os.as_encoded_bytes())
 }
 
 fn lossy(bytes: &[u8]) -> String {

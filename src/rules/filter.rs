@@ -356,7 +356,7 @@ mod tests {
             let facts = crate::rules::fields::Facts {
                 action: Action::Creation, path: &path, previous_path: None, hook: &hook, writer: &writer, user_name: None,
             };
-            if rules.outcomes(&facts).any(|outcome| outcome.matched) {
+            if !rules.judge(&facts).matches.is_empty() {
                 prop_assert!(rules.filter().matches(name.as_bytes()), "{}", path.display());
             }
         }

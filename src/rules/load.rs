@@ -428,14 +428,7 @@ fn uses_writer(selection: &Value) -> bool {
 
 /// Why this is no field, if it is none.
 fn wrong_field(name: &str) -> Option<String> {
-    if fields::find(name).is_some() {
-        return None;
-    }
-    let known: Vec<&str> = fields::FIELDS.iter().map(|field| field.name).collect();
-    Some(match crate::problem::nearest(name, &known) {
-        Some(near) => format!("there is no field `{name}`; did you mean `{near}`?"),
-        None => format!("there is no field `{name}`; the fields are {}", known.join(", ")),
-    })
+    fields::find(name).is_none().then(|| fields::no_such_field(name))
 }
 
 /// What `sigma-rust` would accept although it can never match, or not as written.

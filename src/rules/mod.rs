@@ -149,7 +149,7 @@ impl RuleSet {
     /// Judges one change by one writer, whose exclusion counts (`Ok`) or not, and why.
     pub fn judge_when(&self, facts: &Facts<'_>, writer_counts: Result<(), &'static str>) -> Verdict {
         let mut verdict = Verdict::default();
-        for outcome in self.outcomes_when(facts, writer_counts) {
+        for outcome in self.outcomes(&fields::values(facts), writer_counts) {
             let rule = outcome.rule.clone();
             match outcome.exclusion {
                 Some((decided_by, Ok(()))) => verdict.excluded.push(Exclusion { rule, decided_by }),
@@ -166,17 +166,14 @@ impl RuleSet {
         verdict
     }
 
-    /// What every rule says, in the order they were loaded.
-    pub fn outcomes<'a>(&'a self, facts: &Facts<'_>) -> impl Iterator<Item = Outcome<'a>> {
-        self.outcomes_when(facts, facts.writer.may_be_excluded())
-    }
-
-    fn outcomes_when<'a>(
+    /// What every rule says of these fields, in the order they were loaded, with a writer whose exclusion
+    /// counts (`Ok`) or not, and why.
+    pub fn outcomes<'a>(
         &'a self,
-        facts: &Facts<'_>,
+        values: &fields::Values,
         writer_counts: Result<(), &'static str>,
-    ) -> impl Iterator<Item = Outcome<'a>> {
-        let event = fields::event(facts);
+    ) -> impl Iterator<Item = Outcome<'a>> + use<'a> {
+        let event = fields::event(values);
         self.rules.iter().map(move |rule| rule.outcome(&event, writer_counts))
     }
 }

@@ -1,4 +1,7 @@
-//! Container id from a cgroup path. Pure.
+//! Container and systemd unit from a cgroup path. Pure.
+
+/// Most bytes of a unit's name.
+const MAX_UNIT: usize = 256;
 
 /// The container that the lines of `/proc/PID/cgroup` name: the 64 hexadecimal digits that Docker,
 /// Podman, containerd and CRI-O use, or the name of an LXC container or systemd machine. The last
@@ -9,6 +12,37 @@ pub fn id(cgroup: &[u8]) -> Option<String> {
         let path = line.splitn(3, |&byte| byte == b':').nth(2)?;
         path.split(|&byte| byte == b'/').rev().find_map(component)
     })
+}
+
+/// The systemd unit that the lines of `/proc/PID/cgroup` name: `ssh.service`, `session-3.scope`. Units
+/// inside a unit follow it after a slash (`user@1000.service/app.service`, what systemd in a container
+/// runs): whoever the outer one is delegated to chooses the inner names, so they never stand alone.
+pub fn unit(cgroup: &[u8]) -> Option<String> {
+    cgroup.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut parts = line.splitn(3, |&byte| byte == b':');
+        // systemd's own hierarchy: the unified one, or the named one beside those of version 1.
+        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        if !controllers.is_empty() && controllers != b"name=systemd" {
+            return None;
+        }
+        let mut unit = String::new();
+        for name in path.split(|&byte| byte == b'/').filter_map(unit_name) {
+            if unit.len() + name.len() >= MAX_UNIT {
+                break;
+            }
+            let separator = if unit.is_empty() { "" } else { "/" };
+            unit = format!("{unit}{separator}{name}");
+        }
+        (!unit.is_empty()).then_some(unit)
+    })
+}
+
+/// The component, if it is the name of a unit that runs processes. systemd's escapes (`\x2d`) are kept.
+fn unit_name(component: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(component).ok()?;
+    let (name, kind) = text.rsplit_once('.')?;
+    let is_unit = !name.is_empty() && ["service", "scope", "socket", "mount", "swap"].contains(&kind);
+    (is_unit && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
 }
 
 fn component(component: &[u8]) -> Option<String> {
@@ -60,5 +94,38 @@ mod tests {
     fn a_name_with_control_characters_is_not_taken_for_a_container() {
         assert_eq!(id(b"0::/lxc.payload.a\x1b[31m"), None);
         assert_eq!(id(b"0::/lxc.payload.\xff"), None);
+    }
+
+    #[test]
+    fn the_unit_is_found_in_the_hierarchies_that_systemd_uses() {
+        for (lines, expected) in [
+            ("0::/system.slice/ssh.service", "ssh.service"),
+            ("0::/user.slice/user-1000.slice/session-3.scope", "session-3.scope"),
+            ("4:memory:/a.service\n1:name=systemd:/system.slice/cron.service\n0::/", "cron.service"),
+            ("0::/init.scope", "init.scope"),
+            (r"0::/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service"),
+            (r"0::/system.slice/a\x2db.service", r"a\x2db.service"),
+            ("0::/system.slice/docker-x.scope/system.slice/ssh.service", "docker-x.scope/ssh.service"),
+        ] {
+            assert_eq!(unit(lines.as_bytes()).as_deref(), Some(expected), "{lines}");
+        }
+        for lines in ["", "0::/", "x", "4:memory:/a.service", "0::/user.slice", "0::/.service", "0::/a\x1b.service"] {
+            assert_eq!(unit(lines.as_bytes()), None, "{lines:?}");
+        }
+    }
+
+    /// Its manager is delegated to the user, who makes cgroups of any name there.
+    #[test]
+    fn a_unit_of_a_user_never_looks_like_one_of_the_system() {
+        let lines = b"0::/user.slice/user-1000.slice/user@1000.service/app.slice/ssh.service";
+        assert_eq!(unit(lines).as_deref(), Some("user@1000.service/ssh.service"));
+    }
+
+    #[test]
+    fn a_unit_name_without_end_is_cut_between_two_names() {
+        let lines = format!("0::{}", "/some.service".repeat(300));
+        let found = unit(lines.as_bytes()).unwrap();
+        assert!(found.len() <= MAX_UNIT && found.ends_with(".service"), "{found}");
+        assert_eq!(unit(format!("0::/{}.service", "x".repeat(300)).as_bytes()), None);
     }
 }

@@ -5,37 +5,59 @@
 //! process still holds the pid. If it does, what was pinned is that process, and whatever is read
 //! through the descriptor from then on is its own, or fails.
 
+mod attribution;
+mod command_line;
 mod container;
+pub mod identity;
+mod judge;
+mod ledger;
 mod process;
+mod program;
+pub mod records;
+
+pub use attribution::{Attribution, Sources};
 
 use crate::event::{Evidence, Process, Writer};
 use crate::sys;
+use attribution::now;
 use process::Pinned;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How many ancestors are named.
 const MAX_PARENTS: usize = 16;
 
-/// Identifies the process of an event by its pid and pidfd. Never fails: what cannot be established
-/// is left out and the note says why.
-pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
-    let unknown = |note, process: Option<Process>| Writer { process, ..Writer::unknown(note) };
+/// What one look at a process showed.
+#[derive(Debug)]
+pub struct Look {
+    /// What was read; its evidence is `proc` or `unknown`.
+    pub writer: Writer,
+    /// The process of the event still held its pid: what was read is its own.
+    pub held_pid: bool,
+    /// When it had been read, by [`now`].
+    pub time: u64,
+}
+
+/// Looks at the process of an event, given by its pid and pidfd. Never fails: what cannot be
+/// established is left out and the note says why.
+pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
     let only_pid = || Some(Process { pid, ..Process::default() });
+    let gone =
+        |note, process| Look { writer: Writer { process, ..Writer::unknown(note) }, held_pid: false, time: now() };
     if pid == 0 {
-        return unknown("the process is not in this pid namespace", None);
+        return gone("the process is not in this pid namespace", None);
     }
     let Some(pidfd) = pidfd else {
-        return unknown("the kernel gave no pidfd: the process was gone, or the kernel is too old", only_pid());
+        return gone("the kernel gave no pidfd: the process was gone, or the kernel is too old", only_pid());
     };
     let Ok(pinned) = Pinned::open(pid) else {
-        return unknown("the process had ended before it could be read", only_pid());
+        return gone("the process had ended before it could be read", only_pid());
     };
     // Pinned first, asked then: only this order proves that what is pinned is this process.
     if !sys::pidfd_holds_pid(pidfd.as_fd()) {
-        return unknown("the process had ended before it could be read", only_pid());
+        return gone("the process had ended before it could be read", only_pid());
     }
     let (process, parent) = pinned.read();
-    let (parents, container_id) = (ancestors(&pinned, parent), pinned.container_id());
+    let (parents, cgroup) = (ancestors(&pinned, parent), pinned.cgroup());
     let (evidence, sure, note) = match process.executable {
         Some(_) => (Evidence::Proc, Ok(()), ""),
         None => {
@@ -43,7 +65,18 @@ pub fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
             (Evidence::Unknown, Err(note), note)
         }
     };
-    Writer { evidence, sure, process: Some(process), parents, container_id, ..Writer::unknown(note) }
+    let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
+    let process = Some(process);
+    let writer = Writer { evidence, sure, process, parents, container_id, unit, ..Writer::unknown(note) };
+    Look { writer, held_pid: true, time: now() }
+}
+
+/// A living process and its ancestors.
+fn with_ancestors(pinned: &Pinned) -> Vec<Process> {
+    let (process, parent) = pinned.read();
+    let mut all = vec![process];
+    all.extend(ancestors(pinned, parent));
+    all
 }
 
 /// Parent, grandparent and so on, from the parent's pid that was read last. A parent counts only if
@@ -73,6 +106,10 @@ mod tests {
     use super::*;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
+
+    fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
+        look(pid, pidfd).writer
+    }
 
     fn pidfd_of(pid: u32) -> OwnedFd {
         let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();

@@ -3,22 +3,31 @@
 //! `procfs` parses `stat`; what a process may choose freely (`cmdline`, `comm`, `exe`) is read as
 //! bytes here, because the crate wants UTF-8 there, and with a cap.
 
-use super::container;
-use crate::event::{Credentials, Executable, Process};
+use super::command_line;
+use super::command_line::Readers;
+use crate::event::{Credentials, Executable, FileId, Process};
 use procfs::FromRead;
 use procfs::process::Stat;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Most bytes read of a command line.
 const MAX_COMMAND_LINE: u64 = 4096;
 /// Most bytes read of `status`, `cgroup` and the like.
 const MAX_SMALL: u64 = 4096;
+
+/// Threads of which the executable is asked where the main thread has ended.
+const MAX_THREADS: usize = 16;
+
+thread_local! {
+    static COMMAND_LINES: RefCell<Readers> = RefCell::default();
+}
 
 /// A process by the descriptor of its `/proc` directory. Reads fail once it has been reaped; they
 /// never give another process's data.
@@ -41,19 +50,42 @@ impl Pinned {
     /// Reads what there is to know, the executable first because it goes first, and the parent's pid
     /// as [`Pinned::parent`] gives it. What cannot be read stays empty.
     pub fn read(&self) -> (Process, Option<u32>) {
-        let executable = self.executable();
+        match executable(&self.directory) {
+            Some(found) => self.read_through(&self.directory, Some(found)),
+            None => match self.living_thread() {
+                Some((thread, found)) => self.read_through(&thread, Some(found)),
+                None => self.read_through(&self.directory, None),
+            },
+        }
+    }
+
+    /// Reads by the directory of the process or of one of its threads.
+    fn read_through(&self, task: &OwnedFd, found: Option<(Executable, Option<FileId>)>) -> (Process, Option<u32>) {
+        let (executable, executable_id) = found.unzip();
+        self.ask_for_arguments(task);
         let comm = self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default();
-        let (arguments, arguments_truncated) = self.arguments();
         let stat = self.stat();
+        let user = self.user();
+        let working_directory = link(task, "cwd").map(PathBuf::from);
+        let [in_host_mounts, in_host_users] = NAMESPACES.map(|name| {
+            let hosts = host_namespace(name)?;
+            Some(link(task, name)? == *hosts)
+        });
+        let (arguments, arguments_truncated) = arguments();
         let process = Process {
             pid: self.pid,
             start_time: stat.as_ref().map(|stat| stat.starttime),
             comm,
             executable,
+            executable_id: executable_id.flatten(),
             arguments,
             arguments_truncated,
-            user: self.user(),
-            ..Process::default()
+            working_directory,
+            terminal: stat.as_ref().and_then(|stat| terminal(stat.tty_nr)),
+            in_host_mounts,
+            in_host_users,
+            user,
+            is_gone: false,
         };
         (process, stat.as_ref().and_then(parent))
     }
@@ -63,42 +95,38 @@ impl Pinned {
         self.stat().as_ref().and_then(parent)
     }
 
-    /// The container of its cgroup.
-    pub fn container_id(&self) -> Option<String> {
-        container::id(&self.small("cgroup"))
+    /// The lines of its cgroups.
+    pub fn cgroup(&self) -> Vec<u8> {
+        self.small("cgroup")
     }
 
     fn stat(&self) -> Option<Stat> {
         Stat::from_read(self.small("stat").as_slice()).ok()
     }
 
-    fn executable(&self) -> Option<Executable> {
-        let told = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
-        let told = PathBuf::from(OsString::from_vec(told.into_bytes()));
-        // Through the link itself, which leads to the running file whatever its name is by now.
-        let running = file_id(&self.directory, "exe");
-        let is_at = |path: &Path| running.is_some() && look_up(path) == running;
-        let is_host_file = is_at(&told);
-        // "(deleted)" is the kernel's mark, unless a file of that very name is the one that runs.
-        match told.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
-            Some(path) if !is_host_file => {
-                Some(Executable { path: PathBuf::from(OsStr::from_bytes(path)), deleted: true, is_host_file: false })
-            }
-            _ => Some(Executable { path: told, deleted: false, is_host_file }),
-        }
+    /// A thread with the executable of all of them, for a process whose main thread has ended: of that one
+    /// nothing but the name is left.
+    fn living_thread(&self) -> Option<(OwnedFd, (Executable, Option<FileId>))> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let tasks = rustix::fs::openat(&self.directory, "task", flags, Mode::empty()).ok()?;
+        let entries = rustix::fs::Dir::read_from(&tasks).ok()?;
+        let numbered = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().to_bytes() != b".." && entry.file_name().to_bytes() != b".");
+        numbered.take(MAX_THREADS).find_map(|entry| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let thread = rustix::fs::openat(&tasks, entry.file_name(), flags, Mode::empty()).ok()?;
+            let found = executable(&thread)?;
+            Some((thread, found))
+        })
     }
 
-    fn arguments(&self) -> (Vec<Vec<u8>>, bool) {
-        let mut line = self.capped("cmdline", MAX_COMMAND_LINE + 1);
-        let truncated = line.len() as u64 > MAX_COMMAND_LINE;
-        line.truncate(MAX_COMMAND_LINE as usize);
-        if line.last() == Some(&0) {
-            line.pop();
+    /// Meanwhile other things can be read; [`arguments`] gives them.
+    fn ask_for_arguments(&self, task: &OwnedFd) {
+        let file = rustix::fs::openat(task, "cmdline", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        if let Ok(file) = file {
+            COMMAND_LINES.with_borrow_mut(|readers| readers.begin(self.pid, file, MAX_COMMAND_LINE + 1));
         }
-        if line.is_empty() {
-            return (Vec::new(), truncated);
-        }
-        (line.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect(), truncated)
     }
 
     fn user(&self) -> Option<Credentials> {
@@ -107,42 +135,137 @@ impl Pinned {
             let mut ids = std::str::from_utf8(line.strip_prefix(b"Uid:")?).ok()?.split_whitespace();
             Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
         })?;
-        let login = std::str::from_utf8(&self.small("loginuid")).ok().and_then(|text| text.trim().parse().ok());
         Some(Credentials {
             real,
             effective: Some(effective),
-            login: login.filter(|&uid| uid != u32::MAX),
-            session: None,
+            login: self.audit_id("loginuid"),
+            session: self.audit_id("sessionid"),
         })
     }
 
-    fn small(&self, name: &str) -> Vec<u8> {
-        self.capped(name, MAX_SMALL)
+    /// A number that the audit subsystem gave; services have none.
+    fn audit_id(&self, name: &str) -> Option<u32> {
+        let id = std::str::from_utf8(&self.small(name)).ok().and_then(|text| text.trim().parse().ok());
+        id.filter(|&id| id != u32::MAX)
     }
 
-    fn capped(&self, name: &str, limit: u64) -> Vec<u8> {
-        // Room for all of it at once: growing step by step took more than twice as many reads.
-        let mut bytes = Vec::with_capacity(limit as usize + 1);
-        if let Ok(file) = rustix::fs::openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-            // A process that ends while being read leaves what was read so far.
-            let _ = File::from(file).take(limit).read_to_end(&mut bytes);
-        }
-        bytes
+    fn small(&self, name: &str) -> Vec<u8> {
+        // A process that ends while being read leaves what was read so far.
+        rustix::fs::openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_or_else(|_| Vec::new(), |file| command_line::all_of(file, MAX_SMALL))
     }
+}
+
+fn executable(task: &OwnedFd) -> Option<(Executable, Option<FileId>)> {
+    let told = PathBuf::from(link(task, "exe")?);
+    // Through the link itself, which leads to the running file whatever its name is by now.
+    let running = file_id(task, "exe");
+    let is_host_file = running.is_some() && look_up(&told) == running;
+    // "(deleted)" is the kernel's mark, unless a file of that very name is the one that runs.
+    let executable = match told.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(path) if !is_host_file => {
+            Executable { path: PathBuf::from(OsStr::from_bytes(path)), deleted: true, is_host_file: false }
+        }
+        _ => Executable { path: told, deleted: false, is_host_file },
+    };
+    Some((executable, running))
+}
+
+/// The arguments that were asked for last; whether there are more.
+fn arguments() -> (Vec<Vec<u8>>, bool) {
+    let mut line = COMMAND_LINES.with_borrow_mut(Readers::finish);
+    let truncated = line.len() as u64 > MAX_COMMAND_LINE;
+    line.truncate(MAX_COMMAND_LINE as usize);
+    if line.last() == Some(&0) {
+        line.pop();
+    }
+    if line.is_empty() {
+        return (Vec::new(), truncated);
+    }
+    (line.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect(), truncated)
+}
+
+/// The namespaces that are compared with the host's, as they are called below `/proc/PID`.
+const NAMESPACES: [&str; 2] = ["ns/mnt", "ns/user"];
+
+/// A namespace of the first process, or our own where that may not be read.
+fn host_namespace(name: &str) -> Option<&'static OsString> {
+    static HOST: OnceLock<[Option<OsString>; 2]> = OnceLock::new();
+    let read = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
+    let all = HOST.get_or_init(|| {
+        NAMESPACES.map(|name| read("1", name).or_else(|| read("self", name)).map(PathBuf::into_os_string))
+    });
+    NAMESPACES.iter().zip(all).find(|(known, _)| **known == name)?.1.as_ref()
+}
+
+fn link(directory: &OwnedFd, name: &str) -> Option<OsString> {
+    let told = rustix::fs::readlinkat(directory, name, Vec::new()).ok()?;
+    Some(OsString::from_vec(told.into_bytes()))
+}
+
+/// `pts/3`, `tty1`, `ttyS0` as their devices are named; of other kinds the device number.
+fn terminal(number: i32) -> Option<String> {
+    let number = number as u32;
+    let (major, minor) = ((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
+    match (major, minor) {
+        (0, 0) => None,
+        (136..=143, _) => Some(format!("pts/{}", minor + (major - 136) * 256)),
+        (4, 0..=63) => Some(format!("tty{minor}")),
+        (4, _) => Some(format!("ttyS{}", minor - 64)),
+        _ => Some(format!("{major}:{minor}")),
+    }
+}
+
+/// For the table of processes that records are put to.
+impl Pinned {
+    /// When it started, in clock ticks since boot, and its parent's pid.
+    pub fn origin(&self) -> Option<(u64, Option<u32>)> {
+        let stat = self.stat()?;
+        Some((stat.starttime, parent(&stat)))
+    }
+
+    /// The path of what it runs, as the kernel tells it, and the file.
+    pub fn program(&self) -> Option<(PathBuf, FileId)> {
+        let (executable, id) = executable(&self.directory)?;
+        Some((executable.path, id?))
+    }
+}
+
+/// Every process id of this moment.
+pub fn all() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().map_while(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether this host has the file at this path.
+pub fn is_host_file(path: &Path, id: FileId) -> bool {
+    look_up(path) == Some(id)
+}
+
+/// A start time in clock ticks since boot as nanoseconds of CLOCK_MONOTONIC, which stands still while
+/// the machine sleeps.
+pub fn moment(start_time: u64) -> u64 {
+    let seconds = |clock| {
+        let time = rustix::time::clock_gettime(clock);
+        u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
+    };
+    let asleep = seconds(rustix::time::ClockId::Boottime).saturating_sub(seconds(rustix::time::ClockId::Monotonic));
+    let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
+    start_time.saturating_mul(tick).saturating_sub(asleep)
 }
 
 /// Device and inode, without asking a server for it: a process may run from a filesystem that never
 /// answers.
-fn file_id(directory: impl AsFd, path: &str) -> Option<(u32, u32, u64)> {
+fn file_id(directory: impl AsFd, path: &str) -> Option<FileId> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
     let found = rustix::fs::statx(directory, path, flags, StatxFlags::INO).ok()?;
-    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
+    Some(FileId { device: (found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
 }
 
 /// What this host has at a path that the process chose (its mount namespace may be a private one): only
 /// if the kernel knows it already (RESOLVE_CACHED, Linux 5.12), because a path can lead to a mount that
 /// never answers. A program that really runs from there is known.
-fn look_up(path: &Path) -> Option<(u32, u32, u64)> {
+fn look_up(path: &Path) -> Option<FileId> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let found = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
     file_id(found, "")
@@ -150,4 +273,39 @@ fn look_up(path: &Path) -> Option<(u32, u32, u64)> {
 
 fn parent(stat: &Stat) -> Option<u32> {
     u32::try_from(stat.ppid).ok().filter(|&pid| pid != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_named_as_its_device_is() {
+        for (number, name) in [
+            (0, None),
+            (34816, Some("pts/0")),
+            (34816 + 255, Some("pts/255")),
+            // The 12 low bits of the minor number are not together.
+            (34816 + (1 << 20) + 44, Some("pts/300")),
+            (1025, Some("tty1")),
+            (1024 + 64, Some("ttyS0")),
+            (1024 + 65, Some("ttyS1")),
+            (5 * 256 + 1, Some("5:1")),
+            (-1, Some("4095:1048575")),
+        ] {
+            assert_eq!(terminal(number).as_deref(), name, "{number}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_read_with_its_place_and_its_executables_id() {
+        let (process, _) = Pinned::open(std::process::id()).unwrap().read();
+        assert_eq!(process.working_directory, std::env::current_dir().ok());
+        let metadata = std::fs::metadata(std::env::current_exe().unwrap()).unwrap();
+        let id = process.executable_id.unwrap();
+        assert_eq!(id.inode, std::os::unix::fs::MetadataExt::ino(&metadata));
+        assert!(process.in_host_mounts.is_some());
+        assert!(!process.is_gone);
+        assert_eq!(process.arguments.len(), std::env::args_os().count());
+    }
 }

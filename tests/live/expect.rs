@@ -130,7 +130,7 @@ impl Expected {
                 compare("process.executable", executable, path.to_str());
             }
             (_, By::Perhaps(paths)) => {
-                let is_known = evidence == Some("proc");
+                let is_known = ["proc", "exit-record", "exec-record", "fork-lineage"].map(Some).contains(&evidence);
                 let known: Vec<_> = paths.iter().filter_map(|path| path.to_str()).collect();
                 if is_known != executable.is_some() || executable.is_some_and(|path| !known.contains(&path)) {
                     wrong.push(format!("the writer is {executable:?} ({evidence:?}) and should be one of {known:?}"));

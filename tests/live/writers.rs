@@ -179,7 +179,7 @@ fn a_writer_that_has_run_an_excluded_program_since_is_neither_named_as_it_nor_ex
         }
     });
     let by = By::Perhaps(vec![Path::new("/bin/sh").canonicalize().unwrap()]);
-    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").by(by)]);
+    let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").elastic().by(by)]);
     assert_eq!(alerts[0].excluded(), "");
     let note = alerts[0].text("/pyhookwatch/writer/note").unwrap_or_default();
     assert!(note.contains("has run another program since"), "{note}");

@@ -23,6 +23,7 @@ const STEPS: [fn(&mut Value); 6] = [
     |document| {
         remove(document, &["pyhookwatch", "content", "lines"]);
         remove(document, &["pyhookwatch", "writer", "ancestors"]);
+        remove(document, &["pyhookwatch", "writer", "candidates"]);
         remove(document, &["pyhookwatch", "environment"]);
         cut_strings(document, 250);
     },

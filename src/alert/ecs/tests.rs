@@ -1,5 +1,8 @@
 use super::*;
-use crate::event::{Credentials, Exclusion, Executable, FileFacts, FileRef, HookKind, RuleInfo, Seen};
+use crate::event::{
+    Candidate, Credentials, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookKind, Process, RuleInfo,
+    Script, Seen,
+};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -40,15 +43,30 @@ fn alert_of(bytes: &[u8]) -> Alert {
         executable: Some(Executable { path: PathBuf::from(os()), deleted: false, is_host_file: true }),
         arguments: vec![bytes.to_vec(), bytes.to_vec()],
         arguments_truncated: false,
-        user: Some(Credentials { real: 0, effective: Some(33), login: Some(1000), session: None }),
+        user: Some(Credentials { real: 0, effective: Some(33), login: Some(1000), session: Some(3) }),
+        working_directory: Some(PathBuf::from(os())),
+        terminal: Some("pts/3".into()),
+        in_host_mounts: Some(true),
         ..Process::default()
     };
+    let gone = Process { is_gone: true, ..process(5) };
+    let id = FileId { device: (8, 1), inode: 77 };
+    let candidate = |evidence, path| Candidate { evidence, path, id: Some(id) };
     let writer = Arc::new(Writer {
         evidence: Evidence::Proc,
         sure: Ok(()),
         process: Some(process(7)),
-        parents: vec![process(6), process(5)],
+        agreeing: vec![Evidence::ExitRecord],
+        parents: vec![process(6), gone],
+        candidates: vec![
+            candidate(Evidence::ExecRecord, Some(PathBuf::from(os()))),
+            candidate(Evidence::ExitRecord, None),
+        ],
+        script: Some(Script { name: PathBuf::from(os()), is_module: false, is_recorded: true }),
+        installer: Some("pip"),
+        ancestor_installer: Some("uv"),
         container_id: Some("abc".into()),
+        unit: Some("session-3.scope".into()),
         ..Writer::unknown("")
     });
     let change = Change {
@@ -105,6 +123,26 @@ fn the_document_tells_what_was_established() {
     assert_eq!(at("/pyhookwatch/writer/others/0/pid"), 8);
     assert_eq!(at("/user/id"), "33");
     assert_eq!(at("/pyhookwatch/writer/login_user/id"), "1000");
+    assert_eq!(at("/process/working_directory"), "x.pth");
+    assert_eq!(at("/process/parent/user/id"), "33");
+    assert_eq!(at("/process/parent/gone"), Value::Null);
+    assert_eq!(at("/pyhookwatch/writer/ancestors/0/gone"), true);
+    for (field, value) in [
+        ("evidence", json!("proc")),
+        ("sure", json!(true)),
+        ("agreeing", json!(["exit-record"])),
+        ("script", json!({ "name": "x.pth", "module": false, "recorded": true })),
+        ("installer", json!("pip")),
+        ("ancestor_installer", json!("uv")),
+        ("login_session", json!(3)),
+        ("terminal", json!("pts/3")),
+        ("mount_namespace", json!("host")),
+        ("unit", json!("session-3.scope")),
+        ("candidates/0", json!({ "evidence": "exec-record", "executable": "x.pth", "device": "8:1", "inode": "77" })),
+        ("candidates/1", json!({ "evidence": "exit-record", "device": "8:1", "inode": "77" })),
+    ] {
+        assert_eq!(at(&format!("/pyhookwatch/writer/{field}")), value, "{field}");
+    }
     assert_eq!(at("/threat/technique/id"), json!(["T1546"]));
     assert_eq!(at("/threat/technique/subtechnique/id"), json!(["T1546.018"]));
     assert_eq!(at("/threat/tactic/id"), json!(["TA0003"]));
@@ -145,8 +183,13 @@ fn the_text_form_says_who_what_which_rule_and_what_next() {
     let text = alert_of(b"x.pth").text(false);
     for expected in [
         "HIGH PTH_FILE_CREATED /d/x.pth",
-        "who      x.pth (pid 7), user 33, login 1000, container abc",
-        "parents  x.pth (pid 6) < x.pth (pid 5)",
+        "who      x.pth (pid 7), user 33, login 1000, session 3, terminal pts/3, unit session-3.scope, container abc, \
+         in x.pth\n",
+        "script   x.pth (the kernel recorded its start), installer pip (by its name), started by installer uv (by its \
+         name)\n",
+        "parents  x.pth (pid 6) < x.pth (pid 5, gone)\n",
+        "known by proc: read while the process lived, checked against its pidfd; agrees with exit-record\n",
+        "unclear  not established: exec-record says x.pth, exit-record says device 8:1 inode 77\n",
         "exclusion filter not applied: why",
         "next ",
     ] {

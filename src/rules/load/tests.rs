@@ -235,7 +235,7 @@ fn numbers_match_as_numbers_and_as_text() {
     ] {
         let (rules, problems) = load(&GOOD.replace("TargetFilename|endswith: /x.py", field));
         assert_eq!(problems, Vec::<String>::new(), "{field}");
-        assert_eq!(rules[0].outcome(&fields::event(&facts), Ok(())).matched, expected, "{field}");
+        assert_eq!(rules[0].outcome(&fields::event(&fields::values(&facts)), Ok(())).matched, expected, "{field}");
     }
 }
 

@@ -12,7 +12,7 @@ pub mod record;
 
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
-use crate::event::{Action, Evidence, FileEvent, FileRef, Gap, Seen, Writer};
+use crate::event::{Action, FileEvent, FileRef, Gap, HandleName, Locate, Seen, Writer};
 use crate::sys;
 use fanotify::low_level::{
     FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
@@ -25,7 +25,7 @@ use record::Record;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,13 +49,37 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_REBUILDS: usize = 5;
 const REBUILD_WINDOW: Duration = Duration::from_secs(60);
 
+/// Longest time that records about processes are left where they are. Reading each at once would cost
+/// ten times as much; longer, and a flood of processes could fill the kernel's buffers.
+const COLLECT: Duration = Duration::from_millis(250);
+
+/// Who can tell the writers: the stage behind this one. Everything is told in the order of the queue.
+pub trait Witness {
+    /// Readable when records about processes wait.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+    /// A read of the queue begins.
+    fn begin_read(&mut self);
+    /// The read that was begun last took all there was.
+    fn queue_was_empty(&mut self);
+    /// A process has begun to start a program.
+    fn started(&mut self, pid: u32, program: HandleName);
+    /// A process has written: it is looked at at once, and [`Witness::judge`] tells who it was.
+    fn wrote(&mut self, pid: u32, pidfd: Option<&OwnedFd>);
+    /// Reads the records about processes that wait. Tells whether there were any.
+    fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool;
+    /// So much waits that it must be collected now.
+    fn is_behind(&self) -> bool;
+    /// The writers of all [`Witness::wrote`] since the last call. `emptied`: the queue was read to its end.
+    fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> Vec<Arc<Writer>>;
+}
+
 /// What the reader needs from the other stages.
 pub struct Callbacks<'a> {
     /// The name filter: could any rule want a file of this name? Called for every record; must not
     /// allocate or make a system call.
     pub interesting: &'a dyn Fn(&[u8]) -> bool,
-    /// Who is this? Called at once for a record that passed the filter.
-    pub identify: &'a dyn Fn(u32, Option<&OwnedFd>) -> Writer,
+    /// Who wrote it?
+    pub witness: &'a mut dyn Witness,
     /// Is there room for the changes of one whole read? While there is not, the kernel keeps them.
     pub has_room: &'a dyn Fn() -> bool,
     /// Takes what is handed on. Must not block.
@@ -108,12 +132,9 @@ impl Watcher {
     pub fn run(mut self, stop: &impl AsFd, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         let mut rebuilds: Vec<Instant> = Vec::new();
+        let mut collected: Option<Instant> = None;
         loop {
-            let [queue_ready, mounts_changed, stopping] = wait([
-                PollFd::new(self.group.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.mountinfo.as_fd(), PollFlags::POLLPRI),
-                PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-            ])?;
+            let [queue_ready, mounts_changed, stopping, records_wait] = self.wait(stop, collected, callbacks)?;
             if queue_ready || stopping {
                 match self.drain(&mut buffer, stopping, callbacks) {
                     Ok(found_hook) if found_hook || stopping => {}
@@ -131,6 +152,10 @@ impl Watcher {
             if stopping {
                 return Ok(());
             }
+            if records_wait {
+                // Once nothing came for this long, the next record is waited for without an end.
+                collected = self.collect(callbacks).then(Instant::now);
+            }
             if mounts_changed {
                 for guard in self.mark_mounts()? {
                     (callbacks.emit)(Message::Mounted(guard));
@@ -139,14 +164,54 @@ impl Watcher {
         }
     }
 
+    /// Waits for the queue, the mount table, the word to stop, and records about processes: those every
+    /// now and then while there are any, and without an end when there were none.
+    fn wait(&self, stop: &impl AsFd, collected: Option<Instant>, callbacks: &Callbacks<'_>) -> io::Result<[bool; 4]> {
+        let mut fds = vec![
+            PollFd::new(self.group.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.mountinfo.as_fd(), PollFlags::POLLPRI),
+            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+        ];
+        let rest = collected.map(|collected| COLLECT.saturating_sub(collected.elapsed()));
+        if rest.is_none() {
+            let records = callbacks.witness.descriptors();
+            fds.extend(records.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            return poll(&mut fds, PollTimeout::NONE);
+        }
+        let milliseconds = rest.map_or(0, |rest| rest.as_millis().try_into().unwrap_or(0_u16));
+        let [queue, mounts, stop, _] = poll(&mut fds, PollTimeout::from(milliseconds))?;
+        Ok([queue, mounts, stop, rest.is_some_and(|rest| rest.is_zero())])
+    }
+
+    fn collect(&self, callbacks: &mut Callbacks<'_>) -> bool {
+        let emit = &mut *callbacks.emit;
+        callbacks.witness.collect(&|program| self.locate_program(program), &mut |gap| emit(Message::Gap(gap)))
+    }
+
+    fn locate_program(&self, program: &HandleName) -> Option<(OwnedFd, PathBuf)> {
+        let HandleName { fsid, handle_type, handle, name } = program;
+        let name = record::Name { fsid: *fsid, handle_type: *handle_type, handle, name };
+        self.filesystems.locate(&name).ok().map(|located| (located.directory, located.path))
+    }
+
+    /// Has the writers of what is held judged, and hands it on.
+    fn hand_on(&self, held: &mut Held, emptied: bool, callbacks: &mut Callbacks<'_>) {
+        let emit = &mut *callbacks.emit;
+        let locate: Locate<'_> = &|program| self.locate_program(program);
+        let writers = callbacks.witness.judge(emptied, locate, &mut |gap| emit(Message::Gap(gap)));
+        held.hand_on(&writers, &mut |event| (callbacks.emit)(Message::Event(event)));
+    }
+
     /// Reads until the queue is empty, or there is no room for what it holds, and hands on. Tells
     /// whether a hook was among the records.
     fn drain(&mut self, buffer: &mut [u8], stopping: bool, callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
         let mut held = Held::default();
         let emptied = self.read_all(buffer, stopping, &mut held, callbacks);
-        match emptied {
-            Ok(true) => held.hand_on(callbacks),
-            Ok(false) | Err(_) => held.hand_on_unproved(callbacks),
+        if held.found > 0 {
+            self.hand_on(&mut held, matches!(emptied, Ok(true)), callbacks);
+        }
+        if matches!(emptied, Ok(true)) {
+            callbacks.witness.queue_was_empty();
         }
         let found_hook = held.found > 0;
         if found_hook {
@@ -165,22 +230,25 @@ impl Watcher {
     ) -> io::Result<bool> {
         // Whoever waits for the end takes nothing from the channel meanwhile: no waiting for room then.
         while stopping || self.patience.may_read((callbacks.has_room)(), Instant::now()) {
+            callbacks.witness.begin_read();
             let Some(bytes) = self.group.read(buffer)? else { return Ok(true) };
             let before = held.found;
             let seen = Seen::now();
-            let mut writers = Writers::default();
             let length = bytes.len();
             let mut count = 0;
             for record in record::records(bytes) {
                 let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 // Adopted before any decision: what is not adopted is leaked.
                 let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
-                self.record(&record, pidfd.as_ref(), seen, &mut writers, held, callbacks);
+                self.record(&record, pidfd.as_ref(), seen, held, callbacks);
                 count += 1;
             }
             self.counters.records.fetch_add(count, Ordering::Relaxed);
             if held.is_full() {
-                held.hand_on_unproved(callbacks);
+                self.hand_on(held, false, callbacks);
+            }
+            if callbacks.witness.is_behind() {
+                self.collect(callbacks);
             }
             // A read that left room for the largest record (two names, two handles) took all. After a
             // hook another one is needed: its writer may have run another program before it was looked at.
@@ -197,7 +265,6 @@ impl Watcher {
         record: &Record<'_>,
         pidfd: Option<&OwnedFd>,
         seen: Seen,
-        writers: &mut Writers,
         held: &mut Held,
         callbacks: &mut Callbacks<'_>,
     ) {
@@ -207,8 +274,8 @@ impl Watcher {
         }
         let Some(name) = &record.name else { return };
         let pid = record.pid.unsigned_abs();
-        if record.mask & FAN_OPEN_EXEC != 0 {
-            held.has_run(pid, name.name);
+        if record.mask & FAN_OPEN_EXEC != 0 && pid != 0 {
+            callbacks.witness.started(pid, name.to_owned());
         }
         let renamed = record.mask & (libc::FAN_RENAME | FAN_MOVED_TO) != 0;
         let is_directory = record.mask & FAN_ONDIR != 0;
@@ -217,8 +284,8 @@ impl Watcher {
         if !wanted || pid == std::process::id() {
             return;
         }
-        held.found += 1;
-        let writer = writers.get(pid, || (callbacks.identify)(pid, pidfd));
+        let place = held.expect();
+        callbacks.witness.wrote(pid, pidfd);
         let located = match self.filesystems.locate(name) {
             Ok(located) => located,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -233,16 +300,19 @@ impl Watcher {
             mask if mask & FAN_CREATE != 0 => Action::Creation,
             _ => Action::Change,
         };
-        held.events.push(FileEvent {
-            action,
-            complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
-            is_directory,
-            listed: false,
-            file: FileRef { path, directory: Some(Arc::new(located.directory)) },
-            previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
-            writer,
-            seen,
-        });
+        held.hold(
+            place,
+            FileEvent {
+                action,
+                complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
+                is_directory,
+                listed: false,
+                file: FileRef { path, directory: Some(Arc::new(located.directory)) },
+                previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
+                writer: held.nobody.clone(),
+                seen,
+            },
+        );
     }
 
     fn previous_path(&self, old: &record::Name<'_>) -> Option<PathBuf> {
@@ -290,10 +360,10 @@ impl Watcher {
             }
         }
         self.known.retain(|device| present.contains(device));
-        self.filesystems.retain(&fsids);
         for (_, mounts) in mounts::by_device(beside) {
-            self.mark_execs(&mounts);
+            self.mark_execs(&mounts, &mut fsids);
         }
+        self.filesystems.retain(&fsids);
         Ok(guards)
     }
 
@@ -316,14 +386,16 @@ impl Watcher {
         Some(Guard { mount_points, fs_type: first.fs_type.clone(), holds_trees, by })
     }
 
-    /// A filesystem outside the root that is watched can still hold the program that a writer runs
-    /// next. Without this mark, that is not noticed.
-    fn mark_execs(&self, mounts: &[Mount]) {
+    /// A filesystem outside the root that is watched can still hold the programs of writers.
+    fn mark_execs(&mut self, mounts: &[Mount], fsids: &mut HashSet<u64>) {
         let is_local = mounts.first().is_some_and(|mount| mounts::class(&mount.fs_type) == Class::Local);
-        if is_local && let Some(Ok((mount, _))) = mounts.iter().map(handle::open_this_mount).find_map(Result::transpose)
-        {
+        if is_local
+            && let Some(Ok((mount, fsid))) = mounts.iter().map(handle::open_this_mount).find_map(Result::transpose)
             // Refused (an overlay): its programs are files of marked filesystems below.
-            let _ = self.group.mark_execs(&super::descriptor_path(&mount));
+            && self.group.mark_execs(&super::descriptor_path(&mount)).is_ok()
+            && fsids.insert(fsid)
+        {
+            self.filesystems.insert(fsid, mount_points(mounts));
         }
     }
 
@@ -376,27 +448,6 @@ impl Patience {
     }
 }
 
-/// The writers that were identified for the records of one read, so that a process is looked at once
-/// for all of them. That is no weaker than looking again: a writer whose evidence is `proc` held its
-/// pid from its record until it was looked at, and all that was read with that record happened
-/// before, so a later record with the same pid is of the same process. Looking again could only show
-/// what it became since.
-#[derive(Default)]
-struct Writers(Vec<(u32, Arc<Writer>)>);
-
-impl Writers {
-    fn get(&mut self, pid: u32, identify: impl FnOnce() -> Writer) -> Arc<Writer> {
-        if let Some((_, writer)) = self.0.iter().find(|(known, _)| *known == pid) {
-            return writer.clone();
-        }
-        let writer = Arc::new(identify());
-        if writer.evidence == Evidence::Proc {
-            self.0.push((pid, writer.clone()));
-        }
-        writer
-    }
-}
-
 fn not_located(name: &[u8], error: &io::Error) -> Gap {
     let name = crate::escape::reversible(name);
     Gap { cause: Gap::UNREADABLE, lost: Some(1), detail: format!("a change of {name} could not be located: {error}") }
@@ -410,24 +461,28 @@ fn is_overlay(mounts: &[Mount]) -> bool {
     mounts.first().is_some_and(|mount| mount.fs_type == "overlay")
 }
 
-/// Waits until one of the descriptors is ready; tells which.
-fn wait<const N: usize>(mut fds: [PollFd<'_>; N]) -> io::Result<[bool; N]> {
+/// Waits until one of the descriptors is ready, for at most `timeout`. Tells whether the first, the second,
+/// the third, or any of the others is.
+fn poll(fds: &mut [PollFd<'_>], timeout: PollTimeout) -> io::Result<[bool; 4]> {
     loop {
-        match nix::poll::poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => return Ok(fds.map(|fd| fd.any().unwrap_or(true))),
+        match nix::poll::poll(fds, timeout) {
+            Ok(_) => break,
             Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
+    let mut ready = [false; 4];
+    for (index, fd) in fds.iter().enumerate() {
+        if let Some(ready) = ready.get_mut(index.min(3)) {
+            *ready |= fd.any().unwrap_or(true);
+        }
+    }
+    Ok(ready)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn writer(evidence: Evidence) -> Writer {
-        Writer { evidence, ..Writer::unknown("") }
-    }
 
     #[test]
     fn without_room_reading_waits_but_not_for_ever() {
@@ -439,14 +494,5 @@ mod tests {
         assert!(patience.may_read(false, start + PATIENCE));
         assert!(patience.may_read(true, start + PATIENCE * 2));
         assert!(!patience.may_read(false, start + PATIENCE * 3));
-    }
-
-    #[test]
-    fn only_a_proved_writer_stands_for_the_later_records_of_its_pid() {
-        let mut writers = Writers::default();
-        assert_eq!(writers.get(7, || writer(Evidence::Unknown)).evidence, Evidence::Unknown);
-        let proved = writers.get(7, || writer(Evidence::Proc));
-        assert!(Arc::ptr_eq(&proved, &writers.get(7, || writer(Evidence::Unknown))));
-        assert_eq!(writers.get(8, || writer(Evidence::Unknown)).evidence, Evidence::Unknown);
     }
 }

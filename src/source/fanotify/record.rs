@@ -10,6 +10,8 @@
 //! Nothing of a record is trusted: every length is checked against what was read, a name must be one
 //! path component. Pure: no system call, no allocation.
 
+use crate::event::HandleName;
+
 /// Version of the structure that this parser knows (FANOTIFY_METADATA_VERSION).
 const VERSION: u8 = 3;
 /// Size of the fixed part of an event, in bytes.
@@ -43,6 +45,18 @@ pub struct Name<'a> {
     pub handle: &'a [u8],
     /// Name of the file in that directory: no slash, no NUL, not empty. Never UTF-8 by promise.
     pub name: &'a [u8],
+}
+
+impl Name<'_> {
+    /// A copy that outlives the buffer.
+    pub fn to_owned(&self) -> HandleName {
+        HandleName {
+            fsid: self.fsid,
+            handle_type: self.handle_type,
+            handle: self.handle.into(),
+            name: self.name.into(),
+        }
+    }
 }
 
 /// The buffer does not hold what the kernel promises; what follows in it cannot be read.

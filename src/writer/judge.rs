@@ -1,0 +1,313 @@
+//! Which program wrote? Decided from what the records and `/proc` say together.
+//!
+//! Each kind of evidence lies somewhere: an exec record also tells of a program that could not be run
+//! and none of one that lies in memory (memfd) or on a filesystem without a mark; what a process runs
+//! last is not what it ran when it wrote. The number of completed execs (process connector) settles
+//! it: when every completed exec has its record and every record its exec, the program at the time of
+//! the write is known. Otherwise only what cannot be otherwise is named, and the rest are candidates.
+//!
+//! Pure.
+
+use super::program::Resolved;
+use crate::event::{Candidate, Evidence, FileId, Writer};
+use std::path::{Path, PathBuf};
+
+/// What is known about the programs of one process around one write.
+#[derive(Clone, Debug, Default)]
+pub struct Case<'a> {
+    /// What it ran when it was looked at, or when it ended.
+    pub last: Option<Last<'a>>,
+    /// What it ran when it was forked, or when the records began.
+    pub inherited: Option<&'a Resolved>,
+    /// Programs that it began to start before the write, scripts and loaders left out.
+    pub before: Vec<&'a Resolved>,
+    /// Programs that it began to start after the write.
+    pub after: Vec<&'a Resolved>,
+    /// Execs that it completed; `None` when that is not told.
+    pub execs: Option<usize>,
+    /// It is told that it completed no exec from before the write until `last`.
+    pub is_quiet: bool,
+    /// Any other program that some record told of, by its file.
+    pub elsewhere: Option<&'a Path>,
+}
+
+/// What a process ran at the end of what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Last<'a> {
+    /// How that is known: [`Evidence::Proc`] or [`Evidence::ExitRecord`].
+    pub by: Evidence,
+    /// Path, which exit records do not tell.
+    pub path: Option<&'a Path>,
+    /// The file.
+    pub id: Option<FileId>,
+    /// It can be a program whose start left no record.
+    pub may_be_unrecorded: bool,
+}
+
+/// What was established.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// How.
+    pub evidence: Evidence,
+    /// The path; `None` with [`Evidence::Unknown`], and where only the file is known.
+    pub path: Option<PathBuf>,
+    /// The file, where it is known.
+    pub id: Option<FileId>,
+    /// Other kinds of evidence that say the same.
+    pub agreeing: Vec<Evidence>,
+    /// Whether it is sure enough for an exclusion.
+    pub sure: Result<(), &'static str>,
+    /// What is not established.
+    pub note: &'static str,
+    /// The file has lost its name since it was started.
+    pub is_replaced: bool,
+    /// What contradicts each other.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Named {
+    /// The same, but not sure, and why.
+    pub fn doubted(self, why: &'static str) -> Self {
+        Self { sure: self.sure.and(Err(why)), note: if self.note.is_empty() { why } else { self.note }, ..self }
+    }
+}
+
+const ONE_RECORD: &str = "only one kind of record names the writer";
+const RAN_SINCE: &str = "the process has run another program since it wrote";
+/// Also said of a program that is just being started: its exec is told a moment later.
+pub const FAILED: &str = "the process failed to start a program before it wrote, or while it did";
+const UNSEEN: &str = "the process has run a program that left no record (in memory, or where nothing is watched)";
+const DISAGREE: &str = "the records about the process disagree";
+const NOTHING: &str = "the process had ended, and no record tells what it ran";
+const NO_PATH: &str = "the exit record tells the file of the writer, but no record tells its path";
+const UNCOUNTED: &str = "the kernel does not tell how often the process started a program";
+
+impl Case<'_> {
+    /// Decides.
+    pub fn judge(&self) -> Named {
+        match (&self.last, self.execs) {
+            // Nothing else ran between the write and what was seen last.
+            (Some(last), _) if self.is_quiet => self.is_last(last),
+            // Whatever it tried to start, it is what it was from the first.
+            (_, Some(0)) if self.total() > 0 => Self { before: Vec::new(), after: Vec::new(), ..self.clone() }.judge(),
+            (Some(last), Some(0)) => self.is_last(last),
+            (_, Some(execs)) if execs == self.total() => self.accounted(),
+            (Some(last), Some(execs)) if execs < self.total() => self.some_failed(last),
+            (_, Some(execs)) if execs < self.total() => self.unknown(FAILED),
+            (_, Some(_)) => self.unknown(UNSEEN),
+            (Some(last), None) => self.uncounted(last),
+            (None, None) if self.total() == 0 && self.inherited.is_none() => self.unknown(NOTHING),
+            (None, None) => self.unknown(UNCOUNTED),
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    fn is_accounted(&self) -> bool {
+        self.execs == Some(self.total())
+    }
+
+    /// The program at the time of the write, if every start succeeded.
+    fn expected(&self) -> Option<&Resolved> {
+        self.before.last().copied().or(self.inherited)
+    }
+
+    /// The kind of record that tells [`Case::expected`].
+    fn expected_by(&self) -> Evidence {
+        if self.before.is_empty() { Evidence::ForkLineage } else { Evidence::ExecRecord }
+    }
+
+    /// What was seen last is what wrote.
+    fn is_last(&self, last: &Last<'_>) -> Named {
+        let same = self.expected().filter(|expected| is_file(expected, last));
+        let agreeing: Vec<Evidence> = same.map(|_| self.expected_by()).into_iter().collect();
+        if last.by == Evidence::Proc {
+            // A process in a user namespace of its own can have any executable shown as its own
+            // (PR_SET_MM_MAP): what was recorded must not say otherwise.
+            return match self.expected() {
+                Some(_) if same.is_some() => named(last, last.path, agreeing, Ok(())),
+                None => named(last, last.path, agreeing, Ok(())),
+                Some(program) if self.is_accounted() && is_name(program, last) && may_have_been(program, last) => {
+                    named(last, last.path, agreeing, Err(ONE_RECORD))
+                }
+                Some(_) if !self.is_accounted() && self.began_with(last) => {
+                    named(last, last.path, agreeing, Err(FAILED))
+                }
+                Some(_) if self.execs > Some(self.total()) && last.may_be_unrecorded => {
+                    named(last, last.path, agreeing, Err(UNSEEN))
+                }
+                Some(_) => self.unknown(DISAGREE),
+            };
+        }
+        let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied());
+        let path = same.or_else(|| known.into_iter().find(|program| is_file(program, last)));
+        let path = path.and_then(|program| program.path.as_deref()).or(self.elsewhere);
+        match (path, self.expected()) {
+            (Some(path), _) => {
+                let sure = if agreeing.is_empty() { Err(ONE_RECORD) } else { Ok(()) };
+                named(last, Some(path), agreeing, sure)
+            }
+            // Its name is gone or another file's by now.
+            (None, Some(expected)) if self.is_accounted() && may_have_been(expected, last) => {
+                self.by_records(ONE_RECORD)
+            }
+            (None, Some(_)) => self.unknown(DISAGREE),
+            (None, None) => named(last, None, agreeing, Err(NO_PATH)),
+        }
+    }
+
+    /// Whether it had begun to start what was seen last before the write, or had inherited it.
+    fn began_with(&self, last: &Last<'_>) -> bool {
+        self.inherited.into_iter().chain(self.before.iter().copied()).any(|program| is_file(program, last))
+    }
+
+    /// Every completed exec has its record, and the other way round.
+    fn accounted(&self) -> Named {
+        let Some(last) = &self.last else { return self.by_records(ONE_RECORD) };
+        let ends_as_recorded = |program: Option<&Resolved>| program.is_some_and(|program| is_file(program, last));
+        if self.after.is_empty() {
+            let expected = self.expected();
+            return match expected {
+                Some(program) if is_file(program, last) => self.is_last(last),
+                Some(program) if may_have_been(program, last) && last.by == Evidence::ExitRecord => {
+                    self.by_records(ONE_RECORD)
+                }
+                _ => self.is_last(last),
+            };
+        }
+        // Looked at before it started the next one.
+        if last.by == Evidence::Proc && ends_as_recorded(self.expected()) && !self.ran_after(last) {
+            return self.is_last(last);
+        }
+        match self.after.last() {
+            Some(program) if is_file(program, last) || may_have_been(program, last) => self.by_records(RAN_SINCE),
+            _ => self.unknown(DISAGREE),
+        }
+    }
+
+    /// More records than completed execs: what it ran last tells which of them succeeded.
+    fn some_failed(&self, last: &Last<'_>) -> Named {
+        let ran_before = self.before.iter().any(|program| is_file(program, last));
+        if ran_before && !self.ran_after(last) {
+            let path =
+                self.before.iter().find(|program| is_file(program, last)).and_then(|found| found.path.as_deref());
+            let path = last.path.or(path);
+            return named(last, path, vec![Evidence::ExecRecord], Err(FAILED));
+        }
+        self.unknown(FAILED)
+    }
+
+    /// Without the process connector: what was seen last counts where no record contradicts it.
+    fn uncounted(&self, last: &Last<'_>) -> Named {
+        let expected = self.expected().is_some_and(|expected| is_file(expected, last));
+        let unsure = || self.is_last(last).doubted(UNCOUNTED);
+        match (self.total(), last.by) {
+            (0, Evidence::Proc) => self.is_last(last),
+            (0, _) => unsure(),
+            _ if expected && self.after.is_empty() && last.by == Evidence::Proc => self.is_last(last),
+            _ if expected && !self.ran_after(last) => unsure(),
+            _ if self.after.is_empty() => self.unknown(DISAGREE),
+            _ => self.unknown(RAN_SINCE),
+        }
+    }
+
+    /// Whether what was seen last is one of the programs started after the write.
+    fn ran_after(&self, last: &Last<'_>) -> bool {
+        self.after.iter().any(|program| is_file(program, last) || is_name(program, last))
+    }
+
+    /// Names what exec records or the lineage tell.
+    fn by_records(&self, note: &'static str) -> Named {
+        let Some(program) = self.expected() else { return self.unknown(NOTHING) };
+        // What was seen last tells of this program only if no other came after it.
+        let last = self.last.filter(|_| self.after.is_empty());
+        Named {
+            evidence: self.expected_by(),
+            path: program.path.clone(),
+            id: last.map_or(program.id, |last| last.id),
+            is_replaced: match last {
+                Some(last) => program.device == last.id.map(|id| id.device) && program.id != last.id,
+                None => program.id.is_none(),
+            },
+            agreeing: Vec::new(),
+            sure: Err(note),
+            note,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Names nobody, and tells what contradicts each other.
+    fn unknown(&self, note: &'static str) -> Named {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let mut add = |candidate: Candidate| {
+            let is_known = candidates.iter().any(|known| {
+                candidate.path.is_some() && known.path == candidate.path
+                    || candidate.id.is_some() && known.id == candidate.id
+            });
+            if !is_known && candidates.len() < Writer::MAX_CANDIDATES {
+                candidates.push(candidate);
+            }
+        };
+        if let Some(program) = self.expected() {
+            add(Candidate { evidence: self.expected_by(), path: program.path.clone(), id: program.id });
+        }
+        if let Some(last) = &self.last {
+            add(Candidate { evidence: last.by, path: last.path.map(Path::to_path_buf), id: last.id });
+        }
+        for program in self.after.iter().chain(self.before.iter().rev()) {
+            add(Candidate { evidence: Evidence::ExecRecord, path: program.path.clone(), id: program.id });
+        }
+        if let Some(program) = self.inherited {
+            add(Candidate { evidence: Evidence::ForkLineage, path: program.path.clone(), id: program.id });
+        }
+        Named {
+            evidence: Evidence::Unknown,
+            path: None,
+            id: None,
+            agreeing: Vec::new(),
+            sure: Err(note),
+            note,
+            is_replaced: false,
+            candidates,
+        }
+    }
+}
+
+fn named(last: &Last<'_>, path: Option<&Path>, agreeing: Vec<Evidence>, sure: Result<(), &'static str>) -> Named {
+    let note = sure.err().unwrap_or_default();
+    Named {
+        evidence: last.by,
+        path: path.map(Path::to_path_buf),
+        id: last.id,
+        agreeing,
+        sure,
+        note,
+        is_replaced: false,
+        candidates: Vec::new(),
+    }
+}
+
+/// Whether this is the very file that was seen last.
+fn is_file(program: &Resolved, last: &Last<'_>) -> bool {
+    program.id.is_some() && program.id == last.id
+}
+
+fn is_name(program: &Resolved, last: &Last<'_>) -> bool {
+    program.path.is_some() && program.path.as_deref() == last.path
+}
+
+/// Whether the file seen last can have had this name when it was started: the name is gone or another
+/// file's by now, on the same filesystem; or the filesystem shows the file under a device number of
+/// its own (overlay, btrfs), with the same inode.
+fn may_have_been(program: &Resolved, last: &Last<'_>) -> bool {
+    let Some(id) = last.id else { return false };
+    if program.device == Some(id.device) {
+        return program.id != Some(id);
+    }
+    id.device.0 == 0 && program.id.is_some_and(|known| known.inode == id.inode)
+}
+
+#[cfg(test)]
+mod tests;

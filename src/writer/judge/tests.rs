@@ -1,0 +1,272 @@
+use super::*;
+
+const DISK: (u32, u32) = (8, 1);
+const MEMORY: (u32, u32) = (0, 1);
+
+/// A program on the disk whose file has this inode number.
+fn program(path: &str, inode: u64) -> Resolved {
+    Resolved { path: Some(path.into()), id: Some(file(inode)), device: Some(DISK), is_script: false }
+}
+
+fn file(inode: u64) -> FileId {
+    FileId { device: DISK, inode }
+}
+
+fn exited(inode: u64) -> Option<Last<'static>> {
+    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(file(inode)), may_be_unrecorded: false })
+}
+
+fn seen(path: &str, inode: u64) -> Option<Last<'_>> {
+    Some(Last { by: Evidence::Proc, path: Some(Path::new(path)), id: Some(file(inode)), may_be_unrecorded: true })
+}
+
+fn in_memory() -> Option<Last<'static>> {
+    Some(Last {
+        by: Evidence::ExitRecord,
+        path: None,
+        id: Some(FileId { device: MEMORY, inode: 99 }),
+        may_be_unrecorded: false,
+    })
+}
+
+/// The path that is named, by what evidence, and whether that may exclude.
+fn outcome(case: &Case<'_>) -> (Option<String>, Evidence, bool) {
+    let named = case.judge();
+    assert_eq!(named.evidence == Evidence::Unknown, named.path.is_none() && named.id.is_none(), "{named:?}");
+    assert_eq!(named.note.is_empty(), named.sure.is_ok(), "{named:?}");
+    (named.path.map(|path| path.display().to_string()), named.evidence, named.sure.is_ok())
+}
+
+fn right(path: &str, evidence: Evidence, sure: bool) -> (Option<String>, Evidence, bool) {
+    (Some(path.to_owned()), evidence, sure)
+}
+
+const NOBODY: (Option<String>, Evidence, bool) = (None, Evidence::Unknown, false);
+
+#[test]
+fn one_exec_before_the_write_and_an_exit_record_of_the_same_file_agree() {
+    let (shell, cp) = (program("/bin/sh", 1), program("/bin/cp", 2));
+    let case = Case { last: exited(2), inherited: Some(&shell), before: vec![&cp], execs: Some(1), ..Case::default() };
+    assert_eq!(outcome(&case), right("/bin/cp", Evidence::ExitRecord, true));
+    assert_eq!(case.judge().agreeing, [Evidence::ExecRecord]);
+    let alive = Case { last: seen("/bin/cp", 2), ..case };
+    assert_eq!(outcome(&alive), right("/bin/cp", Evidence::Proc, true));
+}
+
+#[test]
+fn a_fork_without_exec_is_named_by_what_its_parent_ran() {
+    let shell = program("/bin/sh", 1);
+    let case = Case { last: exited(1), inherited: Some(&shell), execs: Some(0), ..Case::default() };
+    assert_eq!(outcome(&case), right("/bin/sh", Evidence::ExitRecord, true));
+    assert_eq!(case.judge().agreeing, [Evidence::ForkLineage]);
+    let unread = Case { last: None, ..case };
+    assert_eq!(outcome(&unread), right("/bin/sh", Evidence::ForkLineage, false));
+}
+
+#[test]
+fn who_wrote_and_then_ran_another_program_is_named_as_what_wrote() {
+    let (shell, python) = (program("/bin/sh", 1), program("/usr/bin/python3", 2));
+    let case = Case { last: exited(2), before: vec![&shell], after: vec![&python], execs: Some(2), ..Case::default() };
+    assert_eq!(outcome(&case), right("/bin/sh", Evidence::ExecRecord, false));
+    let alive = Case { last: seen("/usr/bin/python3", 2), ..case.clone() };
+    assert_eq!(outcome(&alive), right("/bin/sh", Evidence::ExecRecord, false));
+    // The exec is told a moment after the executable has changed.
+    assert_eq!(outcome(&Case { execs: Some(1), ..alive }), NOBODY);
+    // Looked at before the exec.
+    let before = Case { last: seen("/bin/sh", 1), ..case };
+    assert_eq!(outcome(&before), right("/bin/sh", Evidence::Proc, true));
+}
+
+#[test]
+fn a_failed_exec_leaves_the_program_that_really_ran() {
+    let (shell, broken) = (program("/bin/sh", 1), program("/tmp/broken", 2));
+    let case = Case { last: exited(1), before: vec![&shell, &broken], execs: Some(1), ..Case::default() };
+    assert_eq!(outcome(&case), right("/bin/sh", Evidence::ExitRecord, false));
+    assert_eq!(outcome(&Case { last: seen("/bin/sh", 1), ..case.clone() }), right("/bin/sh", Evidence::Proc, false));
+    // Without the exit record nobody knows which of the two it was.
+    assert_eq!(outcome(&Case { last: None, ..case }), NOBODY);
+    let forked =
+        Case { last: exited(1), inherited: Some(&shell), before: vec![&broken], execs: Some(0), ..Case::default() };
+    assert_eq!(outcome(&forked), right("/bin/sh", Evidence::ExitRecord, true));
+    assert_eq!(outcome(&Case { last: None, ..forked }), right("/bin/sh", Evidence::ForkLineage, false));
+}
+
+#[test]
+fn a_program_in_memory_makes_every_other_name_doubtful() {
+    let shell = program("/bin/sh", 1);
+    let case = Case { last: in_memory(), before: vec![&shell], execs: Some(2), ..Case::default() };
+    assert_eq!(outcome(&case), NOBODY);
+    let candidates = case.judge().candidates;
+    assert_eq!(candidates[0].path.as_deref(), Some(Path::new("/bin/sh")));
+    assert_eq!(candidates[1].id.unwrap().device, MEMORY);
+    // The number of execs alone does not help: the start of the shell may have failed.
+    assert_eq!(outcome(&Case { execs: Some(1), ..case.clone() }), NOBODY);
+    assert_eq!(outcome(&Case { execs: None, ..case.clone() }), NOBODY);
+    // Back to the first program: the records look as if nothing else had run.
+    assert_eq!(outcome(&Case { last: exited(1), execs: Some(3), ..case }), NOBODY);
+}
+
+#[test]
+fn without_an_exec_around_the_write_what_is_seen_last_is_what_wrote() {
+    let (pip, old) = (program("/usr/bin/python3", 3), program("/bin/old", 4));
+    // Whatever was not accounted for long before.
+    let case = Case {
+        last: seen("/usr/bin/python3", 3),
+        before: vec![&old, &pip],
+        execs: Some(1),
+        is_quiet: true,
+        ..Case::default()
+    };
+    assert_eq!(outcome(&case), right("/usr/bin/python3", Evidence::Proc, true));
+    assert_eq!(outcome(&Case { last: exited(3), ..case }), right("/usr/bin/python3", Evidence::ExitRecord, true));
+}
+
+#[test]
+fn an_executable_that_a_process_has_itself_shown_as_is_contradicted_by_what_was_recorded() {
+    let evil = program("/tmp/evil", 5);
+    let case = Case {
+        last: seen("/usr/bin/python3", 3),
+        before: vec![&evil],
+        execs: Some(1),
+        is_quiet: true,
+        ..Case::default()
+    };
+    assert_eq!(outcome(&case), NOBODY);
+    assert_eq!(outcome(&Case { is_quiet: false, ..case.clone() }), NOBODY);
+    // One of the programs it ran left no record: then it may be what it is shown as, unless it could lie.
+    let unseen = Case { execs: Some(2), ..case.clone() };
+    assert_eq!(outcome(&unseen), right("/usr/bin/python3", Evidence::Proc, false));
+    let liar = seen("/usr/bin/python3", 3).map(|last| Last { may_be_unrecorded: false, ..last });
+    assert_eq!(outcome(&Case { last: liar, ..unseen }), NOBODY);
+    let dead = Case { last: exited(3), elsewhere: Some(Path::new("/usr/bin/python3")), ..case };
+    assert!(!outcome(&dead).2);
+}
+
+#[test]
+fn a_deleted_or_replaced_executable_keeps_its_name_and_never_excludes() {
+    let gone = Resolved { id: None, ..program("/tmp/tool", 6) };
+    let case = Case { last: exited(6), before: vec![&gone], execs: Some(1), ..Case::default() };
+    assert_eq!(outcome(&case), right("/tmp/tool", Evidence::ExecRecord, false));
+    assert!(case.judge().is_replaced);
+    let replaced = program("/tmp/tool", 7);
+    let alive = Case { last: seen("/tmp/tool", 6), before: vec![&replaced], ..case.clone() };
+    assert_eq!(outcome(&alive), right("/tmp/tool", Evidence::Proc, false));
+    let dead = Case { before: vec![&replaced], ..case };
+    assert_eq!(outcome(&dead), right("/tmp/tool", Evidence::ExecRecord, false));
+    assert!(dead.judge().is_replaced);
+}
+
+#[test]
+fn a_file_that_another_device_number_is_shown_for_is_named_and_never_excludes() {
+    let lower = program("/var/lib/layers/1/bin/tool", 8);
+    let overlay = Some(Last {
+        by: Evidence::ExitRecord,
+        path: None,
+        may_be_unrecorded: false,
+        id: Some(FileId { device: (0, 77), inode: 8 }),
+    });
+    let case = Case { last: overlay, before: vec![&lower], execs: Some(1), ..Case::default() };
+    assert_eq!(outcome(&case), right("/var/lib/layers/1/bin/tool", Evidence::ExecRecord, false));
+}
+
+#[test]
+fn without_fork_records_only_a_living_process_that_nothing_contradicts_is_sure() {
+    let (shell, cp) = (program("/bin/sh", 1), program("/bin/cp", 2));
+    let none = Case { last: seen("/bin/sh", 1), ..Case::default() };
+    assert_eq!(outcome(&none), right("/bin/sh", Evidence::Proc, true));
+    let same = Case { before: vec![&shell], ..none.clone() };
+    assert_eq!(outcome(&same), right("/bin/sh", Evidence::Proc, true));
+    assert_eq!(outcome(&Case { before: vec![&cp], ..none.clone() }), NOBODY);
+    assert_eq!(outcome(&Case { after: vec![&shell], ..none }), NOBODY);
+    let dead = Case { last: exited(2), before: vec![&cp], ..Case::default() };
+    assert_eq!(outcome(&dead), right("/bin/cp", Evidence::ExitRecord, false));
+    let since = Case { last: exited(2), before: vec![&shell], after: vec![&cp], ..Case::default() };
+    assert_eq!(outcome(&since), NOBODY);
+}
+
+#[test]
+fn what_nothing_tells_is_unknown() {
+    assert_eq!(outcome(&Case::default()), NOBODY);
+    assert_eq!(outcome(&Case { execs: Some(0), ..Case::default() }), NOBODY);
+    assert_eq!(outcome(&Case { execs: Some(1), ..Case::default() }), NOBODY);
+    // The exit record tells the file, but no record tells its path.
+    let case = Case { last: exited(9), execs: Some(0), ..Case::default() };
+    let named = case.judge();
+    assert_eq!((named.path, named.id, named.evidence), (None, Some(file(9)), Evidence::ExitRecord));
+    assert!(named.sure.is_err());
+}
+
+/// Every history of four steps by one process, with the records that the kernel would leave: what is
+/// named is what wrote, and nothing else.
+#[test]
+fn no_history_of_execs_leads_to_a_wrong_name() {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Step {
+        Exec(usize),
+        Failed(usize),
+        Memory,
+        Write,
+    }
+    let programs: Vec<Resolved> = (0..3).map(|n| program(&format!("/bin/{n}"), n + 1)).collect();
+    let mut steps = vec![Step::Memory, Step::Write];
+    steps.extend((0..3).flat_map(|n| [Step::Exec(n), Step::Failed(n)]));
+    let mut histories: Vec<Vec<Step>> = vec![Vec::new()];
+    for _ in 0..4 {
+        histories = histories.iter().flat_map(|h| steps.iter().map(move |&s| [h.as_slice(), &[s]].concat())).collect();
+    }
+    let (mut named_right, mut unknown, mut wrong) = (0, 0, Vec::new());
+    for history in histories.iter().filter(|history| history.iter().filter(|step| **step == Step::Write).count() == 1) {
+        // `None`: something in memory. It begins as a copy of program 0.
+        let (mut runs, mut wrote, mut execs) = (Some(0), None, 0);
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for step in history {
+            let records = if wrote.is_none() { &mut before } else { &mut after };
+            match *step {
+                Step::Exec(n) => {
+                    records.push(&programs[n]);
+                    (runs, execs) = (Some(n), execs + 1);
+                }
+                Step::Failed(n) => records.push(&programs[n]),
+                Step::Memory => (runs, execs) = (None, execs + 1),
+                Step::Write => wrote = Some(runs),
+            }
+        }
+        let exit = runs.map_or_else(in_memory, |n| exited(n as u64 + 1));
+        let path = runs.map(|n| programs[n].path.clone().unwrap());
+        let alive = match &path {
+            Some(path) => Last { by: Evidence::Proc, path: Some(path), ..exit.unwrap() },
+            None => Last { by: Evidence::Proc, path: Some(Path::new("/memfd:x")), ..exit.unwrap() },
+        };
+        for last in [exit, Some(alive), None] {
+            let case = Case {
+                last,
+                inherited: Some(&programs[0]),
+                before: before.clone(),
+                after: after.clone(),
+                execs: Some(execs),
+                ..Case::default()
+            };
+            let named = case.judge();
+            let truth = wrote.unwrap().map(|n| programs[n].path.clone().unwrap());
+            match &named.path {
+                None => unknown += 1,
+                Some(path) if Some(path) == truth.as_ref() => named_right += 1,
+                Some(path) if truth.is_none() && path == Path::new("/memfd:x") => named_right += 1,
+                // A program in memory and a failed start of another one that cancel each other out: no record
+                // tells these from one that succeeded. It takes a process that means to be mistaken.
+                Some(_) if history.contains(&Step::Memory) && history.iter().any(|s| matches!(s, Step::Failed(_))) => {
+                    assert!(named.sure.is_err(), "{history:?} {last:?} {named:?}");
+                }
+                Some(_) => wrong.push(format!("{history:?} {last:?} {named:?}")),
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}: {}",
+        wrong.len(),
+        wrong.len() + named_right + unknown,
+        wrong[..wrong.len().min(40)].join("\n")
+    );
+    assert!(named_right > 1000, "{named_right} right, {unknown} unknown");
+}

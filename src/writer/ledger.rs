@@ -1,0 +1,496 @@
+//! What the kernel's records tell of processes, also of those that are gone: who started whom, which
+//! programs, and how it ended.
+//!
+//! Three queues are put together here. They are not ordered among each other: the process connector
+//! tells forks and execs with times but no names; fanotify's exec records tell names, in the order of
+//! the writes, but no times, and also of programs that then could not be run; exit records tell the
+//! last program of each process by device and inode. A name is only ever derived in
+//! [`super::judge`], from what all of them say.
+//!
+//! Pure: no system call, bounded in memory, time comes in with the calls.
+
+use super::records::taskstats::Exit;
+use crate::event::{FileId, HandleName};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Processes that have not ended, as far as is known; past it the oldest is forgotten.
+pub const MAX_LIVING: usize = 32_768;
+/// Processes that have ended. With them one process takes some 350 bytes, so the table is bounded by
+/// 6 MiB for the dead and 11 MiB for a machine that really runs 32,768 processes.
+pub const MAX_ENDED: usize = 16_384;
+/// Exec records kept of one process that starts program after program.
+const MAX_STARTS: usize = 16;
+/// Files of programs that are kept once however many processes run them.
+const MAX_PROGRAMS: usize = 4096;
+
+/// A process: a pid alone would mean another one later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LifeId(u64);
+
+/// The file of a program, as it was told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Program {
+    /// By an exec record.
+    Recorded(HandleName),
+    /// By `/proc/PID/exe`.
+    Seen {
+        /// Path in the process's mount namespace.
+        path: PathBuf,
+        /// Which file it was.
+        id: FileId,
+    },
+}
+
+impl Program {
+    /// The dynamic loader, which the kernel opens for nearly every program after the program itself.
+    fn is_loader(&self) -> bool {
+        let Program::Recorded(HandleName { name, .. }) = self else { return false };
+        [&b"ld-linux"[..], b"ld-musl", b"ld64.so", b"ld.so", b"ld-2."].iter().any(|start| name.starts_with(start))
+    }
+}
+
+/// One exec record.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Its place in the order of the queue that holds the writes too.
+    pub sequence: u64,
+    /// What was opened to be run.
+    pub program: Arc<Program>,
+    /// It is the loader of the program before it, and no program of its own.
+    loads: bool,
+}
+
+/// One process from its fork to its end.
+#[derive(Debug)]
+pub struct Life {
+    /// Process id.
+    pub pid: u32,
+    /// Time of its fork; `None` when it was there before the records began.
+    pub began: Option<u64>,
+    /// Who forked it.
+    pub parent: Option<LifeId>,
+    /// What `/proc` showed, and when.
+    pub observed: Option<Observed>,
+    /// When it completed an exec, rising.
+    pub execs: Vec<u64>,
+    /// Programs that it began to start, in the order of the queue. Some may have failed.
+    starts: Vec<Start>,
+    /// It is not certain that `starts` holds what this process started and no more.
+    pub muddled: bool,
+    /// How it ended; `None` as long as it lives.
+    pub end: Option<End>,
+    /// The process that had this pid before.
+    previous: Option<LifeId>,
+}
+
+/// What `/proc` showed of a process.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// When.
+    pub time: u64,
+    /// What it ran.
+    pub program: Option<Arc<Program>>,
+    /// Start time in clock ticks since boot.
+    pub start_time: Option<u64>,
+    /// Its parent's pid.
+    pub parent: Option<u32>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct End {
+    /// It ended no later than this.
+    pub before: u64,
+    /// The exit record; `None` when only a new process of the same pid tells of the end.
+    pub record: Option<Box<Exit>>,
+}
+
+impl Life {
+    /// The programs it began to start, without the loaders that belong to them.
+    pub fn starts(&self) -> impl Iterator<Item = &Start> {
+        self.starts.iter().filter(|start| !start.loads)
+    }
+
+    /// Whether it may have run at some time from `from` to `to`.
+    pub fn may_have_run(&self, from: u64, to: u64) -> bool {
+        self.began.is_none_or(|began| began <= to) && self.end.as_ref().is_none_or(|end| end.before >= from)
+    }
+}
+
+/// An exec record that is not put to a process yet.
+#[derive(Debug)]
+struct Waiting {
+    pid: u32,
+    /// It was made after this.
+    since: u64,
+    start: Start,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Ledger {
+    lives: HashMap<LifeId, Life>,
+    /// The latest process of each pid.
+    latest: HashMap<u32, LifeId>,
+    living: VecDeque<LifeId>,
+    ended: VecDeque<LifeId>,
+    next: u64,
+    /// Exec records that wait until the forks of their time are known.
+    waiting: Vec<Waiting>,
+    programs: HashSet<Arc<Program>>,
+}
+
+impl Ledger {
+    /// A process has begun to start a program, after `since`.
+    pub fn start(&mut self, pid: u32, sequence: u64, since: u64, program: HandleName) {
+        let program = self.intern(Program::Recorded(program));
+        self.waiting.push(Waiting { pid, since, start: Start { sequence, program, loads: false } });
+    }
+
+    /// Exec records that wait for [`Ledger::assign`].
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Exec records of a pid that wait, in the order of the queue.
+    pub fn waiting_of(&self, pid: u32) -> impl Iterator<Item = &Start> {
+        self.waiting.iter().filter(move |waiting| waiting.pid == pid).map(|waiting| &waiting.start)
+    }
+
+    /// Forgets the waiting exec records.
+    pub fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// A process was forked.
+    pub fn fork(&mut self, parent: u32, child: u32, time: u64) {
+        if let Some(id) = self.latest.get(&child).copied()
+            && let Some(life) = self.lives.get_mut(&id)
+        {
+            // Seen in /proc after its fork, before this record was read.
+            let observed = life.observed.as_ref().is_some_and(|observed| observed.time > time);
+            if observed && life.began.is_none() && life.end.is_none() {
+                life.began = Some(time);
+                let parent = self.latest.get(&parent).copied();
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.parent = parent;
+                }
+                return;
+            }
+        }
+        let parent = self.latest.get(&parent).copied();
+        let id = self.begin(child, Some(time), time);
+        if let Some(life) = self.lives.get_mut(&id) {
+            life.parent = parent;
+        }
+    }
+
+    /// A process has become another program.
+    pub fn exec(&mut self, pid: u32, time: u64) {
+        let id = self.latest.get(&pid).copied().unwrap_or_else(|| self.begin(pid, None, u64::MAX));
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        if life.observed.as_ref().is_some_and(|observed| time <= observed.time) {
+            return;
+        }
+        if life.execs.len() >= MAX_STARTS * 2 {
+            // The times of the latest are what matters.
+            life.execs.remove(0);
+            life.muddled = true;
+        }
+        life.execs.push(time);
+    }
+
+    /// A process has ended, no earlier than `after` and no later than `before`. Tells whether it was known.
+    pub fn exit(&mut self, exit: Exit, after: u64, before: u64) -> bool {
+        let pid = exit.pid;
+        // Of several that had this pid the oldest that has not ended.
+        let mut found = None;
+        let mut next = self.latest.get(&pid).copied();
+        while let Some(id) = next
+            && let Some(life) = self.lives.get(&id)
+        {
+            match &life.end {
+                None => found = Some(id),
+                Some(end) if end.record.is_none() => found = Some(id),
+                Some(_) => {}
+            }
+            next = life.previous;
+        }
+        if found.is_none() && !exit.is_whole_process {
+            // A thread of one of several, on an old kernel.
+            return true;
+        }
+        let id = found.unwrap_or_else(|| self.begin(pid, None, u64::MAX));
+        let Some(life) = self.lives.get_mut(&id) else { return true };
+        // Its fork and its age tell when it ended, up to the moments between making the record of the
+        // fork and counting the age.
+        let exact = life.began.map(|began| began.saturating_add(exit.elapsed_us.saturating_mul(1000)));
+        let before = exact.map_or(before, |exact| exact.saturating_add(SLACK).clamp(after, before));
+        let is_first = life.end.is_none();
+        life.end = Some(End { before, record: Some(Box::new(exit)) });
+        if is_first {
+            self.retire(id);
+        }
+        found.is_some()
+    }
+
+    /// What `/proc` shows of a process.
+    pub fn observe(&mut self, pid: u32, observed: Observed) {
+        let known = self.latest.get(&pid).copied().filter(|id| {
+            let life = self.lives.get(id);
+            life.is_some_and(|life| life.end.is_none() && is_same(life, &observed))
+        });
+        let id = known.unwrap_or_else(|| self.begin(pid, None, observed.time));
+        if let Some(life) = self.lives.get_mut(&id) {
+            life.execs.retain(|&time| time > observed.time);
+            life.starts.clear();
+            life.muddled = false;
+            life.observed = Some(observed);
+        }
+    }
+
+    /// Connects observed processes with their parents, once all were observed.
+    pub fn connect(&mut self) {
+        let parents: Vec<_> = self
+            .lives
+            .iter()
+            .filter(|(_, life)| life.parent.is_none() && life.end.is_none())
+            .filter_map(|(id, life)| Some((*id, *self.latest.get(&life.observed.as_ref()?.parent?)?)))
+            .collect();
+        for (id, parent) in parents {
+            if let Some(life) = self.lives.get_mut(&id) {
+                life.parent = Some(parent);
+            }
+        }
+    }
+
+    /// Forgets every process: records were lost. The exec records that wait were not.
+    pub fn clear(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        *self = Self { next: self.next, programs: std::mem::take(&mut self.programs), waiting, ..Self::default() };
+    }
+
+    /// Puts the waiting exec records to the processes they tell of. Called when the forks and execs of
+    /// their time are known. `is_script` tells whether what was opened is a script, whose interpreter
+    /// has a record too.
+    pub fn assign(&mut self, is_script: &mut dyn FnMut(&Arc<Program>) -> bool) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        // Stable: the order of the queue stays.
+        waiting.sort_by_key(|waiting| waiting.pid);
+        for of_one in waiting.chunk_by(|one, other| one.pid == other.pid) {
+            if let Some(first) = of_one.first() {
+                let starts = of_one.iter().map(|waiting| waiting.start.clone());
+                self.assign_of_pid(first.pid, starts, first.since, is_script);
+            }
+        }
+    }
+
+    fn assign_of_pid(
+        &mut self,
+        pid: u32,
+        starts: impl Iterator<Item = Start>,
+        since: u64,
+        is_script: &mut dyn FnMut(&Arc<Program>) -> bool,
+    ) {
+        let lives = self.lives_of(pid, since, u64::MAX);
+        let [first, .., _] = lives.as_slice() else {
+            let id = lives.first().copied().unwrap_or_else(|| self.begin(pid, None, u64::MAX));
+            if let Some(life) = self.lives.get_mut(&id) {
+                starts.for_each(|start| add_start(life, start));
+            }
+            return;
+        };
+        // Several processes had this pid in that time. Whose is which record is known when each exec
+        // that was completed has its record and no other record is there.
+        let starts: Vec<Start> = marked(starts.collect());
+        let mut times: Vec<(u64, LifeId)> = Vec::new();
+        for id in &lives {
+            let execs = self.lives.get(id).map(|life| life.execs.as_slice()).unwrap_or_default();
+            times.extend(execs.iter().filter(|&&time| time > since || id != first).map(|&time| (time, *id)));
+        }
+        times.sort_unstable();
+        let programs = starts.iter().filter(|start| !start.loads && !is_script(&start.program)).count();
+        if programs != times.len() {
+            for id in lives {
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.muddled = true;
+                }
+            }
+            return;
+        }
+        let mut times = times.into_iter();
+        let mut owner = times.next();
+        for start in starts {
+            let is_program = !start.loads && !is_script(&start.program);
+            let Some((_, id)) = owner else { break };
+            if let Some(life) = self.lives.get_mut(&id) {
+                life.starts.push(start);
+            }
+            if is_program {
+                owner = times.next().or(owner);
+            }
+        }
+    }
+
+    /// A process.
+    pub fn life(&self, id: LifeId) -> Option<&Life> {
+        self.lives.get(&id)
+    }
+
+    /// The latest process of a pid that had begun by this time.
+    pub fn life_at(&self, pid: u32, time: u64) -> Option<LifeId> {
+        let mut next = self.latest.get(&pid).copied();
+        while let Some(id) = next
+            && let Some(life) = self.lives.get(&id)
+        {
+            if life.began.is_none_or(|began| began <= time) {
+                return Some(id);
+            }
+            next = life.previous;
+        }
+        None
+    }
+
+    /// The processes that had this pid at some time from `from` to `to`, the oldest first.
+    pub fn lives_of(&self, pid: u32, from: u64, to: u64) -> Vec<LifeId> {
+        let mut found = Vec::new();
+        let mut next = self.latest.get(&pid).copied();
+        while let Some(id) = next
+            && let Some(life) = self.lives.get(&id)
+        {
+            if life.may_have_run(from, to) {
+                found.push(id);
+            }
+            next = life.previous;
+        }
+        found.reverse();
+        found
+    }
+
+    /// Every file of a program that some record told of.
+    pub fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
+        self.programs.iter()
+    }
+
+    /// One copy of what many processes run.
+    pub fn intern(&mut self, program: Program) -> Arc<Program> {
+        if let Some(known) = self.programs.get(&program) {
+            return known.clone();
+        }
+        let program = Arc::new(program);
+        if self.programs.len() >= MAX_PROGRAMS {
+            self.programs.retain(|known| Arc::strong_count(known) > 1);
+        }
+        if self.programs.len() < MAX_PROGRAMS {
+            self.programs.insert(program.clone());
+        }
+        program
+    }
+
+    /// Processes that are known.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.lives.len()
+    }
+
+    /// A process that was not known, which ends the one that had its pid before.
+    fn begin(&mut self, pid: u32, began: Option<u64>, known_by: u64) -> LifeId {
+        let id = LifeId(self.next);
+        self.next += 1;
+        let previous = self.latest.insert(pid, id);
+        if let Some(before) = previous.and_then(|previous| self.lives.get_mut(&previous))
+            && before.end.is_none()
+        {
+            // Its exit record may still come.
+            before.end = Some(End { before: known_by, record: None });
+            self.ended.extend(previous);
+        }
+        let life = Life {
+            pid,
+            began,
+            parent: None,
+            observed: None,
+            execs: Vec::new(),
+            starts: Vec::new(),
+            muddled: false,
+            end: None,
+            previous,
+        };
+        self.lives.insert(id, life);
+        self.living.push_back(id);
+        self.make_room();
+        id
+    }
+
+    fn retire(&mut self, id: LifeId) {
+        self.ended.push_back(id);
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.ended.len() > MAX_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.forget(oldest);
+        }
+        // Those that ended meanwhile stand in the other list.
+        while self.living.len() > MAX_LIVING || self.front_has_ended() {
+            let Some(oldest) = self.living.pop_front() else { break };
+            if self.lives.get(&oldest).is_some_and(|life| life.end.is_none()) {
+                self.forget(oldest);
+            }
+        }
+        if self.living.len() > 64 && self.living.len() > 4 * (self.lives.len() - self.ended.len().min(self.lives.len()))
+        {
+            self.living.retain(|id| self.lives.get(id).is_some_and(|life| life.end.is_none()));
+        }
+    }
+
+    fn front_has_ended(&self) -> bool {
+        self.living.front().is_some_and(|id| self.lives.get(id).is_none_or(|life| life.end.is_some()))
+    }
+
+    fn forget(&mut self, id: LifeId) {
+        let Some(life) = self.lives.remove(&id) else { return };
+        if self.latest.get(&life.pid) == Some(&id) {
+            self.latest.remove(&life.pid);
+        }
+    }
+}
+
+/// Between the record of a fork and the start of the process's age, and back, in nanoseconds.
+const SLACK: u64 = 1_000_000;
+
+/// Whether what was observed may be this process: the same start as far as both tell it.
+fn is_same(life: &Life, observed: &Observed) -> bool {
+    match (&life.observed, life.began) {
+        (Some(before), _) => before.start_time == observed.start_time,
+        (None, Some(began)) => began <= observed.time,
+        (None, None) => true,
+    }
+}
+
+fn add_start(life: &mut Life, start: Start) {
+    let loads = start.program.is_loader() && life.starts.last().is_some_and(|last| !last.program.is_loader());
+    if life.starts.len() >= MAX_STARTS {
+        life.starts.remove(0);
+        life.muddled = true;
+    }
+    life.starts.push(Start { loads, ..start });
+}
+
+/// The starts of one pid with its loaders told from its programs.
+fn marked(mut starts: Vec<Start>) -> Vec<Start> {
+    let mut after_program = false;
+    for start in &mut starts {
+        let is_loader = start.program.is_loader();
+        start.loads = is_loader && after_program;
+        after_program = !is_loader;
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests;

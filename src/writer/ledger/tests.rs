@@ -1,0 +1,173 @@
+use super::*;
+use crate::writer::records::taskstats::Comm;
+
+fn exit(pid: u32) -> Exit {
+    Exit {
+        pid,
+        parent: 1,
+        uid: 0,
+        gid: 0,
+        comm: Comm::default(),
+        executable: None,
+        never_ran_exec: None,
+        elapsed_us: 0,
+        exit_code: 0,
+        is_whole_process: true,
+    }
+}
+
+fn name(name: &str) -> HandleName {
+    HandleName { fsid: 1, handle_type: 1, handle: Box::new([1; 8]), name: name.as_bytes().into() }
+}
+
+fn names(ledger: &Ledger, id: LifeId) -> Vec<String> {
+    let starts = ledger.life(id).unwrap().starts();
+    let name = |start: &Start| match &*start.program {
+        Program::Recorded(name) => String::from_utf8_lossy(&name.name).into_owned(),
+        Program::Seen { path, .. } => path.display().to_string(),
+    };
+    starts.map(name).collect()
+}
+
+fn assign(ledger: &mut Ledger) {
+    ledger.assign(&mut |program| matches!(&**program, Program::Recorded(name) if name.name.ends_with(b".sh")));
+}
+
+#[test]
+fn the_starts_of_a_process_are_kept_in_order_without_the_loaders_of_its_programs() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.exec(7, 110);
+    for (sequence, file) in ["script.sh", "bash", "ld-linux-x86-64.so.2"].into_iter().enumerate() {
+        ledger.start(7, sequence as u64, 90, name(file));
+    }
+    ledger.start(8, 3, 90, name("ld-linux-x86-64.so.2"));
+    assign(&mut ledger);
+    assert_eq!(names(&ledger, ledger.life_at(7, 200).unwrap()), ["script.sh", "bash"]);
+    // Started as `ld.so program`, it is the program itself.
+    assert_eq!(names(&ledger, ledger.life_at(8, 200).unwrap()), ["ld-linux-x86-64.so.2"]);
+}
+
+#[test]
+fn an_exec_record_that_is_read_after_the_process_has_ended_is_still_its_own() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.exec(7, 110);
+    ledger.exit(exit(7), 0, 500);
+    ledger.start(7, 1, 90, name("cp"));
+    assign(&mut ledger);
+    let [id] = ledger.lives_of(7, 90, 600)[..] else { panic!() };
+    assert_eq!(names(&ledger, id), ["cp"]);
+}
+
+#[test]
+fn two_processes_of_one_pid_are_told_apart_where_every_exec_has_its_record() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.exec(7, 110);
+    ledger.fork(1, 7, 200);
+    ledger.exec(7, 210);
+    ledger.exit(exit(7), 0, 150);
+    ledger.exit(exit(7), 150, 900);
+    for (sequence, file) in ["run.sh", "one", "two"].into_iter().enumerate() {
+        ledger.start(7, sequence as u64, 90, name(file));
+    }
+    assign(&mut ledger);
+    let lives = ledger.lives_of(7, 90, 1000);
+    assert_eq!(lives.len(), 2);
+    assert_eq!(names(&ledger, lives[0]), ["run.sh", "one"]);
+    assert_eq!(names(&ledger, lives[1]), ["two"]);
+    assert!(!ledger.life(lives[0]).unwrap().muddled);
+    assert!(lives.iter().all(|id| ledger.life(*id).unwrap().end.as_ref().unwrap().record.is_some()));
+}
+
+#[test]
+fn two_processes_of_one_pid_with_a_record_too_many_are_muddled() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.exec(7, 110);
+    ledger.fork(1, 7, 200);
+    for (sequence, file) in ["one", "failed"].into_iter().enumerate() {
+        ledger.start(7, sequence as u64, 90, name(file));
+    }
+    assign(&mut ledger);
+    assert!(ledger.lives_of(7, 90, 1000).iter().all(|id| ledger.life(*id).unwrap().muddled));
+}
+
+#[test]
+fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 1_000_000_000);
+    // Its age tells when it ended, more exactly than when that was read.
+    ledger.exit(Exit { elapsed_us: 1000, ..exit(7) }, 0, 9_000_000_000);
+    ledger.fork(1, 7, 2_000_000_000);
+    assert_eq!(ledger.lives_of(7, 1_900_000_000, 3_000_000_000).len(), 1);
+    assert_eq!(ledger.lives_of(7, 500_000_000, 3_000_000_000).len(), 2);
+    assert_eq!(ledger.lives_of(7, 500_000_000, 1_500_000_000).len(), 1);
+}
+
+#[test]
+fn what_proc_showed_replaces_what_was_recorded_before_it() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.exec(7, 110);
+    ledger.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
+    ledger.observe(1, Observed { time: 151, program: None, start_time: Some(0), parent: None });
+    ledger.connect();
+    // Told late.
+    ledger.exec(7, 140);
+    let life = ledger.life(ledger.life_at(7, 200).unwrap()).unwrap();
+    assert!(life.execs.is_empty());
+    assert_eq!(ledger.lives_of(7, 0, 1000).len(), 1);
+    ledger.exec(7, 160);
+    assert_eq!(ledger.life(ledger.life_at(7, 200).unwrap()).unwrap().execs, [160]);
+}
+
+#[test]
+fn a_fork_that_is_told_after_the_process_was_observed_is_the_same_process() {
+    let mut ledger = Ledger::default();
+    ledger.observe(1, Observed { time: 90, program: None, start_time: Some(0), parent: None });
+    ledger.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
+    ledger.fork(1, 7, 100);
+    assert_eq!(ledger.len(), 2);
+    let life = ledger.life(ledger.life_at(7, 200).unwrap()).unwrap();
+    assert_eq!((life.began, life.parent), (Some(100), ledger.life_at(1, 200)));
+}
+
+#[test]
+fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
+    let mut ledger = Ledger::default();
+    for pid in 1..100_000 {
+        ledger.fork(1, pid, u64::from(pid));
+        ledger.start(pid, u64::from(pid), 0, name(&format!("program-{pid}")));
+        ledger.exit(exit(pid), 0, u64::from(pid));
+        if ledger.waiting() > 1000 {
+            assign(&mut ledger);
+        }
+    }
+    assert!(ledger.len() <= MAX_ENDED + MAX_LIVING, "{}", ledger.len());
+    assert!(ledger.living.len() <= MAX_LIVING && ledger.latest.len() <= ledger.len());
+    assert!(ledger.programs.len() <= MAX_PROGRAMS);
+    let mut ledger = Ledger::default();
+    for pid in 1..100_000 {
+        ledger.fork(1, pid, u64::from(pid));
+    }
+    assert_eq!(ledger.len(), MAX_LIVING);
+    for sequence in 0..100_000 {
+        ledger.exec(99_999, sequence);
+        ledger.start(99_999, sequence, 0, name("x"));
+    }
+    assign(&mut ledger);
+    let life = ledger.life(ledger.life_at(99_999, u64::MAX).unwrap()).unwrap();
+    assert!(life.muddled && life.execs.len() <= 2 * MAX_STARTS && life.starts.len() <= MAX_STARTS);
+}
+
+#[test]
+fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.start(7, 1, 90, name("cp"));
+    ledger.clear();
+    assert_eq!((ledger.len(), ledger.waiting()), (0, 1));
+    assert_eq!(ledger.life_at(7, u64::MAX), None);
+}
