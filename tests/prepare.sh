@@ -13,7 +13,7 @@ tools=${1:-${PYHOOKWATCH_TEST_TOOLS:-${CARGO_TARGET_DIR:-target}/test-tools}}
 
 # Those of the packages that are not there yet.
 missing=
-for package in python3 python3-venv rsyslog util-linux mount dpkg; do
+for package in python3 python3-venv rsyslog util-linux mount dpkg fatrace; do
     case $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) in
     installed) ;;
     *) missing="$missing $package" ;;
