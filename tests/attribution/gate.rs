@@ -4,7 +4,7 @@ use crate::daemon::{Daemon, Told};
 use crate::needs;
 use crate::peers::{Kind, Peer};
 use crate::requirements::{Mode, RECORDS_ARE_READ, Required, required};
-use crate::score::{Tally, Truth, judge_all};
+use crate::score::{Tally, Truth, Verdict, judge_all};
 use crate::shapes::{Pids, SHAPES, Shape};
 use crate::stage::{Batch, Stage, compile, pids, succeed, text};
 use crate::table::{Row, print, say};
@@ -133,15 +133,20 @@ fn pid_in_file(shape: &Shape, batch: &Batch<'_>, number: usize) -> u32 {
 
 fn row(done: &Done<'_>, mode: Mode, told: &Told, peers: &[Peer; 2]) -> Row {
     let (mut daemon, mut others) = (Tally::default(), [Tally::default(), Tally::default()]);
+    let mut wrong_alerts = Vec::new();
     for (key, truth) in &done.truths {
         let alerts = told.alerts.get(key).map(Vec::as_slice).unwrap_or_default();
-        daemon.add(key, judge_all(alerts, truth));
+        let verdict = judge_all(alerts, truth);
+        if matches!(verdict, Some(Verdict::Wrong(_))) {
+            wrong_alerts.extend_from_slice(alerts);
+        }
+        daemon.add(key, verdict);
         alerts.iter().for_each(|alert| daemon.add_evidence(alert));
         for (tally, peer) in others.iter_mut().zip(peers) {
             tally.add(key, Some(peer.judge(key, truth, done.shape.names)));
         }
     }
-    Row { shape: done.shape.word, title: done.shape.title, mode, daemon, peers: others }
+    Row { shape: done.shape.word, title: done.shape.title, mode, daemon, peers: others, wrong_alerts }
 }
 
 /// Busy cores and files that nobody wants, until it is dropped.

@@ -34,8 +34,9 @@ pub fn judge(alert: &Value, truth: &Truth) -> Verdict {
     let mut untrue = Vec::new();
     let executable = alert["process"]["executable"].as_str();
     let others = writer["others"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let all = executable.into_iter().chain(others.iter().filter_map(|other| other["executable"].as_str()));
-    untrue.extend(all.filter(|path| !is_true(path)).map(|path| format!("names {path}")));
+    untrue.extend(executable.filter(|path| !is_true(path)).map(|path| format!("names {path}")));
+    let others = others.iter().filter_map(|other| other["executable"].as_str());
+    untrue.extend(others.filter(|path| !is_true(path)).map(|path| format!("names {path} among others")));
     let parent = alert["process"]["parent"]["executable"].as_str();
     let is_parent = |path: &&str| is_true(path) || truth.parents.iter().any(|right| right == path);
     untrue.extend(parent.filter(|path| !is_parent(path)).map(|path| format!("names the parent {path}")));

@@ -2,6 +2,7 @@
 
 use crate::requirements::{Mode, Required, required};
 use crate::score::Tally;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,6 +20,8 @@ pub struct Row {
     pub daemon: Tally,
     /// What fatrace and the plain reader reached.
     pub peers: [Tally; 2],
+    /// The daemon's alerts that say something untrue.
+    pub wrong_alerts: Vec<Value>,
 }
 
 /// Says it although the test passes: the test runner hides what goes through `println!`.
@@ -26,11 +29,14 @@ pub fn say(text: &str) {
     std::io::stdout().write_all(text.as_bytes()).unwrap();
 }
 
-/// Prints the table and writes it to `attribution.tsv` in cargo's target directory.
+/// Prints the table and writes it to `attribution.tsv` in cargo's target directory, and the wrong alerts to
+/// `attribution-wrong.jsonl` beside it.
 pub fn print(rows: &[Row]) {
     say(&format!("\n{}\n{}\n{}", details(rows), summary(rows), reasons(rows)));
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("attribution.tsv");
     std::fs::write(&path, tsv(rows)).unwrap();
+    let wrong: String = rows.iter().flat_map(|row| &row.wrong_alerts).map(|alert| format!("{alert}\n")).collect();
+    std::fs::write(path.with_file_name("attribution-wrong.jsonl"), wrong).unwrap();
     say(&format!("also in {}\n", path.display()));
 }
 
