@@ -352,18 +352,21 @@ impl Attribution {
             recorded.map(|start| (start.sequence, started(&start.program, last_id, resolver))).collect();
         let programs = || starts.iter().filter(|(_, program)| !program.is_script);
         let path = seen.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
+        let since = life.and_then(Life::runs_since);
         let last = match (path, exit) {
             (Some(path), _) => Some(Last {
                 by: Evidence::Proc,
                 path: Some(path),
                 id: seen.and_then(|process| process.executable_id),
                 may_be_unrecorded: seen.is_some_and(may_be_unrecorded),
+                since,
             }),
             (None, Some(exit)) => exit.executable.map(|id| Last {
                 by: Evidence::ExitRecord,
                 path: None,
                 id: Some(id),
                 may_be_unrecorded: false,
+                since,
             }),
             (None, None) => None,
         };
@@ -422,14 +425,13 @@ impl Attribution {
         }
         let Some(end) = &life.end else { return living_program(life) };
         let last = end.record.as_ref()?.executable?;
-        programs.into_iter().find(|program| program.id == Some(last))
+        programs.into_iter().find(|program| program.id == Some(last) && program.is_older_than(life.runs_since()))
     }
 
-    /// The path of a file that any process ran.
-    fn find(&self, id: FileId, resolver: &mut Resolver<'_>) -> Option<PathBuf> {
-        let programs = self.ledger.programs().take(MAX_SEARCH);
-        let found = programs.map(|program| resolver.resolve(program)).find(|program| program.id == Some(id));
-        found.and_then(|program| program.path.clone())
+    /// A program that any process ran, by its file.
+    fn find(&self, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
+        let programs = self.ledger.programs().take(MAX_SEARCH).map(|program| resolver.resolve(program));
+        programs.filter(|program| program.id == Some(id)).min_by_key(|program| program.changed)
     }
 
     /// The writer with what was established, and nothing of what was not.
@@ -512,7 +514,7 @@ impl Attribution {
         let exit = life.end.as_ref().and_then(|end| end.record.as_deref());
         let program = self.program_at(id, u64::MAX, resolver, 0);
         let id = exit.and_then(|exit| exit.executable);
-        let program = program.filter(|program| id.is_none() || program.id == id);
+        let program = program.filter(|program| id.is_none() || program.id == id && program.is_older_than(life.runs_since()));
         let path = program.and_then(|program| program.path.clone());
         let is_host_file = |path: &PathBuf| id.is_some_and(|id| process::is_host_file(path, id));
         Process {
@@ -565,7 +567,7 @@ fn living(life: &Life) -> Option<Vec<Process>> {
 /// What a living process runs.
 fn living_program(life: &Life) -> Option<Arc<Resolved>> {
     let (path, id) = pinned(life)?.program()?;
-    Some(Arc::new(Resolved { path: Some(path), id: Some(id), device: Some(id.device), is_script: false }))
+    Some(Arc::new(Resolved { path: Some(path), id: Some(id), device: Some(id.device), ..Resolved::default() }))
 }
 
 /// The process of a life, if it lives.

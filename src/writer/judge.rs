@@ -28,7 +28,7 @@ pub struct Case<'a> {
     /// It is told that it completed no exec from before the write until `last`.
     pub is_quiet: bool,
     /// Any other program that some record told of, by its file.
-    pub elsewhere: Option<&'a Path>,
+    pub elsewhere: Option<&'a Resolved>,
 }
 
 /// What a process ran at the end of what is known of it.
@@ -42,6 +42,8 @@ pub struct Last<'a> {
     pub id: Option<FileId>,
     /// It can be a program whose start left no record.
     pub may_be_unrecorded: bool,
+    /// It ran since this time at the latest (CLOCK_MONOTONIC): its last exec, else its fork.
+    pub since: Option<u64>,
 }
 
 /// What was established.
@@ -146,7 +148,8 @@ impl Case<'_> {
         }
         let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied());
         let path = same.or_else(|| known.into_iter().find(|program| is_file(program, last)));
-        let path = path.and_then(|program| program.path.as_deref()).or(self.elsewhere);
+        let path = path.or(self.elsewhere.filter(|program| is_file(program, last)));
+        let path = path.and_then(|program| program.path.as_deref());
         match (path, self.expected()) {
             (Some(path), _) => {
                 let sure = if agreeing.is_empty() { Err(ONE_RECORD) } else { Ok(()) };
@@ -301,20 +304,20 @@ fn named(last: &Last<'_>, path: Option<&Path>, agreeing: Vec<Evidence>, sure: Re
 
 /// Whether this is the very file that was seen last.
 fn is_file(program: &Resolved, last: &Last<'_>) -> bool {
-    program.id.is_some() && program.id == last.id
+    program.id.is_some() && program.id == last.id && (last.by == Evidence::Proc || program.is_older_than(last.since))
 }
 
 fn is_name(program: &Resolved, last: &Last<'_>) -> bool {
     program.path.is_some() && program.path.as_deref() == last.path
 }
 
-/// Whether the file seen last can have had this name when it was started: the name is gone or another
-/// file's by now, on the same filesystem; or the filesystem shows the file under a device number of
-/// its own (overlay, btrfs), with the same inode.
+/// Whether the file seen last can have had this name when it was started: the name is gone or has got its
+/// file since, on the same filesystem; or the filesystem shows the file under a device number of its own
+/// (overlay, btrfs), with the same inode.
 fn may_have_been(program: &Resolved, last: &Last<'_>) -> bool {
     let Some(id) = last.id else { return false };
     if program.device == Some(id.device) {
-        return program.id != Some(id);
+        return program.id.is_none() || !program.is_older_than(last.since);
     }
     id.device.0 == 0 && program.id.is_some_and(|known| known.inode == id.inode)
 }

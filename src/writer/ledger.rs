@@ -114,6 +114,11 @@ impl Life {
         self.starts.iter().filter(|start| !start.loads)
     }
 
+    /// It runs what it ran last since this time at the latest.
+    pub fn runs_since(&self) -> Option<u64> {
+        self.execs.last().copied().or(self.began)
+    }
+
     /// Whether it may have run at some time from `from` to `to`.
     pub fn may_have_run(&self, from: u64, to: u64) -> bool {
         self.began.is_none_or(|began| began <= to) && self.end.as_ref().is_none_or(|end| end.before >= from)

@@ -33,7 +33,7 @@ pub struct Look {
     pub writer: Writer,
     /// The process of the event still held its pid: what was read is its own.
     pub held_pid: bool,
-    /// When it had been read, by [`now`].
+    /// A moment at which it held its pid, before it was read; else when it was found to be gone. By [`now`].
     pub time: u64,
 }
 
@@ -53,6 +53,7 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
         return gone("the process had ended before it could be read", only_pid());
     };
     // Pinned first, asked then: only this order proves that what is pinned is this process.
+    let time = now();
     if !sys::pidfd_holds_pid(pidfd.as_fd()) {
         return gone("the process had ended before it could be read", only_pid());
     }
@@ -68,7 +69,7 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
     let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
     let process = Some(process);
     let writer = Writer { evidence, sure, process, parents, container_id, unit, ..Writer::unknown(note) };
-    Look { writer, held_pid: true, time: now() }
+    Look { writer, held_pid: true, time }
 }
 
 /// A living process and its ancestors.

@@ -2,7 +2,8 @@
 
 use super::ledger::Program;
 use crate::event::{FileId, Locate};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags};
+use super::attribution::now;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -10,6 +11,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// A filesystem's clock is at most so far behind, in nanoseconds: one tick of the slowest kernels.
+const COARSE: u64 = 10_000_000;
 
 /// A program as it is found now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +23,9 @@ pub struct Resolved {
     pub path: Option<PathBuf>,
     /// The file that has this path now; `None` when none has.
     pub id: Option<FileId>,
+    /// When the file was last changed, renamed or linked, in nanoseconds of CLOCK_MONOTONIC, up to the
+    /// coarseness of its filesystem's clock. No program can set it back.
+    pub changed: Option<u64>,
     /// The device of its directory.
     pub device: Option<(u32, u32)>,
     /// It begins with `#!`: the kernel runs its interpreter, which has a record of its own.
@@ -28,6 +36,17 @@ impl Resolved {
     /// Something was started of which nothing more is known.
     pub fn is_unseen(&self) -> bool {
         self.path.is_none() && self.id.is_none()
+    }
+
+    /// Whether the name has had its file since before this time. Otherwise the file may be another one than
+    /// ran then, also with the same inode number: those are used again.
+    pub fn is_older_than(&self, time: Option<u64>) -> bool {
+        match (self.changed, time) {
+            (Some(changed), Some(time)) => changed.saturating_add(COARSE) < time,
+            // What was seen while it ran cannot have become another one.
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
     }
 }
 
@@ -50,7 +69,8 @@ impl<'a> Resolver<'a> {
         }
         let resolved = Arc::new(match &**program {
             Program::Seen { path, id } => {
-                Resolved { path: Some(path.clone()), id: Some(*id), device: Some(id.device), is_script: false }
+                // Seen while it ran: whatever has become of its name since, it was this file.
+                Resolved { path: Some(path.clone()), id: Some(*id), device: Some(id.device), ..Resolved::default() }
             }
             Program::Recorded(name) => (self.locate)(name)
                 .map(|(directory, path)| look(&directory, OsStr::from_bytes(&name.name), path))
@@ -62,18 +82,31 @@ impl<'a> Resolver<'a> {
 }
 
 fn look(directory: &OwnedFd, name: &OsStr, path: PathBuf) -> Resolved {
-    let device = file_id(directory, OsStr::new("")).map(|id| id.device);
-    let id = file_id(directory, name);
+    let device = stat(directory, OsStr::new("")).map(|found| file_id(&found).device);
+    let found = stat(directory, name);
+    let id = found.as_ref().map(file_id);
+    let changed = found.as_ref().map(|found| {
+        let ago = SystemTime::now().duration_since(changed(found)).unwrap_or_default();
+        now().saturating_sub(u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX))
+    });
     let is_script = id.is_some() && begins_like_a_script(directory, name);
-    Resolved { path: Some(path), id, device, is_script }
+    Resolved { path: Some(path), id, changed, device, is_script }
 }
 
-/// Device and inode, without following a link and without asking a server for it: a process may run
-/// from a filesystem that never answers.
-pub fn file_id(directory: impl AsFd, name: &OsStr) -> Option<FileId> {
+fn changed(found: &Statx) -> SystemTime {
+    let seconds = Duration::from_secs(u64::try_from(found.stx_ctime.tv_sec).unwrap_or_default());
+    SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(found.stx_ctime.tv_nsec.into())
+}
+
+/// Without following a link and without asking a server: a process may run from a filesystem that never
+/// answers.
+fn stat(directory: impl AsFd, name: &OsStr) -> Option<Statx> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT | AtFlags::SYMLINK_NOFOLLOW;
-    let found = rustix::fs::statx(directory, name, flags, StatxFlags::INO).ok()?;
-    Some(FileId { device: (found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
+    rustix::fs::statx(directory, name, flags, StatxFlags::INO | StatxFlags::CTIME).ok()
+}
+
+fn file_id(found: &Statx) -> FileId {
+    FileId { device: (found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino }
 }
 
 fn begins_like_a_script(directory: &OwnedFd, name: &OsStr) -> bool {

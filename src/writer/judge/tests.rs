@@ -2,10 +2,12 @@ use super::*;
 
 const DISK: (u32, u32) = (8, 1);
 const MEMORY: (u32, u32) = (0, 1);
+/// When what was seen last began to run.
+const NOW: u64 = 1_000_000_000;
 
 /// A program on the disk whose file has this inode number.
 fn program(path: &str, inode: u64) -> Resolved {
-    Resolved { path: Some(path.into()), id: Some(file(inode)), device: Some(DISK), is_script: false }
+    Resolved { path: Some(path.into()), id: Some(file(inode)), device: Some(DISK), changed: Some(0), is_script: false }
 }
 
 fn file(inode: u64) -> FileId {
@@ -13,11 +15,11 @@ fn file(inode: u64) -> FileId {
 }
 
 fn exited(inode: u64) -> Option<Last<'static>> {
-    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(file(inode)), may_be_unrecorded: false })
+    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(file(inode)), may_be_unrecorded: false, since: Some(NOW) })
 }
 
 fn seen(path: &str, inode: u64) -> Option<Last<'_>> {
-    Some(Last { by: Evidence::Proc, path: Some(Path::new(path)), id: Some(file(inode)), may_be_unrecorded: true })
+    Some(Last { by: Evidence::Proc, path: Some(Path::new(path)), id: Some(file(inode)), may_be_unrecorded: true, since: Some(NOW) })
 }
 
 fn in_memory() -> Option<Last<'static>> {
@@ -26,6 +28,7 @@ fn in_memory() -> Option<Last<'static>> {
         path: None,
         id: Some(FileId { device: MEMORY, inode: 99 }),
         may_be_unrecorded: false,
+        since: Some(NOW),
     })
 }
 
@@ -123,7 +126,7 @@ fn without_an_exec_around_the_write_what_is_seen_last_is_what_wrote() {
 
 #[test]
 fn an_executable_that_a_process_has_itself_shown_as_is_contradicted_by_what_was_recorded() {
-    let evil = program("/tmp/evil", 5);
+    let (evil, python) = (program("/tmp/evil", 5), program("/usr/bin/python3", 3));
     let case = Case {
         last: seen("/usr/bin/python3", 3),
         before: vec![&evil],
@@ -138,7 +141,7 @@ fn an_executable_that_a_process_has_itself_shown_as_is_contradicted_by_what_was_
     assert_eq!(outcome(&unseen), right("/usr/bin/python3", Evidence::Proc, false));
     let liar = seen("/usr/bin/python3", 3).map(|last| Last { may_be_unrecorded: false, ..last });
     assert_eq!(outcome(&Case { last: liar, ..unseen }), NOBODY);
-    let dead = Case { last: exited(3), elsewhere: Some(Path::new("/usr/bin/python3")), ..case };
+    let dead = Case { last: exited(3), elsewhere: Some(&python), ..case };
     assert!(!outcome(&dead).2);
 }
 
@@ -148,7 +151,7 @@ fn a_deleted_or_replaced_executable_keeps_its_name_and_never_excludes() {
     let case = Case { last: exited(6), before: vec![&gone], execs: Some(1), ..Case::default() };
     assert_eq!(outcome(&case), right("/tmp/tool", Evidence::ExecRecord, false));
     assert!(case.judge().is_replaced);
-    let replaced = program("/tmp/tool", 7);
+    let replaced = Resolved { changed: Some(NOW + 1), ..program("/tmp/tool", 7) };
     let alive = Case { last: seen("/tmp/tool", 6), before: vec![&replaced], ..case.clone() };
     assert_eq!(outcome(&alive), right("/tmp/tool", Evidence::Proc, false));
     let dead = Case { before: vec![&replaced], ..case };
@@ -163,6 +166,7 @@ fn a_file_that_another_device_number_is_shown_for_is_named_and_never_excludes() 
         by: Evidence::ExitRecord,
         path: None,
         may_be_unrecorded: false,
+        since: Some(NOW),
         id: Some(FileId { device: (0, 77), inode: 8 }),
     });
     let case = Case { last: overlay, before: vec![&lower], execs: Some(1), ..Case::default() };
@@ -285,4 +289,25 @@ fn a_program_of_which_only_the_loader_left_a_record_is_what_is_seen_last() {
     // After the write it says nothing of what wrote.
     let since = Case { before: vec![&shell], after: vec![&unseen], ..case };
     assert_eq!(outcome(&since).0.as_deref().unwrap_or("/bin/sh"), "/bin/sh");
+}
+
+#[test]
+fn an_inode_number_that_was_used_again_names_nobody_else() {
+    let gone = Resolved { id: None, changed: None, ..program("/tmp/one", 6) };
+    let again = Resolved { changed: Some(NOW + 5), ..program("/tmp/two", 6) };
+    let case = Case { last: exited(6), before: vec![&gone], execs: Some(1), elsewhere: Some(&again), ..Case::default() };
+    assert_eq!(outcome(&case), right("/tmp/one", Evidence::ExecRecord, false));
+    assert_eq!(outcome(&Case { execs: None, is_quiet: true, ..case }), NOBODY);
+    // Copied and started within a tick of the clock: named by its own record, which alone is not sure.
+    let fresh = Case { last: exited(6), before: vec![&again], execs: Some(1), ..Case::default() };
+    assert_eq!(outcome(&fresh), right("/tmp/two", Evidence::ExecRecord, false));
+}
+
+#[test]
+fn a_child_that_is_told_as_its_sibling_is_not_named_as_its_parent() {
+    let (shell, caller) = (program("/bin/sh", 1), program("/tmp/caller", 2));
+    let case = Case { last: exited(2), inherited: Some(&shell), execs: Some(0), ..Case::default() };
+    assert_eq!(outcome(&case), NOBODY);
+    let found = Case { elsewhere: Some(&caller), ..case };
+    assert_eq!(outcome(&found), right("/tmp/caller", Evidence::ExitRecord, false));
 }
