@@ -16,8 +16,8 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How long a command line is waited for: on a machine at rest it comes in 0.02 ms.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a command line is waited for: the thread that reads it may have to wait for a busy processor.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Threads left behind; while there are as many, no command line is read.
 const MAX_STUCK: usize = 16;
 /// How long a command line is taken for that of the same program in the same process.
