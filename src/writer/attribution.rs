@@ -1,31 +1,18 @@
 //! Names the writer of each change: looks at the process at once, collects what the kernel's records
 //! tell, and has [`super::judge`] decide when all records of that time have been read.
 
+use super::collector::{Collector, Sources, now};
 use super::identity;
 use super::judge::{Case, FAILED, Last, Named};
-use super::ledger::{Ledger, Life, LifeId, Observed, Program};
-use super::process::{self, Pinned};
+use super::ledger::{Life, LifeId, Program};
+use super::process;
 use super::program::{Resolved, Resolver};
-use super::records::connector::{Connector, ProcessEvent};
-use super::records::taskstats::{Exit, Taskstats};
-use super::{Look, look, with_ancestors};
+use super::{Look, look};
 use crate::event::{Candidate, Credentials, Evidence, Executable, FileId, Gap, HandleName, Locate, Process, Writer};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// A start time in clock ticks is that of a fork record if they are no further apart, in nanoseconds.
-const SAME_START: u64 = 20_000_000;
-
-/// How long a look at the process table counts before another loss of records makes a new one worth
-/// its time.
-const SNAPSHOT_REST: Duration = Duration::from_secs(5);
-/// Ancestors that a lineage is followed to.
-const MAX_PARENTS: usize = 16;
-/// Files that are looked at to find the path of one that an exit record names.
-const MAX_SEARCH: usize = 512;
+use std::time::Duration;
 
 /// An exec that is under way is waited for this long, if a writer cannot be named without it.
 const EXEC: Duration = Duration::from_millis(1);
@@ -37,9 +24,7 @@ const SHARED_PID: &str = "several processes had this pid at the time, and they r
 
 /// See the module. Lives on the thread that reads the queue of writes.
 pub struct Attribution {
-    connector: Option<Connector>,
-    exits: Option<Taskstats>,
-    ledger: Ledger,
+    records: Collector,
     /// Rises with every record of interest, in the order of the queue.
     sequence: u64,
     /// The last read of the queue of writes began then.
@@ -47,13 +32,6 @@ pub struct Attribution {
     /// The queue of writes was empty then: what is read from it later happened later.
     empty_at: u64,
     empty_sequence: u64,
-    /// The records about processes were read then.
-    collected_at: u64,
-    /// Records about processes were lost then.
-    lost_at: Option<u64>,
-    /// Every process that began later is told of.
-    known_since: u64,
-    snapshot_at: Option<Instant>,
     /// Processes looked at for the current read.
     looks: Vec<(u32, Arc<Look>)>,
     /// Whatever the writers being judged started since is known.
@@ -72,70 +50,42 @@ struct Ticket {
     look: Arc<Look>,
 }
 
-/// What an [`Attribution`] has to work with, and what is missing and why.
-pub struct Sources {
-    /// The kinds of evidence, in words.
-    pub present: Vec<&'static str>,
-    /// What is missing, each with the reason.
-    pub missing: Vec<String>,
-}
-
 impl Attribution {
-    /// Opens the queues of records that this kernel and these privileges give; none is needed. Then
-    /// looks at every process there is. The exec records come with the writes, so the marks must be
-    /// placed before.
+    /// Opens the queues of records about processes that are to be had. The exec records come with the
+    /// writes, so the marks must be placed before.
     pub fn open() -> (Self, Sources) {
-        let mut sources = Sources { present: vec!["/proc", "exec records"], missing: Vec::new() };
-        let connector = Connector::open();
-        let exits = Taskstats::open();
-        match &connector {
-            Ok(_) => sources.present.push("fork records"),
-            Err(error) => sources.missing.push(format!("fork records (process connector): {error}")),
-        }
-        match &exits {
-            Ok(exits) if exits.has_executables() => sources.present.push("exit records"),
-            Ok(_) => sources.missing.push("executables in exit records (taskstats): they need Linux 5.19".into()),
-            Err(error) => sources.missing.push(format!("exit records (taskstats): {error}")),
-        }
-        let mut attribution = Self {
-            connector: connector.ok(),
-            exits: exits.ok(),
-            ledger: Ledger::default(),
+        let (records, sources) = Collector::open();
+        let attribution = Self {
+            records,
             sequence: 0,
             read_at: now(),
             empty_at: now(),
             empty_sequence: 0,
-            collected_at: now(),
-            lost_at: None,
-            known_since: now(),
-            snapshot_at: None,
             looks: Vec::new(),
             emptied: false,
             tickets: Vec::new(),
         };
-        attribution.snapshot();
         (attribution, sources)
     }
 
     /// Readable when records about processes wait to be collected.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let connector = self.connector.as_ref().map(AsFd::as_fd);
-        connector.into_iter().chain(self.exits.as_ref().map(AsFd::as_fd))
+        self.records.descriptors()
     }
 
     /// The read that was begun last took all there was, and all writes before it are judged.
     pub fn queue_was_empty(&mut self) {
         self.empty_at = self.read_at;
         self.empty_sequence = self.sequence;
-        if self.connector.is_none() {
+        if !self.records.counts_execs() {
             // Without forks nobody can tell whose they are after the pid was used again.
-            self.ledger.forget_waiting();
+            self.records.ledger.forget_waiting();
         }
     }
 
     /// So many exec records have come that the others should be read.
     pub fn is_behind(&self) -> bool {
-        self.ledger.waiting() >= MAX_WAITING
+        self.records.ledger.waiting() >= MAX_WAITING
     }
 
     /// A read of the queue of writes begins. Processes looked at for the last one are looked at again.
@@ -147,7 +97,7 @@ impl Attribution {
     /// A process has begun to start a program.
     pub fn started(&mut self, pid: u32, program: HandleName) {
         self.sequence += 1;
-        self.ledger.start(pid, self.sequence, self.empty_at, program);
+        self.records.ledger.start(pid, self.sequence, self.empty_at, program);
     }
 
     /// Looks at the process of a write at once. [`Attribution::judge`] gives its writer, in the order
@@ -177,7 +127,7 @@ impl Attribution {
     /// Reads the records that wait. To be called from time to time, for the kernel keeps only so many.
     /// Tells whether there were any.
     pub fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool {
-        self.collect_with(&mut Resolver::new(locate), report)
+        self.records.collect(&mut Resolver::new(locate), report)
     }
 
     /// The writers of the writes since the last call. `emptied`: the queue of writes was read to its end,
@@ -188,14 +138,14 @@ impl Attribution {
             return Vec::new();
         }
         let mut resolver = Resolver::new(locate);
-        self.collect_with(&mut resolver, report);
+        self.records.collect(&mut resolver, report);
         self.emptied = emptied;
         let mut writers: Vec<Writer> = tickets.iter().map(|ticket| self.decide(ticket, &mut resolver)).collect();
         let is_starting = |(ticket, writer): (&Ticket, &Writer)| ticket.look.held_pid && writer.note == FAILED;
         if tickets.iter().zip(&writers).any(is_starting) {
             // An exec is told a moment after the executable has changed.
             std::thread::sleep(EXEC);
-            self.collect_with(&mut resolver, report);
+            self.records.collect(&mut resolver, report);
             for (ticket, writer) in tickets.iter().zip(&mut writers) {
                 if is_starting((ticket, writer)) {
                     *writer = self.decide(ticket, &mut resolver);
@@ -205,115 +155,16 @@ impl Attribution {
         writers.into_iter().map(Arc::new).collect()
     }
 
-    fn collect_with(&mut self, resolver: &mut Resolver<'_>, report: &mut dyn FnMut(Gap)) -> bool {
-        let since = self.collected_at;
-        let (mut count, mut lost) = (0, Vec::new());
-        // The exits first, then the forks: so the fork of whatever has ended is known.
-        let mut ended: Vec<Exit> = Vec::new();
-        if let Some(exits) = &mut self.exits {
-            match exits.drain(&mut |exit| ended.push(exit)) {
-                Ok(drained) => {
-                    count += drained.records;
-                    lost.push((drained.lost, "exit records"));
-                }
-                Err(error) => self.give_up(&error, "exit records"),
-            }
-        }
-        let ledger = &mut self.ledger;
-        if let Some(connector) = &mut self.connector {
-            let drained = connector.drain(&mut |event| match event {
-                ProcessEvent::Fork { parent, child, time } => ledger.fork(parent, child, time),
-                ProcessEvent::Exec { pid, time } => ledger.exec(pid, time),
-                ProcessEvent::Thread { .. } => {}
-            });
-            match drained {
-                Ok(drained) => {
-                    count += drained.records;
-                    lost.push((drained.lost, "fork records"));
-                }
-                Err(error) => self.give_up(&error, "fork records"),
-            }
-        }
-        let time = now();
-        let mut untold = 0;
-        for exit in ended {
-            let began_after = since.saturating_sub(exit.elapsed_us.saturating_mul(1000));
-            let is_known = self.ledger.exit(exit, since, time);
-            untold += u64::from(!is_known && began_after > self.known_since);
-        }
-        self.collected_at = time;
-        if untold > 0 && self.connector.is_some() {
-            self.listen_again();
-            lost.push((untold, "fork records"));
-        }
-        lost.retain(|(lost, _)| *lost > 0);
-        if !lost.is_empty() {
-            self.lost_at = Some(time);
-            let rested = self.snapshot_at.is_none_or(|at| at.elapsed() >= SNAPSHOT_REST);
-            self.ledger.clear();
-            self.known_since = time;
-            if rested {
-                self.snapshot();
-            }
-            let lost: Vec<String> = lost.into_iter().map(|(count, what)| format!("{count} {what}")).collect();
-            let detail = format!(
-                "{} were lost: writers that are gone may stay unknown, and what was known of processes before is \
-                 not used to exclude anybody",
-                lost.join(" and ")
-            );
-            report(Gap { cause: Gap::ATTRIBUTION, lost: None, detail });
-        }
-        if self.connector.is_some() {
-            self.ledger.assign(&mut |program| resolver.resolve(program).is_script);
-        }
-        count > 0
-    }
-
-    /// Processes end whose forks were not told: another process has made the connector fall silent (any
-    /// can, see [`super::records`]).
-    fn listen_again(&mut self) {
-        match Connector::open() {
-            Ok(connector) => self.connector = Some(connector),
-            // Kept: each attempt brings the kernel's count of listeners nearer to what it should be.
-            Err(error) => log::warn!("the process connector has fallen silent and cannot be opened anew yet: {error}"),
-        }
-    }
-
-    /// A queue that cannot be read any more is done without.
-    fn give_up(&mut self, error: &io::Error, what: &str) {
-        log::error!("{what} cannot be read any more: {error}");
-        match what {
-            "exit records" => self.exits = None,
-            _ => self.connector = None,
-        }
-    }
-
-    /// Looks at every process there is.
-    fn snapshot(&mut self) {
-        self.snapshot_at = Some(Instant::now());
-        if self.connector.is_none() {
-            return;
-        }
-        for pid in process::all() {
-            let Ok(pinned) = Pinned::open(pid) else { continue };
-            let Some((start_time, parent)) = pinned.origin() else { continue };
-            let program = pinned.program().map(|(path, id)| self.ledger.intern(Program::Seen { path, id }));
-            let observed = Observed { time: now(), program, start_time: Some(start_time), parent };
-            self.ledger.observe(pid, observed);
-        }
-        self.ledger.connect();
-    }
-
     fn decide(&self, ticket: &Ticket, resolver: &mut Resolver<'_>) -> Writer {
         if ticket.pid == 0 {
             return ticket.look.writer.clone();
         }
         let lives = match ticket.look.held_pid {
-            true => self.ledger.life_at(ticket.pid, ticket.look.time).into_iter().collect(),
-            false => self.ledger.lives_of(ticket.pid, ticket.since, ticket.look.time),
+            true => self.records.ledger.life_at(ticket.pid, ticket.look.time).into_iter().collect(),
+            false => self.records.ledger.lives_of(ticket.pid, ticket.since, ticket.look.time),
         };
         let mut answers: Vec<(Option<LifeId>, Named)> =
-            lives.iter().map(|&id| (Some(id), self.name(ticket, self.ledger.life(id), resolver))).collect();
+            lives.iter().map(|&id| (Some(id), self.name(ticket, self.records.ledger.life(id), resolver))).collect();
         if answers.is_empty() {
             answers.push((None, self.name(ticket, None, resolver)));
         }
@@ -341,12 +192,12 @@ impl Attribution {
     /// The program of one process at the time of the write.
     fn name(&self, ticket: &Ticket, life: Option<&Life>, resolver: &mut Resolver<'_>) -> Named {
         let look = &ticket.look;
-        let counted = self.connector.is_some()
+        let counted = self.records.counts_execs()
             && life.is_some_and(|life| !life.muddled)
-            && self.lost_at.is_none_or(|lost| lost < ticket.since);
+            && self.records.has_all_since(ticket.since);
         let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
         let seen = look.writer.process.as_ref();
-        let recorded = life.into_iter().flat_map(Life::starts).chain(self.ledger.waiting_of(ticket.pid));
+        let recorded = life.into_iter().flat_map(Life::starts).chain(self.records.ledger.waiting_of(ticket.pid));
         let last_id = seen.and_then(|process| process.executable_id).or(exit.and_then(|exit| exit.executable));
         let starts: Vec<(u64, Arc<Resolved>)> =
             recorded.map(|start| (start.sequence, started(&start.program, last_id, resolver))).collect();
@@ -371,12 +222,12 @@ impl Attribution {
             (None, None) => None,
         };
         let execs = life.filter(|_| counted).map(|life| life.execs.as_slice());
-        let inherited = life.filter(|_| counted).and_then(|life| self.inherited(life, resolver, 0));
+        let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
         let elsewhere = match last {
             Some(Last { by: Evidence::ExitRecord, id: Some(id), .. }) => {
                 let is_near = inherited.iter().any(|program| program.id == Some(id))
                     || starts.iter().any(|(_, program)| program.id == Some(id));
-                if is_near { None } else { self.find(id, resolver) }
+                if is_near { None } else { self.records.ledger.find(id, resolver) }
             }
             _ => None,
         };
@@ -399,45 +250,10 @@ impl Attribution {
         }
     }
 
-    /// What a process ran before it started anything itself.
-    fn inherited(&self, life: &Life, resolver: &mut Resolver<'_>, depth: usize) -> Option<Arc<Resolved>> {
-        match &life.observed {
-            Some(observed) => observed.program.as_ref().map(|program| resolver.resolve(program)),
-            None => self.program_at(life.parent?, life.began?, resolver, depth + 1),
-        }
-    }
-
-    /// What a process ran at this time.
-    fn program_at(&self, id: LifeId, time: u64, resolver: &mut Resolver<'_>, depth: usize) -> Option<Arc<Resolved>> {
-        let life = self.ledger.life(id).filter(|_| depth <= MAX_PARENTS)?;
-        let before = life.execs.iter().filter(|&&exec| exec <= time).count();
-        if before == 0 && !life.muddled {
-            return self.inherited(life, resolver, depth);
-        }
-        let programs: Vec<_> = life.starts().map(|start| resolver.resolve(&start.program)).collect();
-        let programs: Vec<_> = programs.into_iter().filter(|program| !program.is_script).collect();
-        if !life.muddled && programs.len() == life.execs.len() {
-            return programs.into_iter().nth(before - 1);
-        }
-        // Not every start is accounted for. What it runs, or ran last, tells, if it ran no exec since.
-        if life.execs.len() != before {
-            return None;
-        }
-        let Some(end) = &life.end else { return living_program(life) };
-        let last = end.record.as_ref()?.executable?;
-        programs.into_iter().find(|program| program.id == Some(last) && program.is_older_than(life.runs_since()))
-    }
-
-    /// A program that any process ran, by its file.
-    fn find(&self, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
-        let programs = self.ledger.programs().take(MAX_SEARCH).map(|program| resolver.resolve(program));
-        programs.filter(|program| program.id == Some(id)).min_by_key(|program| program.changed)
-    }
-
     /// The writer with what was established, and nothing of what was not.
     fn writer(&self, ticket: &Ticket, life: Option<LifeId>, named: Named, resolver: &mut Resolver<'_>) -> Writer {
         let look = &ticket.look;
-        let life = life.and_then(|id| self.ledger.life(id));
+        let life = life.and_then(|id| self.records.ledger.life(id));
         let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
         let mut writer = look.writer.clone();
         let mut process = writer.process.take().unwrap_or_else(|| Process { pid: ticket.pid, ..Process::default() });
@@ -470,7 +286,7 @@ impl Attribution {
         let mut script = None;
         if let Some(life) = life {
             let parents = std::mem::take(&mut writer.parents);
-            writer.parents = self.parents(life, parents, resolver);
+            writer.parents = self.records.ledger.parents(life, parents, resolver);
             script = recorded_script(life, ticket.sequence, process.executable.as_ref(), resolver);
         }
         let mut writer = Writer {
@@ -484,48 +300,6 @@ impl Attribution {
         };
         identity::tell(&mut writer, script.as_deref());
         writer
-    }
-
-    /// The ancestors: as they were read from `/proc`, or, where the writer was gone or has been given
-    /// to another parent since, as the records tell them up to one that lives.
-    fn parents(&self, life: &Life, read: Vec<Process>, resolver: &mut Resolver<'_>) -> Vec<Process> {
-        let mut parents: Vec<Process> = Vec::new();
-        let mut next = life.parent;
-        while let Some(id) = next
-            && let Some(parent) = self.ledger.life(id)
-            && parents.len() < MAX_PARENTS
-        {
-            if parents.is_empty() && read.first().is_some_and(|process| process.pid == parent.pid) {
-                return read;
-            }
-            let living = if parent.end.is_none() { living(parent) } else { None };
-            if let Some(living) = living {
-                parents.extend(living);
-                break;
-            }
-            parents.push(self.gone(id, parent, resolver));
-            next = parent.parent;
-        }
-        parents.truncate(MAX_PARENTS);
-        if parents.is_empty() { read } else { parents }
-    }
-
-    fn gone(&self, id: LifeId, life: &Life, resolver: &mut Resolver<'_>) -> Process {
-        let exit = life.end.as_ref().and_then(|end| end.record.as_deref());
-        let program = self.program_at(id, u64::MAX, resolver, 0);
-        let id = exit.and_then(|exit| exit.executable);
-        let program = program.filter(|program| id.is_none() || program.id == id && program.is_older_than(life.runs_since()));
-        let path = program.and_then(|program| program.path.clone());
-        let is_host_file = |path: &PathBuf| id.is_some_and(|id| process::is_host_file(path, id));
-        Process {
-            pid: life.pid,
-            comm: exit.map(|exit| exit.comm.as_bytes().to_vec()).unwrap_or_default(),
-            executable: path.map(|path| Executable { is_host_file: is_host_file(&path), path, deleted: false }),
-            executable_id: id,
-            user: exit.map(|exit| Credentials { real: exit.uid, effective: None, login: None, session: None }),
-            is_gone: true,
-            ..Process::default()
-        }
     }
 }
 
@@ -559,39 +333,9 @@ fn recorded_script(
     script.path.clone().filter(|_| is_it && script.is_script && !interpreter.is_script)
 }
 
-/// The process of a life and its ancestors, if it lives.
-fn living(life: &Life) -> Option<Vec<Process>> {
-    pinned(life).map(|pinned| with_ancestors(&pinned))
-}
-
-/// What a living process runs.
-fn living_program(life: &Life) -> Option<Arc<Resolved>> {
-    let (path, id) = pinned(life)?.program()?;
-    Some(Arc::new(Resolved { path: Some(path), id: Some(id), device: Some(id.device), ..Resolved::default() }))
-}
-
-/// The process of a life, if it lives.
-fn pinned(life: &Life) -> Option<Pinned> {
-    let pinned = Pinned::open(life.pid).ok()?;
-    let (start_time, _) = pinned.origin()?;
-    let is_it = match (&life.observed, life.began) {
-        (Some(observed), _) => observed.start_time == Some(start_time),
-        (None, Some(began)) => process::moment(start_time).abs_diff(began) < SAME_START,
-        (None, None) => false,
-    };
-    is_it.then_some(pinned)
-}
-
 fn candidates_of(named: Named) -> Vec<Candidate> {
     match named.path.is_some() || named.id.is_some() {
         true => vec![Candidate { evidence: named.evidence, path: named.path, id: named.id }],
         false => named.candidates,
     }
-}
-
-/// This moment, in nanoseconds of the clock that the process connector uses (CLOCK_MONOTONIC).
-pub fn now() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let nanoseconds = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
-    u64::try_from(nanoseconds).unwrap_or_default()
 }

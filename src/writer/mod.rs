@@ -6,20 +6,23 @@
 //! through the descriptor from then on is its own, or fails.
 
 mod attribution;
+mod collector;
 mod command_line;
 mod container;
 pub mod identity;
 mod judge;
 mod ledger;
+mod lineage;
 mod process;
 mod program;
 pub mod records;
 
-pub use attribution::{Attribution, Sources};
+pub use attribution::Attribution;
+pub use collector::Sources;
 
 use crate::event::{Evidence, Process, Writer};
 use crate::sys;
-use attribution::now;
+use collector::now;
 use process::Pinned;
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -1,8 +1,8 @@
 //! From what a record tells of a program to its path and file, as they are now.
 
+use super::collector::now;
 use super::ledger::Program;
 use crate::event::{FileId, Locate};
-use super::attribution::now;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -35,10 +35,11 @@ use std::time::{Duration, Instant};
 /// leave room for as many.
 const BUFFER: usize = 64 << 10;
 
-/// Rest after a batch of noise. Waking the reader for each record is what costs, not parsing it:
-/// with this rest a noisy machine pays a fifth. The first record after a quiet time is still read at
-/// once, and a batch with a hook in it is followed without rest.
+/// Rest after a batch of noise, and after the next ones while it does not end. Waking the reader for each
+/// record is what costs, not parsing it: with this rest a noisy machine pays a fifth. The first record after
+/// a quiet time is still read at once, and a batch with a hook in it is followed without rest.
 const REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_millis(3);
 
 /// Longest time that records are left in the kernel's queue because there is no room for their
 /// changes. Past it they are read all the same and what finds no room is counted as lost: a queue
@@ -133,12 +134,18 @@ impl Watcher {
         let mut buffer = vec![0; BUFFER];
         let mut rebuilds: Vec<Instant> = Vec::new();
         let mut collected: Option<Instant> = None;
+        let (mut rest, mut rested) = (REST, Instant::now());
         loop {
             let [queue_ready, mounts_changed, stopping, records_wait] = self.wait(stop, collected, callbacks)?;
             if queue_ready || stopping {
                 match self.drain(&mut buffer, stopping, callbacks) {
-                    Ok(found_hook) if found_hook || stopping => {}
-                    Ok(_) => std::thread::sleep(REST),
+                    Ok(found_hook) if found_hook || stopping => rest = REST,
+                    Ok(_) => {
+                        // Something came during the last rest: it goes on.
+                        rest = if rested.elapsed() < REST { LONGEST_REST.min(rest * 2) } else { REST };
+                        std::thread::sleep(rest);
+                        rested = Instant::now();
+                    }
                     Err(error) => {
                         rebuilds.retain(|time| time.elapsed() < REBUILD_WINDOW);
                         if rebuilds.len() >= MAX_REBUILDS {

@@ -15,11 +15,23 @@ fn file(inode: u64) -> FileId {
 }
 
 fn exited(inode: u64) -> Option<Last<'static>> {
-    Some(Last { by: Evidence::ExitRecord, path: None, id: Some(file(inode)), may_be_unrecorded: false, since: Some(NOW) })
+    Some(Last {
+        by: Evidence::ExitRecord,
+        path: None,
+        id: Some(file(inode)),
+        may_be_unrecorded: false,
+        since: Some(NOW),
+    })
 }
 
 fn seen(path: &str, inode: u64) -> Option<Last<'_>> {
-    Some(Last { by: Evidence::Proc, path: Some(Path::new(path)), id: Some(file(inode)), may_be_unrecorded: true, since: Some(NOW) })
+    Some(Last {
+        by: Evidence::Proc,
+        path: Some(Path::new(path)),
+        id: Some(file(inode)),
+        may_be_unrecorded: true,
+        since: Some(NOW),
+    })
 }
 
 fn in_memory() -> Option<Last<'static>> {
@@ -295,7 +307,8 @@ fn a_program_of_which_only_the_loader_left_a_record_is_what_is_seen_last() {
 fn an_inode_number_that_was_used_again_names_nobody_else() {
     let gone = Resolved { id: None, changed: None, ..program("/tmp/one", 6) };
     let again = Resolved { changed: Some(NOW + 5), ..program("/tmp/two", 6) };
-    let case = Case { last: exited(6), before: vec![&gone], execs: Some(1), elsewhere: Some(&again), ..Case::default() };
+    let case =
+        Case { last: exited(6), before: vec![&gone], execs: Some(1), elsewhere: Some(&again), ..Case::default() };
     assert_eq!(outcome(&case), right("/tmp/one", Evidence::ExecRecord, false));
     assert_eq!(outcome(&Case { execs: None, is_quiet: true, ..case }), NOBODY);
     // Copied and started within a tick of the clock: named by its own record, which alone is not sure.
