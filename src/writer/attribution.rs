@@ -202,7 +202,9 @@ impl Attribution {
         let starts: Vec<(u64, Arc<Resolved>)> =
             recorded.map(|start| (start.sequence, started(&start.program, last_id, resolver))).collect();
         let programs = || starts.iter().filter(|(_, program)| !program.is_script);
-        let path = seen.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
+        // A process that ends between the two readings leaves a path without its file.
+        let path = seen.filter(|process| process.executable_id.is_some() || exit.is_none());
+        let path = path.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
         let since = life.and_then(Life::runs_since);
         let last = match (path, exit) {
             (Some(path), _) => Some(Last {
@@ -257,9 +259,10 @@ impl Attribution {
         let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
         let mut writer = look.writer.clone();
         let mut process = writer.process.take().unwrap_or_else(|| Process { pid: ticket.pid, ..Process::default() });
-        let was_read = process.executable.is_some();
+        let started_since = life.is_some_and(|life| life.starts().any(|start| start.sequence > ticket.sequence));
         if named.evidence != Evidence::Proc {
-            if was_read {
+            let was_read = process.executable.as_ref().map(|executable| &executable.path);
+            if started_since || was_read.is_some_and(|path| Some(path) != named.path.as_ref()) {
                 // Read as another program than the one that wrote: what exec changes is not the writer's.
                 process.comm.clear();
                 process.arguments.clear();
@@ -273,10 +276,8 @@ impl Attribution {
             process.executable_id = named.id;
             process.is_gone = !look.held_pid;
         }
-        // Its last name is not that of the program that wrote, if it started another one since.
-        let started_since = life.is_some_and(|life| life.starts().any(|start| start.sequence > ticket.sequence));
-        if let Some(exit) = exit.filter(|_| !was_read) {
-            if process.comm.is_empty() && (named.evidence == Evidence::ExitRecord || !started_since) {
+        if let Some(exit) = exit {
+            if process.comm.is_empty() && !started_since {
                 process.comm = exit.comm.as_bytes().to_vec();
             }
             if process.user.is_none() {

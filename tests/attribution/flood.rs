@@ -2,7 +2,6 @@
 
 use crate::daemon::{Daemon, Told};
 use crate::needs;
-use crate::requirements::ATTRIBUTION_GAPS_ARE_REPORTED;
 use crate::score::{Truth, Verdict, judge_all};
 use crate::stage::{Batch, Stage, compile, succeed, text};
 use crate::table::say;
@@ -122,9 +121,6 @@ fn a_flood_past_a_stopped_daemon_is_a_gap_of_attribution_and_hides_no_hook() {
     let batch = Batch { stage: &stage, shape: "flood", mode: "held", writes: 3 };
     let cost = flood(&stage, &mut daemon, &batch, true);
     assert!(cost.growth <= MOST_GROWTH, "{} KiB more", cost.growth);
-    let patience = Duration::from_secs(if ATTRIBUTION_GAPS_ARE_REPORTED { 20 } else { 1 });
-    let is_told = daemon.reports_gap(GAP, patience);
-    say(&format!("a gap of attribution was {}reported\n", if is_told { "" } else { "not " }));
-    assert!(is_told || !ATTRIBUTION_GAPS_ARE_REPORTED);
+    assert!(daemon.reports_gap(GAP, Duration::from_secs(20)), "no gap of attribution was reported");
     names_nobody_else(&stage, daemon.end());
 }

@@ -3,7 +3,7 @@
 use crate::daemon::{Daemon, Told};
 use crate::needs;
 use crate::peers::{Kind, Peer};
-use crate::requirements::{Mode, RECORDS_ARE_READ, Required, required};
+use crate::requirements::{Mode, Required, required};
 use crate::score::{Tally, Truth, Verdict, judge_all};
 use crate::shapes::{Pids, SHAPES, Shape};
 use crate::stage::{Batch, Stage, compile, pids, succeed, text};
@@ -59,7 +59,7 @@ fn failures(row: &Row) -> Vec<String> {
         let examples = tally.examples.join("\n    ");
         failures.push(format!("{place}: {} wrong, {} without an alert\n    {examples}", tally.wrong, tally.lost));
     }
-    if RECORDS_ARE_READ && required(row.shape, row.mode) == Required::Right && tally.unknown > 0 {
+    if required(row.shape, row.mode) == Required::Right && tally.unknown > 0 {
         failures.push(format!("{place}: {} unknown", tally.unknown));
     }
     failures

@@ -1,13 +1,6 @@
 //! What is required of each shape: how many must be named rightly. A wrong name and a lost write are never
 //! allowed, in any shape or mode.
 
-/// Set this when the daemon reads the kernel's records of starts, forks and ends: until then a writer that
-/// is gone is unknown, and what is missing to [`Required::Right`] is told and not a failure.
-pub const RECORDS_ARE_READ: bool = false;
-
-/// Set this when the daemon reports a gap with this reason after its queues of records have overflowed.
-pub const ATTRIBUTION_GAPS_ARE_REPORTED: bool = false;
-
 /// The circumstances of the writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -45,16 +38,9 @@ pub enum Required {
 use Required::Right;
 use Required::RightOrUnknown;
 
-const LATER_PROGRAM: Required =
-    RightOrUnknown("the end record tells the later program, the start record the earlier: they disagree");
-const NEVER_RAN: Required = RightOrUnknown("the start record names a file that never ran: the records disagree");
 const NO_FILE: Required = RightOrUnknown("the executable has no name in any directory");
-const DELETED: Required = RightOrUnknown("the executable's name is gone: its inode proves nothing any more");
-const OVERLAY: Required = RightOrUnknown("an overlay's device and inode are no file of this host");
 const FOREIGN: Required = RightOrUnknown("the program lies on a mount that only its own namespace has");
-const OTHER_PARENT: Required = RightOrUnknown("the fork record names the parent's parent");
 const TWO_OF_ONE_PID: Required = RightOrUnknown("two processes had this pid, and the write tells no time of start");
-const ONE_FILE: Required = RightOrUnknown("the end record names a file that has many names");
 
 /// Shape, and what is required in normal, loaded and stopped mode.
 pub const REQUIREMENTS: [(&str, Required, Required, Required); 34] = [
@@ -74,23 +60,23 @@ pub const REQUIREMENTS: [(&str, Required, Required, Required); 34] = [
     ("thread", Right, Right, Right),
     ("aftermain", Right, Right, Right),
     ("env", Right, Right, Right),
-    ("thenexec", LATER_PROGRAM, LATER_PROGRAM, LATER_PROGRAM),
-    ("enoexec", NEVER_RAN, NEVER_RAN, NEVER_RAN),
-    ("enoent", NEVER_RAN, NEVER_RAN, NEVER_RAN),
+    ("thenexec", Right, Right, Right),
+    ("enoexec", Right, Right, Right),
+    ("enoent", Right, Right, Right),
     ("memfd", NO_FILE, NO_FILE, NO_FILE),
-    ("deleted", DELETED, DELETED, DELETED),
-    ("container", OVERLAY, OVERLAY, OVERLAY),
+    ("deleted", Right, Right, Right),
+    ("container", Right, Right, Right),
     ("userns", FOREIGN, FOREIGN, FOREIGN),
     ("iouring", Right, Right, Right),
     ("iouringworker", Right, Right, Right),
-    ("cloneparent", OTHER_PARENT, OTHER_PARENT, OTHER_PARENT),
+    ("cloneparent", Right, Right, Right),
     ("clonevm", Right, Right, Right),
     ("recycled", TWO_OF_ONE_PID, TWO_OF_ONE_PID, TWO_OF_ONE_PID),
     ("recycledfork", TWO_OF_ONE_PID, TWO_OF_ONE_PID, TWO_OF_ONE_PID),
-    ("replaced", DELETED, DELETED, DELETED),
+    ("replaced", Right, Right, Right),
     ("execchain", Right, Right, Right),
     ("comm", Right, Right, Right),
-    ("hardlinks", ONE_FILE, ONE_FILE, ONE_FILE),
+    ("hardlinks", Right, Right, Right),
     ("unmarked", FOREIGN, FOREIGN, FOREIGN),
 ];
 
