@@ -199,9 +199,13 @@ fn merge(change: &mut Change, event: FileEvent) {
 
 fn add_writer(change: &mut Change, writer: Arc<Writer>) {
     if let Some(known) = change.writers.iter_mut().find(|known| same(known.process.as_ref(), writer.process.as_ref())) {
-        // Of one process seen twice the better evidence is kept.
+        // Of one process seen twice the better evidence is kept, but it is only as sure as both.
+        let sure = known.may_be_excluded().and(writer.may_be_excluded());
         if known.executable().is_none() && writer.executable().is_some() {
             *known = writer;
+        }
+        if sure.is_err() && known.sure.is_ok() {
+            Arc::make_mut(known).sure = sure;
         }
     } else if change.writers.len() < Change::MAX_WRITERS {
         change.writers.push(writer);
@@ -216,10 +220,11 @@ fn same(one: Option<&Process>, other: Option<&Process>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => {
-            let differs = |a: &Option<_>, b: &Option<_>| a.is_some() && b.is_some() && a != b;
+            let path = |process: &Process| process.executable.as_ref().map(|executable| executable.path.clone());
+            let (one_path, other_path) = (path(one), path(other));
             one.pid == other.pid
                 && !(one.start_time.is_some() && other.start_time.is_some() && one.start_time != other.start_time)
-                && !differs(&one.executable, &other.executable)
+                && !(one_path.is_some() && other_path.is_some() && one_path != other_path)
         }
         _ => false,
     }
@@ -400,6 +405,30 @@ mod tests {
             change.writers.iter().map(|writer| writer.executable().map(|exe| exe.path.clone())).collect();
         assert_eq!(executables, [Some("/bin/sh".into()), Some("/usr/bin/pip".into()), Some("/bin/x".into()), None]);
         assert!(change.more_writers);
+    }
+
+    #[test]
+    fn a_process_that_was_seen_twice_is_only_as_sure_as_the_worse_look() {
+        let clock = Clock(Instant::now());
+        let sure = |pid, executable: &str| {
+            let mut writer = Writer::clone(&writer(pid, executable));
+            writer.sure = Ok(());
+            if let Some(executable) = writer.process.as_mut().and_then(|process| process.executable.as_mut()) {
+                executable.is_host_file = true;
+            }
+            Arc::new(writer)
+        };
+        for (second, may) in
+            [(sure(7, "/usr/bin/pip"), true), (writer(7, ""), false), (writer(7, "/usr/bin/pip"), false)]
+        {
+            let mut settle = Settle::default();
+            for (at, writer) in [sure(7, "/usr/bin/pip"), second].into_iter().enumerate() {
+                let event = event("/a.pth", Action::Change, false, clock.at(at as u64));
+                settle.observe(FileEvent { writer, ..event });
+            }
+            let change = settle.flush().remove(0);
+            assert_eq!((change.writers.len(), change.writers[0].may_be_excluded().is_ok()), (1, may));
+        }
     }
 
     #[test]

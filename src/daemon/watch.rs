@@ -307,7 +307,7 @@ fn start_reader(
     }
     let (attribution, records) = Attribution::open();
     for missing in records.missing {
-        log::warn!("not to be had here: {missing}; more writers that are gone will stay unknown");
+        log::warn!("no {missing}; more of the writers that are gone will stay unknown");
     }
     let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let stopping = stop.clone();

@@ -202,15 +202,18 @@ impl Attribution {
         let starts: Vec<(u64, Arc<Resolved>)> =
             recorded.map(|start| (start.sequence, started(&start.program, last_id, resolver))).collect();
         let programs = || starts.iter().filter(|(_, program)| !program.is_script);
-        // A process that ends between the two readings leaves a path without its file.
-        let path = seen.filter(|process| process.executable_id.is_some() || exit.is_none());
+        let execs = life.filter(|_| counted).map(|life| life.execs.as_slice());
+        // A process that ends between the two readings leaves a path without its file: its exit record
+        // tells the file, if it ran no other program in between.
+        let is_its_last = execs.is_some_and(|execs| execs.iter().all(|&time| time <= look.time));
+        let path = seen.filter(|process| process.executable_id.is_some() || exit.is_none() || is_its_last);
         let path = path.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
         let since = life.and_then(Life::runs_since);
         let last = match (path, exit) {
             (Some(path), _) => Some(Last {
                 by: Evidence::Proc,
                 path: Some(path),
-                id: seen.and_then(|process| process.executable_id),
+                id: last_id,
                 may_be_unrecorded: seen.is_some_and(may_be_unrecorded),
                 since,
             }),
@@ -223,7 +226,6 @@ impl Attribution {
             }),
             (None, None) => None,
         };
-        let execs = life.filter(|_| counted).map(|life| life.execs.as_slice());
         let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
         let elsewhere = match last {
             Some(Last { by: Evidence::ExitRecord, id: Some(id), .. }) => {

@@ -134,7 +134,10 @@ impl Case<'_> {
                 Some(program) if program.is_unseen() && self.is_accounted() && last.may_be_unrecorded => {
                     named(last, last.path, agreeing, Err(UNSEEN))
                 }
-                Some(program) if self.is_accounted() && is_name(program, last) && may_have_been(program, last) => {
+                Some(program) if self.is_accounted() && is_name(program, last) && was_replaced(program, last) => {
+                    named(last, last.path, agreeing, Err(ONE_RECORD))
+                }
+                Some(program) if self.is_accounted() && is_below(program, last) => {
                     named(last, last.path, agreeing, Err(ONE_RECORD))
                 }
                 Some(_) if !self.is_accounted() && self.began_with(last) => {
@@ -148,12 +151,15 @@ impl Case<'_> {
         }
         let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied());
         let path = same.or_else(|| known.into_iter().find(|program| is_file(program, last)));
-        let path = path.or(self.elsewhere.filter(|program| is_file(program, last)));
+        let path =
+            path.or(self.elsewhere.filter(|program| is_file(program, last) && program.is_older_than(last.since)));
         let path = path.and_then(|program| program.path.as_deref());
         match (path, self.expected()) {
             (Some(path), _) => {
-                let sure = if agreeing.is_empty() { Err(ONE_RECORD) } else { Ok(()) };
-                named(last, Some(path), agreeing, sure)
+                // Of a file that is younger than the process nobody knows whether it is another one with the same
+                // inode number.
+                let agrees = same.is_some_and(|program| program.is_older_than(last.since));
+                named(last, Some(path), agreeing, if agrees { Ok(()) } else { Err(ONE_RECORD) })
             }
             // Its name is gone or another file's by now.
             (None, Some(expected)) if self.is_accounted() && may_have_been(expected, last) => {
@@ -304,22 +310,28 @@ fn named(last: &Last<'_>, path: Option<&Path>, agreeing: Vec<Evidence>, sure: Re
 
 /// Whether this is the very file that was seen last.
 fn is_file(program: &Resolved, last: &Last<'_>) -> bool {
-    program.id.is_some() && program.id == last.id && (last.by == Evidence::Proc || program.is_older_than(last.since))
+    program.id.is_some() && program.id == last.id
 }
 
 fn is_name(program: &Resolved, last: &Last<'_>) -> bool {
     program.path.is_some() && program.path.as_deref() == last.path
 }
 
-/// Whether the file seen last can have had this name when it was started: the name is gone or has got its
-/// file since, on the same filesystem; or the filesystem shows the file under a device number of its own
-/// (overlay, btrfs), with the same inode.
+/// Whether the file seen last can have had this name when it was started.
 fn may_have_been(program: &Resolved, last: &Last<'_>) -> bool {
-    let Some(id) = last.id else { return false };
-    if program.device == Some(id.device) {
-        return program.id.is_none() || !program.is_older_than(last.since);
-    }
-    id.device.0 == 0 && program.id.is_some_and(|known| known.inode == id.inode)
+    was_replaced(program, last) || is_below(program, last)
+}
+
+/// Whether the name is gone, or has got its file since, on the same filesystem.
+fn was_replaced(program: &Resolved, last: &Last<'_>) -> bool {
+    let is_near = last.id.is_some_and(|id| program.device == Some(id.device));
+    is_near && (program.id.is_none() || !program.is_older_than(last.since))
+}
+
+/// Whether a filesystem above shows the file under a device number of its own (overlay, btrfs).
+fn is_below(program: &Resolved, last: &Last<'_>) -> bool {
+    let (Some(below), Some(above)) = (program.id, last.id) else { return false };
+    above.device.0 == 0 && below.device != above.device && below.inode == above.inode
 }
 
 #[cfg(test)]

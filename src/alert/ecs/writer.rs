@@ -104,7 +104,9 @@ fn of_process(value: &mut Map<String, Value>, process: &Process, login_name: Opt
         insert(value, "login_session", who.session);
     }
     insert(value, "terminal", process.terminal.as_deref().map(|name| escape::reversible(name.as_bytes())));
-    insert(value, "mount_namespace", process.in_host_mounts.map(|is_host| if is_host { "host" } else { "other" }));
+    let namespace = |is_host| if is_host { "host" } else { "other" };
+    insert(value, "mount_namespace", process.in_host_mounts.map(namespace));
+    insert(value, "user_namespace", process.in_host_users.map(namespace));
 }
 
 fn script(script: &Script) -> Value {

@@ -35,11 +35,14 @@ use std::time::{Duration, Instant};
 /// leave room for as many.
 const BUFFER: usize = 64 << 10;
 
-/// Rest after a batch of noise, and after the next ones while it does not end. Waking the reader for each
-/// record is what costs, not parsing it: with this rest a noisy machine pays a fifth. The first record after
-/// a quiet time is still read at once, and a batch with a hook in it is followed without rest.
+/// Rest after a batch of noise, once there were [`PROMPT`] of them within a second, and after the next ones
+/// while that does not end. Waking the reader for each record is what costs, not parsing it: with this rest
+/// a noisy machine pays a fifth. A batch with a hook in it is followed without rest.
 const REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(3);
+/// Batches of noise in a second that are followed without rest: at some 25 us each, half a percent of a core.
+/// A process that starts is noise, and its write, if it is a hook, wants to be read while it lives.
+const PROMPT: u32 = 200;
 
 /// Longest time that records are left in the kernel's queue because there is no room for their
 /// changes. Past it they are read all the same and what finds no room is counted as lost: a queue
@@ -134,18 +137,13 @@ impl Watcher {
         let mut buffer = vec![0; BUFFER];
         let mut rebuilds: Vec<Instant> = Vec::new();
         let mut collected: Option<Instant> = None;
-        let (mut rest, mut rested) = (REST, Instant::now());
+        let mut rests = Rests::default();
         loop {
             let [queue_ready, mounts_changed, stopping, records_wait] = self.wait(stop, collected, callbacks)?;
             if queue_ready || stopping {
                 match self.drain(&mut buffer, stopping, callbacks) {
-                    Ok(found_hook) if found_hook || stopping => rest = REST,
-                    Ok(_) => {
-                        // Something came during the last rest: it goes on.
-                        rest = if rested.elapsed() < REST { LONGEST_REST.min(rest * 2) } else { REST };
-                        std::thread::sleep(rest);
-                        rested = Instant::now();
-                    }
+                    Ok(found_hook) if found_hook || stopping => {}
+                    Ok(_) => std::thread::sleep(rests.after_noise(Instant::now())),
                     Err(error) => {
                         rebuilds.retain(|time| time.elapsed() < REBUILD_WINDOW);
                         if rebuilds.len() >= MAX_REBUILDS {
@@ -468,6 +466,33 @@ fn is_overlay(mounts: &[Mount]) -> bool {
     mounts.first().is_some_and(|mount| mount.fs_type == "overlay")
 }
 
+/// How long to rest after each batch of noise.
+#[derive(Default)]
+struct Rests {
+    second: Option<Instant>,
+    batches: u32,
+    last: Option<(Instant, Duration)>,
+}
+
+impl Rests {
+    fn after_noise(&mut self, now: Instant) -> Duration {
+        if self.second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1)) {
+            (self.second, self.batches) = (Some(now), 0);
+        }
+        self.batches += 1;
+        if self.batches <= PROMPT {
+            return Duration::ZERO;
+        }
+        // Something came during the last rest, or right after it: it goes on.
+        let rest = match self.last {
+            Some((at, rest)) if now.duration_since(at) < rest + REST => LONGEST_REST.min(rest * 2),
+            _ => REST,
+        };
+        self.last = Some((now, rest));
+        rest
+    }
+}
+
 /// Waits until one of the descriptors is ready, for at most `timeout`. Tells whether the first, the second,
 /// the third, or any of the others is.
 fn poll(fds: &mut [PollFd<'_>], timeout: PollTimeout) -> io::Result<[bool; 4]> {
@@ -490,6 +515,19 @@ fn poll(fds: &mut [PollFd<'_>], timeout: PollTimeout) -> io::Result<[bool; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_little_noise_is_followed_at_once_and_much_with_longer_and_longer_rests() {
+        let (mut rests, start) = (Rests::default(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert!((0..PROMPT).all(|_| rests.after_noise(at(0)).is_zero()));
+        assert_eq!(rests.after_noise(at(1)), REST);
+        assert_eq!(rests.after_noise(at(2)), REST * 2);
+        assert_eq!(rests.after_noise(at(4)), LONGEST_REST);
+        assert_eq!(rests.after_noise(at(7)), LONGEST_REST);
+        assert_eq!(rests.after_noise(at(900)), REST);
+        assert!(rests.after_noise(at(1001)).is_zero());
+    }
 
     #[test]
     fn without_room_reading_waits_but_not_for_ever() {

@@ -3,7 +3,7 @@ use super::*;
 const DISK: (u32, u32) = (8, 1);
 const MEMORY: (u32, u32) = (0, 1);
 /// When what was seen last began to run.
-const NOW: u64 = 1_000_000_000;
+const NOW: u64 = 10_000_000_000;
 
 /// A program on the disk whose file has this inode number.
 fn program(path: &str, inode: u64) -> Resolved {
@@ -183,6 +183,8 @@ fn a_file_that_another_device_number_is_shown_for_is_named_and_never_excludes() 
     });
     let case = Case { last: overlay, before: vec![&lower], execs: Some(1), ..Case::default() };
     assert_eq!(outcome(&case), right("/var/lib/layers/1/bin/tool", Evidence::ExecRecord, false));
+    let alive = overlay.map(|last| Last { by: Evidence::Proc, path: Some(Path::new("/bin/tool")), ..last });
+    assert_eq!(outcome(&Case { last: alive, ..case }), right("/bin/tool", Evidence::Proc, false));
 }
 
 #[test]
@@ -311,9 +313,9 @@ fn an_inode_number_that_was_used_again_names_nobody_else() {
         Case { last: exited(6), before: vec![&gone], execs: Some(1), elsewhere: Some(&again), ..Case::default() };
     assert_eq!(outcome(&case), right("/tmp/one", Evidence::ExecRecord, false));
     assert_eq!(outcome(&Case { execs: None, is_quiet: true, ..case }), NOBODY);
-    // Copied and started within a tick of the clock: named by its own record, which alone is not sure.
+    // Copied and started within a tick of the clock: named, but not sure.
     let fresh = Case { last: exited(6), before: vec![&again], execs: Some(1), ..Case::default() };
-    assert_eq!(outcome(&fresh), right("/tmp/two", Evidence::ExecRecord, false));
+    assert_eq!(outcome(&fresh), right("/tmp/two", Evidence::ExitRecord, false));
 }
 
 #[test]
