@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// Ancestors that a lineage is followed to.
 const MAX_PARENTS: usize = 16;
-/// Files that are looked at to find the path of one that an exit record names.
-const MAX_SEARCH: usize = 512;
+/// Processes that are looked at to find a sibling.
+const MAX_SEARCH: u64 = 1024;
 /// A start time in clock ticks is that of a fork record if they are no further apart, in nanoseconds.
 const SAME_START: u64 = 20_000_000;
 
@@ -45,9 +45,11 @@ impl Ledger {
         programs.into_iter().find(|program| program.id == Some(last) && program.is_older_than(life.runs_since()))
     }
 
-    /// A program that any process ran, by its file.
-    pub fn find(&self, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
-        let programs = self.programs().take(MAX_SEARCH).map(|program| resolver.resolve(program));
+    /// A program that a process with the same parent ran, by its file.
+    pub fn program_of_sibling(&self, life: &Life, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
+        let parent = life.parent?;
+        let siblings = self.latest_lives(MAX_SEARCH).filter(|other| other.parent == Some(parent));
+        let programs = siblings.flat_map(Life::starts).map(|start| resolver.resolve(&start.program));
         programs.filter(|program| program.id == Some(id)).min_by_key(|program| program.changed)
     }
 
