@@ -290,6 +290,7 @@ impl Attribution {
         if let Some(life) = life {
             let parents = std::mem::take(&mut writer.parents);
             writer.parents = self.records.ledger.parents(life, parents, resolver);
+            writer.nearest = if look.held_pid { None } else { self.records.ledger.nearest(life) };
             script = recorded_script(life, ticket.sequence, process.executable.as_ref(), resolver);
         }
         let mut writer = Writer {

@@ -1,10 +1,11 @@
 //! What processes ran before, and who their ancestors were, also when those are gone.
 
+use super::container;
 use super::ledger::{Ledger, Life, LifeId};
 use super::process::{self, Pinned};
 use super::program::{Resolved, Resolver};
 use super::with_ancestors;
-use crate::event::{Credentials, Executable, FileId, Process};
+use crate::event::{Credentials, Executable, FileId, Process, Surroundings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -75,6 +76,22 @@ impl Ledger {
         }
         parents.truncate(MAX_PARENTS);
         if parents.is_empty() { read } else { parents }
+    }
+
+    /// Where the nearest living ancestor runs.
+    pub fn nearest(&self, life: &Life) -> Option<Surroundings> {
+        let parent = |life: &Life| self.life(life.parent?);
+        let ancestors = std::iter::successors(parent(life), |life| parent(life)).take(MAX_PARENTS);
+        let pinned = ancestors.filter(|ancestor| ancestor.end.is_none()).find_map(pinned)?;
+        let ((process, _), cgroup) = (pinned.read(), pinned.cgroup());
+        Some(Surroundings {
+            pid: process.pid,
+            container_id: container::id(&cgroup),
+            unit: container::unit(&cgroup),
+            user: process.user,
+            terminal: process.terminal,
+            working_directory: process.working_directory,
+        })
     }
 
     fn gone(&self, id: LifeId, life: &Life, resolver: &mut Resolver<'_>) -> Process {
