@@ -1,0 +1,113 @@
+//! A process in a user namespace of its own can have any executable shown as the one it runs
+//! (`PR_SET_MM_MAP`), in `/proc` and in its exit record. It gains nothing by that.
+
+use crate::expect::Alert;
+use crate::harness::{Backend, Scene, Watch};
+use crate::needs::{self, Need};
+use crate::records::{PYTHON, alert_about, canonical, compiled, hook};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const NEEDS: [Need; 5] = [Need::Fanotify, Need::Records, Need::SystemPython, Need::UserNamespace, Need::Compiler];
+
+/// What it does before: nothing, a start that fails, a program in memory, or both, which cancel each other out.
+const BEFORE: [&[&str]; 4] = [&[], &["failed"], &["memory"], &["memory", "failed"]];
+
+/// The writer in its disguise.
+struct Disguised {
+    program: PathBuf,
+}
+
+impl Disguised {
+    fn new(watch: &Watch) -> Self {
+        let program = compiled(&watch.scene.outside().join("disguise"), include_str!("disguise.c"), &["-static"]);
+        // The daemon knows the file of the other program from its own start.
+        assert!(Command::new(PYTHON).args(["-S", "-c", ""]).status().unwrap().success());
+        Self { program }
+    }
+
+    /// Starts it, and waits until it has written.
+    fn write(&self, path: &Path, before: &[&str], more: &[&str]) -> Child {
+        let mut command = Command::new(&self.program);
+        command.arg(canonical(PYTHON)).arg(path).args(before).args(more);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "written\n");
+        child
+    }
+}
+
+fn end(mut child: Child) {
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// Whoever it is taken for, no rule is silent.
+fn assert_gains_nothing(alert: &Alert, before: &[&str]) {
+    assert_eq!(alert.excluded(), "", "{before:?}: {}", alert.0);
+    // The records show that it is another one, unless it can have run a program without a record, or what failed.
+    if before.is_empty() {
+        assert_ne!(alert.text("/process/executable"), Some(canonical(PYTHON).as_str()), "{before:?}: {}", alert.0);
+    }
+}
+
+#[test]
+fn a_living_writer_in_disguise_is_not_excluded() {
+    if !needs::met(concat!(module_path!(), "::a_living_writer_in_disguise_is_not_excluded"), &NEEDS) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let disguised = Disguised::new(&watch);
+    for (number, before) in BEFORE.iter().enumerate() {
+        let path = hook(&watch, number);
+        let child = disguised.write(&watch.at(&path), before, &["wait"]);
+        let alert = alert_about(&mut watch, &path);
+        end(child);
+        assert_gains_nothing(&alert, before);
+        assert_eq!(alert.text("/pyhookwatch/writer/user_namespace"), Some("other"), "{}", alert.0);
+    }
+    watch.stop();
+}
+
+#[test]
+fn a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded() {
+    let name = concat!(module_path!(), "::a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded");
+    if !needs::met(name, &NEEDS) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let disguised = Disguised::new(&watch);
+    for (number, before) in BEFORE.iter().enumerate() {
+        let path = hook(&watch, number);
+        let place = watch.at(&path);
+        let mut child = None;
+        watch.while_held_up(|| child = Some(disguised.write(&place, before, &["wait"])));
+        let alert = alert_about(&mut watch, &path);
+        end(child.unwrap());
+        assert_gains_nothing(&alert, before);
+    }
+    watch.stop();
+}
+
+/// Of one that is gone nobody can tell its user namespace.
+fn dies_in_disguise(before: &[&[&str]]) {
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let disguised = Disguised::new(&watch);
+    for (number, before) in before.iter().enumerate() {
+        let path = hook(&watch, number);
+        let place = watch.at(&path);
+        watch.while_held_up(|| end(disguised.write(&place, before, &[])));
+        let alert = alert_about(&mut watch, &path);
+        assert_gains_nothing(&alert, before);
+    }
+    watch.stop();
+}
+
+#[test]
+fn a_dead_writer_in_disguise_is_not_excluded() {
+    if needs::met(concat!(module_path!(), "::a_dead_writer_in_disguise_is_not_excluded"), &NEEDS) {
+        dies_in_disguise(&BEFORE[..3]);
+    }
+}
