@@ -33,6 +33,7 @@ pub fn render(document: &Value, level: Level, color: bool) -> String {
         row("who", who(document));
         row("command", string(document, "/process/command_line").to_owned());
         row("script", script(document));
+        row("nearest", nearest(document));
         row("parents", parents(document));
         row("known by", evidence(document));
         row("unclear", candidates(document));
@@ -175,6 +176,27 @@ fn executable_and_pid(process: &Value) -> String {
         Some(pid) => format!("{shown} (pid {pid}{gone})"),
         None => shown,
     }
+}
+
+/// Where the nearest living ancestor of a writer that is gone runs.
+fn nearest(document: &Value) -> String {
+    let Some(nearest) = document.pointer("/pyhookwatch/writer/nearest") else { return String::new() };
+    let mut text = format!("living ancestor (pid {})", nearest.get("pid").and_then(Value::as_u64).unwrap_or_default());
+    if let Some(user) = nearest.get("login_user") {
+        let shown = user.get("name").or_else(|| user.get("id")).and_then(Value::as_str).unwrap_or("unknown");
+        let _ = write!(text, ", login {shown}");
+    }
+    if let Some(session) = nearest.get("login_session") {
+        let _ = write!(text, ", session {session}");
+    }
+    for (name, key) in
+        [("terminal", "terminal"), ("unit", "unit"), ("container", "container_id"), ("in", "working_directory")]
+    {
+        if let Some(value) = nearest.get(key).and_then(Value::as_str) {
+            let _ = write!(text, ", {name} {value}");
+        }
+    }
+    text
 }
 
 fn parents(document: &Value) -> String {

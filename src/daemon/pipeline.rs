@@ -182,10 +182,11 @@ impl Pipeline {
             return;
         }
         let credentials = writer.process.as_ref().and_then(|process| process.user);
+        let nearest = writer.nearest.as_ref().and_then(|nearest| nearest.user);
         let mut name = |uid: Option<u32>| uid.and_then(|uid| self.users.name(uid).map(str::to_owned));
         let names = Names {
             user: name(credentials.and_then(|user| user.effective)),
-            login: name(credentials.and_then(|user| user.login)),
+            login: name(credentials.and_then(|user| user.login).or(nearest.and_then(|user| user.login))),
             owner: name(hook.file.owner),
         };
         let finding = Finding { change, writer: &writer, hook: &hook, verdict: &verdict, names };

@@ -6,7 +6,9 @@
 
 mod writer;
 
-pub use writer::{Candidate, Credentials, Evidence, Executable, FileId, HandleName, Locate, Process, Script, Writer};
+pub use writer::{
+    Candidate, Credentials, Evidence, Executable, FileId, HandleName, Locate, Process, Script, Surroundings, Writer,
+};
 
 use std::fmt;
 use std::os::fd::OwnedFd;

@@ -87,6 +87,9 @@ pub struct Writer {
     pub container_id: Option<String>,
     /// systemd unit the process runs in, from its cgroup.
     pub unit: Option<String>,
+    /// Of a writer that is gone: where its nearest living ancestor runs. Most likely it ran there too, but
+    /// that is not established, so no rule sees it.
+    pub nearest: Option<Surroundings>,
 }
 
 impl Writer {
@@ -108,6 +111,7 @@ impl Writer {
             ancestor_installer: None,
             container_id: None,
             unit: None,
+            nearest: None,
         }
     }
 
@@ -146,6 +150,23 @@ impl Writer {
         }
         self.sure
     }
+}
+
+/// Where a process runs and who logged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Its process id.
+    pub pid: u32,
+    /// Its container.
+    pub container_id: Option<String>,
+    /// Its systemd unit.
+    pub unit: Option<String>,
+    /// Its users.
+    pub user: Option<Credentials>,
+    /// Its terminal.
+    pub terminal: Option<String>,
+    /// Its working directory.
+    pub working_directory: Option<PathBuf>,
 }
 
 /// An executable that one kind of evidence names and another contradicts.

@@ -227,11 +227,11 @@ impl Attribution {
             (None, None) => None,
         };
         let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
-        let elsewhere = match last {
-            Some(Last { by: Evidence::ExitRecord, id: Some(id), .. }) => {
-                let is_near = inherited.iter().any(|program| program.id == Some(id))
-                    || starts.iter().any(|(_, program)| program.id == Some(id));
-                if is_near { None } else { self.records.ledger.find(id, resolver) }
+        let of_sibling = match last {
+            Some(Last { by: Evidence::ExitRecord, id: Some(id), .. })
+                if inherited.as_ref().is_some_and(|program| program.id != Some(id)) =>
+            {
+                life.and_then(|life| self.records.ledger.program_of_sibling(life, id, resolver))
             }
             _ => None,
         };
@@ -245,7 +245,7 @@ impl Attribution {
             // Also those after the look: the executable changes a moment before the exec is told.
             is_quiet: execs.is_some_and(|execs| !execs.iter().any(|&time| time > ticket.since))
                 && !starts.iter().any(|(at, _)| *at > ticket.since_sequence),
-            elsewhere: elsewhere.as_deref(),
+            of_sibling: of_sibling.as_deref(),
         }
         .judge();
         match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {
@@ -290,6 +290,7 @@ impl Attribution {
         if let Some(life) = life {
             let parents = std::mem::take(&mut writer.parents);
             writer.parents = self.records.ledger.parents(life, parents, resolver);
+            writer.nearest = if look.held_pid { None } else { self.records.ledger.nearest(life) };
             script = recorded_script(life, ticket.sequence, process.executable.as_ref(), resolver);
         }
         let mut writer = Writer {

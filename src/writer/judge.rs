@@ -27,8 +27,9 @@ pub struct Case<'a> {
     pub execs: Option<usize>,
     /// It is told that it completed no exec from before the write until `last`.
     pub is_quiet: bool,
-    /// Any other program that some record told of, by its file.
-    pub elsewhere: Option<&'a Resolved>,
+    /// What a sibling ran, if it is the file seen last: a process can make a child that is told as its sibling
+    /// (CLONE_PARENT).
+    pub of_sibling: Option<&'a Resolved>,
 }
 
 /// What a process ran at the end of what is known of it.
@@ -146,13 +147,17 @@ impl Case<'_> {
                 Some(_) if self.execs > Some(self.total()) && last.may_be_unrecorded => {
                     named(last, last.path, agreeing, Err(UNSEEN))
                 }
+                // With CLONE_PARENT the lineage is that of another process.
+                Some(_) if self.before.is_empty() && last.may_be_unrecorded => {
+                    named(last, last.path, agreeing, Err(DISAGREE))
+                }
                 Some(_) => self.unknown(DISAGREE),
             };
         }
         let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied());
         let path = same.or_else(|| known.into_iter().find(|program| is_file(program, last)));
-        let path =
-            path.or(self.elsewhere.filter(|program| is_file(program, last) && program.is_older_than(last.since)));
+        let of_sibling = self.of_sibling.filter(|program| is_file(program, last) && program.is_older_than(last.since));
+        let path = path.or(of_sibling.filter(|_| self.before.is_empty()));
         let path = path.and_then(|program| program.path.as_deref());
         match (path, self.expected()) {
             (Some(path), _) => {

@@ -394,9 +394,10 @@ impl Ledger {
         found
     }
 
-    /// Every file of a program that some record told of.
-    pub fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
-        self.programs.iter()
+    /// The processes that began last, the latest first; some may have been forgotten.
+    pub fn latest_lives(&self, count: u64) -> impl Iterator<Item = &Life> {
+        let ids = self.next.saturating_sub(count)..self.next;
+        ids.rev().filter_map(|id| self.life(LifeId(id)))
     }
 
     /// One copy of what many processes run.

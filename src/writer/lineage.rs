@@ -1,17 +1,18 @@
 //! What processes ran before, and who their ancestors were, also when those are gone.
 
+use super::container;
 use super::ledger::{Ledger, Life, LifeId};
 use super::process::{self, Pinned};
 use super::program::{Resolved, Resolver};
 use super::with_ancestors;
-use crate::event::{Credentials, Executable, FileId, Process};
+use crate::event::{Credentials, Executable, FileId, Process, Surroundings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Ancestors that a lineage is followed to.
 const MAX_PARENTS: usize = 16;
-/// Files that are looked at to find the path of one that an exit record names.
-const MAX_SEARCH: usize = 512;
+/// Processes that are looked at to find a sibling.
+const MAX_SEARCH: u64 = 1024;
 /// A start time in clock ticks is that of a fork record if they are no further apart, in nanoseconds.
 const SAME_START: u64 = 20_000_000;
 
@@ -45,9 +46,11 @@ impl Ledger {
         programs.into_iter().find(|program| program.id == Some(last) && program.is_older_than(life.runs_since()))
     }
 
-    /// A program that any process ran, by its file.
-    pub fn find(&self, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
-        let programs = self.programs().take(MAX_SEARCH).map(|program| resolver.resolve(program));
+    /// A program that a process with the same parent ran, by its file.
+    pub fn program_of_sibling(&self, life: &Life, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
+        let parent = life.parent?;
+        let siblings = self.latest_lives(MAX_SEARCH).filter(|other| other.parent == Some(parent));
+        let programs = siblings.flat_map(Life::starts).map(|start| resolver.resolve(&start.program));
         programs.filter(|program| program.id == Some(id)).min_by_key(|program| program.changed)
     }
 
@@ -73,6 +76,22 @@ impl Ledger {
         }
         parents.truncate(MAX_PARENTS);
         if parents.is_empty() { read } else { parents }
+    }
+
+    /// Where the nearest living ancestor runs.
+    pub fn nearest(&self, life: &Life) -> Option<Surroundings> {
+        let parent = |life: &Life| self.life(life.parent?);
+        let ancestors = std::iter::successors(parent(life), |life| parent(life)).take(MAX_PARENTS);
+        let pinned = ancestors.filter(|ancestor| ancestor.end.is_none()).find_map(pinned)?;
+        let ((process, _), cgroup) = (pinned.read(), pinned.cgroup());
+        Some(Surroundings {
+            pid: process.pid,
+            container_id: container::id(&cgroup),
+            unit: container::unit(&cgroup),
+            user: process.user,
+            terminal: process.terminal,
+            working_directory: process.working_directory,
+        })
     }
 
     fn gone(&self, id: LifeId, life: &Life, resolver: &mut Resolver<'_>) -> Process {

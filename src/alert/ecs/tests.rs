@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{
     Candidate, Credentials, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookKind, Process, RuleInfo,
-    Script, Seen,
+    Script, Seen, Surroundings,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -67,6 +67,14 @@ fn alert_of(bytes: &[u8]) -> Alert {
         ancestor_installer: Some("uv"),
         container_id: Some("abc".into()),
         unit: Some("session-3.scope".into()),
+        nearest: Some(Surroundings {
+            pid: 9,
+            container_id: Some("abc".into()),
+            unit: Some("x.service".into()),
+            user: Some(Credentials { real: 0, effective: None, login: Some(1000), session: Some(4) }),
+            terminal: Some("pts/1".into()),
+            working_directory: Some(PathBuf::from(os())),
+        }),
         ..Writer::unknown("")
     });
     let change = Change {
@@ -138,6 +146,9 @@ fn the_document_tells_what_was_established() {
         ("terminal", json!("pts/3")),
         ("mount_namespace", json!("host")),
         ("unit", json!("session-3.scope")),
+        ("nearest/pid", json!(9)),
+        ("nearest/login_user/id", json!("1000")),
+        ("nearest/working_directory", json!("x.pth")),
         ("candidates/0", json!({ "evidence": "exec-record", "executable": "x.pth", "device": "8:1", "inode": "77" })),
         ("candidates/1", json!({ "evidence": "exit-record", "device": "8:1", "inode": "77" })),
     ] {

@@ -4,7 +4,7 @@ use super::Finding;
 use super::insert;
 use super::path;
 use crate::escape;
-use crate::event::{Candidate, FileId, Process, Script, Writer};
+use crate::event::{Candidate, FileId, Process, Script, Surroundings, Writer};
 use serde_json::{Map, Value, json};
 
 /// Bytes of a command line that are shown.
@@ -72,6 +72,7 @@ pub fn facts(finding: &Finding<'_>) -> Value {
         of_process(&mut value, process, names.login.as_deref());
     }
     insert(&mut value, "unit", writer.unit.as_deref().map(|unit| escape::reversible(unit.as_bytes())));
+    insert(&mut value, "nearest", writer.nearest.as_ref().map(|nearest| surroundings(nearest, names.login.as_deref())));
     let ancestors: Vec<Value> =
         writer.parents.iter().skip(1).take(MAX_ANCESTORS).map(|process| relative(process).into()).collect();
     if !ancestors.is_empty() {
@@ -107,6 +108,22 @@ fn of_process(value: &mut Map<String, Value>, process: &Process, login_name: Opt
     let namespace = |is_host| if is_host { "host" } else { "other" };
     insert(value, "mount_namespace", process.in_host_mounts.map(namespace));
     insert(value, "user_namespace", process.in_host_users.map(namespace));
+}
+
+/// Where an ancestor runs.
+fn surroundings(nearest: &Surroundings, login_name: Option<&str>) -> Value {
+    let escaped = |text: &Option<String>| text.as_deref().map(|text| escape::reversible(text.as_bytes()));
+    let mut value = Map::new();
+    value.insert("pid".into(), nearest.pid.into());
+    insert(&mut value, "container_id", escaped(&nearest.container_id));
+    insert(&mut value, "unit", escaped(&nearest.unit));
+    if let Some(who) = nearest.user {
+        insert(&mut value, "login_user", who.login.map(|login| user(login, login_name)));
+        insert(&mut value, "login_session", who.session);
+    }
+    insert(&mut value, "terminal", escaped(&nearest.terminal));
+    insert(&mut value, "working_directory", nearest.working_directory.as_deref().map(path));
+    Value::Object(value)
 }
 
 fn script(script: &Script) -> Value {

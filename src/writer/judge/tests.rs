@@ -153,8 +153,8 @@ fn an_executable_that_a_process_has_itself_shown_as_is_contradicted_by_what_was_
     assert_eq!(outcome(&unseen), right("/usr/bin/python3", Evidence::Proc, false));
     let liar = seen("/usr/bin/python3", 3).map(|last| Last { may_be_unrecorded: false, ..last });
     assert_eq!(outcome(&Case { last: liar, ..unseen }), NOBODY);
-    let dead = Case { last: exited(3), elsewhere: Some(&python), ..case };
-    assert!(!outcome(&dead).2);
+    let dead = Case { last: exited(3), of_sibling: Some(&python), ..case };
+    assert_eq!(outcome(&dead), NOBODY);
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn an_inode_number_that_was_used_again_names_nobody_else() {
     let gone = Resolved { id: None, changed: None, ..program("/tmp/one", 6) };
     let again = Resolved { changed: Some(NOW + 5), ..program("/tmp/two", 6) };
     let case =
-        Case { last: exited(6), before: vec![&gone], execs: Some(1), elsewhere: Some(&again), ..Case::default() };
+        Case { last: exited(6), before: vec![&gone], execs: Some(1), of_sibling: Some(&again), ..Case::default() };
     assert_eq!(outcome(&case), right("/tmp/one", Evidence::ExecRecord, false));
     assert_eq!(outcome(&Case { execs: None, is_quiet: true, ..case }), NOBODY);
     // Copied and started within a tick of the clock: named, but not sure.
@@ -323,6 +323,8 @@ fn a_child_that_is_told_as_its_sibling_is_not_named_as_its_parent() {
     let (shell, caller) = (program("/bin/sh", 1), program("/tmp/caller", 2));
     let case = Case { last: exited(2), inherited: Some(&shell), execs: Some(0), ..Case::default() };
     assert_eq!(outcome(&case), NOBODY);
-    let found = Case { elsewhere: Some(&caller), ..case };
+    let found = Case { of_sibling: Some(&caller), ..case };
     assert_eq!(outcome(&found), right("/tmp/caller", Evidence::ExitRecord, false));
+    let alive = Case { last: seen("/tmp/caller", 2), of_sibling: None, ..found };
+    assert_eq!(outcome(&alive), right("/tmp/caller", Evidence::Proc, false));
 }
