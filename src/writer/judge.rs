@@ -154,7 +154,10 @@ impl Case<'_> {
                 Some(_) => self.unknown(DISAGREE),
             };
         }
-        let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied());
+        // Where every start is accounted for, no earlier program than the last one can have been it; but a process
+        // in a user namespace of its own can have an earlier one told at its end.
+        let is_told = self.is_accounted() && self.before.last().is_some_and(|program| !program.is_unseen());
+        let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied()).filter(|_| !is_told);
         let path = same.or_else(|| known.into_iter().find(|program| is_file(program, last)));
         let of_sibling = self.of_sibling.filter(|program| is_file(program, last) && program.is_older_than(last.since));
         let path = path.or(of_sibling.filter(|_| self.before.is_empty()));
@@ -210,7 +213,9 @@ impl Case<'_> {
     /// More records than completed execs: what it ran last tells which of them succeeded.
     fn some_failed(&self, last: &Last<'_>) -> Named {
         let ran_before = self.before.iter().any(|program| is_file(program, last));
-        if ran_before && !self.ran_after(last) {
+        // What it is shown as decides which start failed, so it must not be what it can choose.
+        let can_choose = last.by == Evidence::Proc && !last.may_be_unrecorded;
+        if ran_before && !self.ran_after(last) && !can_choose {
             let path =
                 self.before.iter().find(|program| is_file(program, last)).and_then(|found| found.path.as_deref());
             let path = last.path.or(path);

@@ -256,6 +256,13 @@ fn a_dead_script_is_named_by_its_record_with_its_installer() {
 }
 
 #[test]
+fn a_dead_script_that_env_found_the_interpreter_for_is_named_by_its_record_with_its_installer() {
+    let name = test_name!("a_dead_script_that_env_found_the_interpreter_for_is_named_by_its_record_with_its_installer");
+    let line = format!("#!/usr/bin/env {PYTHON}");
+    expect_script(name, &line, &format!("import sys\n{WRITE}"), PYTHON);
+}
+
+#[test]
 fn a_dead_dpkg_is_named_with_its_installer() {
     if !needs::met(test_name!("a_dead_dpkg_is_named_with_its_installer"), &[&NEEDS[..], &[Need::Dpkg]].concat()) {
         return;
