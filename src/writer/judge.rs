@@ -129,8 +129,10 @@ impl Case<'_> {
         if last.by == Evidence::Proc {
             // A process in a user namespace of its own can have any executable shown as its own
             // (PR_SET_MM_MAP): what was recorded must not say otherwise.
+            // Nor can it choose which of its starts failed.
+            let is_told = last.may_be_unrecorded || self.execs.is_none_or(|execs| execs == self.total());
             return match self.expected() {
-                Some(_) if same.is_some() => named(last, last.path, agreeing, Ok(())),
+                Some(_) if same.is_some() && is_told => named(last, last.path, agreeing, Ok(())),
                 None => named(last, last.path, agreeing, Ok(())),
                 Some(program) if program.is_unseen() && self.is_accounted() && last.may_be_unrecorded => {
                     named(last, last.path, agreeing, Err(UNSEEN))
@@ -141,7 +143,7 @@ impl Case<'_> {
                 Some(program) if self.is_accounted() && is_below(program, last) => {
                     named(last, last.path, agreeing, Err(ONE_RECORD))
                 }
-                Some(_) if !self.is_accounted() && self.began_with(last) => {
+                Some(_) if !self.is_accounted() && self.began_with(last) && last.may_be_unrecorded => {
                     named(last, last.path, agreeing, Err(FAILED))
                 }
                 Some(_) if self.execs > Some(self.total()) && last.may_be_unrecorded => {
