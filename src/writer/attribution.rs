@@ -332,7 +332,14 @@ fn recorded_script(
 ) -> Option<PathBuf> {
     let starts: Vec<_> = life.starts().filter(|start| start.sequence < sequence).collect();
     let programs: Vec<_> = starts.into_iter().map(|start| resolver.resolve(&start.program)).collect();
-    let [.., script, interpreter] = programs.as_slice() else { return None };
+    let (interpreter, before) = programs.split_last()?;
+    // `#!/usr/bin/env python3`: env looks for the interpreter.
+    let is_env = |program: &Resolved| program.path.as_deref().is_some_and(|path| path.ends_with("env"));
+    let script = match before {
+        [.., script, env] if is_env(env) => script,
+        [.., script] => script,
+        [] => return None,
+    };
     let is_it = interpreter.path.is_some() && interpreter.path.as_deref() == executable.map(|exe| exe.path.as_path());
     script.path.clone().filter(|_| is_it && script.is_script && !interpreter.is_script)
 }

@@ -159,7 +159,12 @@ impl Collector {
     /// can, see [`super::records`]).
     fn listen_again(&mut self) {
         match Connector::open() {
-            Ok(connector) => self.connector = Some(connector),
+            // Whoever silenced the old one took it from the kernel's count already.
+            Ok(connector) => {
+                if let Some(silent) = self.connector.replace(connector) {
+                    silent.leave_uncounted();
+                }
+            }
             // Kept: each attempt brings the kernel's count of listeners nearer to what it should be.
             Err(error) => log::warn!("the process connector has fallen silent and cannot be opened anew yet: {error}"),
         }

@@ -129,8 +129,10 @@ impl Case<'_> {
         if last.by == Evidence::Proc {
             // A process in a user namespace of its own can have any executable shown as its own
             // (PR_SET_MM_MAP): what was recorded must not say otherwise.
+            // Nor can it choose which of its starts failed.
+            let is_told = last.may_be_unrecorded || self.execs.is_none_or(|execs| execs == self.total());
             return match self.expected() {
-                Some(_) if same.is_some() => named(last, last.path, agreeing, Ok(())),
+                Some(_) if same.is_some() && is_told => named(last, last.path, agreeing, Ok(())),
                 None => named(last, last.path, agreeing, Ok(())),
                 Some(program) if program.is_unseen() && self.is_accounted() && last.may_be_unrecorded => {
                     named(last, last.path, agreeing, Err(UNSEEN))
@@ -141,7 +143,7 @@ impl Case<'_> {
                 Some(program) if self.is_accounted() && is_below(program, last) => {
                     named(last, last.path, agreeing, Err(ONE_RECORD))
                 }
-                Some(_) if !self.is_accounted() && self.began_with(last) => {
+                Some(_) if !self.is_accounted() && self.began_with(last) && last.may_be_unrecorded => {
                     named(last, last.path, agreeing, Err(FAILED))
                 }
                 Some(_) if self.execs > Some(self.total()) && last.may_be_unrecorded => {
@@ -154,7 +156,10 @@ impl Case<'_> {
                 Some(_) => self.unknown(DISAGREE),
             };
         }
-        let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied());
+        // Where every start is accounted for, no earlier program than the last one can have been it; but a process
+        // in a user namespace of its own can have an earlier one told at its end.
+        let is_told = self.is_accounted() && self.before.last().is_some_and(|program| !program.is_unseen());
+        let known = [self.inherited].into_iter().flatten().chain(self.before.iter().copied()).filter(|_| !is_told);
         let path = same.or_else(|| known.into_iter().find(|program| is_file(program, last)));
         let of_sibling = self.of_sibling.filter(|program| is_file(program, last) && program.is_older_than(last.since));
         let path = path.or(of_sibling.filter(|_| self.before.is_empty()));
@@ -210,7 +215,9 @@ impl Case<'_> {
     /// More records than completed execs: what it ran last tells which of them succeeded.
     fn some_failed(&self, last: &Last<'_>) -> Named {
         let ran_before = self.before.iter().any(|program| is_file(program, last));
-        if ran_before && !self.ran_after(last) {
+        // What it is shown as decides which start failed, so it must not be what it can choose.
+        let can_choose = last.by == Evidence::Proc && !last.may_be_unrecorded;
+        if ran_before && !self.ran_after(last) && !can_choose {
             let path =
                 self.before.iter().find(|program| is_file(program, last)).and_then(|found| found.path.as_deref());
             let path = last.path.or(path);

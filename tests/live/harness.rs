@@ -70,6 +70,12 @@ impl Scene {
         Watch::start(self, backend.word(), backend, None)
     }
 
+    /// Starts it through a program that prepares something and runs what it is given, with fanotify.
+    pub fn watch_through(self, prefix: &[&str]) -> Watch {
+        let root = self.root();
+        Watch::start_through(self, "fanotify", Backend::Fanotify, prefix, root)
+    }
+
     /// Starts it in the mount namespace of `actor`, with fanotify.
     pub fn watch_within(self, actor: &Actor) -> Watch {
         Watch::start(self, "fanotify", Backend::Fanotify, Some(actor))
@@ -102,18 +108,22 @@ impl Watch {
     /// Starts `run --root ROOT --backend WORD`, in the mount namespace of `actor` if there is one,
     /// and waits until it is ready. The alerts are judged as those of `backend`.
     pub fn start(scene: Scene, word: &str, backend: Backend, actor: Option<&Actor>) -> Self {
+        let Some(actor) = actor else {
+            let root = scene.root();
+            return Self::start_through(scene, word, backend, &[], root);
+        };
+        let root = actor.sees(&scene.root());
+        Self::start_through(scene, word, backend, &["nsenter", "-m", "-t", &actor.pid().to_string()], root)
+    }
+
+    /// Starts it through the program `prefix`, which must become the daemon. The test finds the tree at `root`.
+    fn start_through(scene: Scene, word: &str, backend: Backend, prefix: &[&str], root: PathBuf) -> Self {
         let configuration = scene.outside().join("pyhookwatch.toml");
         // The machine's own rules and configuration are kept out.
         std::fs::write(&configuration, "[rules]\ndirectories = []\n").unwrap();
-        let program = env!("CARGO_BIN_EXE_pyhookwatch");
-        let mut command = match actor {
-            None => Command::new(program),
-            Some(actor) => {
-                let mut command = Command::new("nsenter");
-                command.args(["-m", "-t", &actor.pid().to_string(), program]);
-                command
-            }
-        };
+        let mut words = prefix.iter().copied().chain([env!("CARGO_BIN_EXE_pyhookwatch")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.args(["run", "--backend", word, "--output", "stdout", "--format", "ecs", "--config"]);
         command.arg(&configuration).arg("--root").arg(scene.root()).env_remove("JOURNAL_STREAM");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -122,7 +132,6 @@ impl Watch {
         let errors = Arc::new(Mutex::new(String::new()));
         let (sender, ready) = channel();
         collect(child.stderr.take().unwrap(), errors.clone(), sender);
-        let root = actor.map_or(scene.root(), |actor| actor.sees(&scene.root()));
         let watch = Self { scene, child, backend, lines, errors, last_sequence: 0, root, sentinels: Vec::new() };
         if ready.recv_timeout(PATIENCE).is_err() {
             watch.fail("the daemon did not get ready");

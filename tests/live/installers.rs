@@ -160,7 +160,7 @@ with_each_backend! {
 }
 
 /// What dpkg wants of a root.
-fn prepare_dpkg(scene: &Scene) {
+pub fn prepare_dpkg(scene: &Scene) {
     for directory in ["info", "updates", "triggers"] {
         fs::create_dir_all(scene.root().join("var/lib/dpkg").join(directory)).unwrap();
     }
@@ -276,7 +276,7 @@ fn dpkg_run_by_apt_is_named_with_apt() {
 }
 
 /// Builds a Debian package with one file.
-fn package(scene: &Scene, version: &str, path: &str) -> PathBuf {
+pub fn package(scene: &Scene, version: &str, path: &str) -> PathBuf {
     let tree = scene.outside().join(version);
     let (control, file) = (tree.join("DEBIAN/control"), tree.join(path.trim_start_matches('/')));
     for parent in [&control, &file].map(|path| path.parent().unwrap()) {

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod actor;
+mod disguise;
 mod environment;
 mod expect;
 mod harness;
@@ -17,7 +18,10 @@ mod installers;
 mod mounts;
 mod names;
 mod needs;
+mod orphans;
 mod process;
+mod records;
+mod records_missing;
 mod shapes;
 mod writers;
 

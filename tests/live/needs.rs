@@ -33,6 +33,12 @@ pub enum Need {
     Apt,
     /// /dev/fuse, for root.
     Fuse,
+    /// A C compiler.
+    Compiler,
+    /// setpriv, which takes privileges from a root.
+    Setpriv,
+    /// The kernel's queues of forks and exits, for root with CAP_NET_ADMIN and outside of containers.
+    Records,
     /// The kernel numbers login sessions (audit).
     AuditSession,
 }
@@ -66,13 +72,16 @@ impl Need {
             Need::Dpkg => "root, dpkg and dpkg-deb",
             Need::Apt => "root and apt-get",
             Need::Fuse => "root and /dev/fuse",
+            Need::Compiler => "cc",
+            Need::Setpriv => "root and setpriv",
+            Need::Records => "root with CAP_NET_ADMIN, outside of containers, on Linux 5.19 or later",
             Need::AuditSession => "root and /proc/self/sessionid",
         }
     }
 
     fn is_there(self) -> bool {
         match self {
-            Need::Fanotify => is_root() && has_sys_admin(),
+            Need::Fanotify => is_root() && has_capability(CAP_SYS_ADMIN),
             Need::MountNamespace => Need::Fanotify.is_there() && works("unshare", &["-m", "nsenter", "--version"]),
             Need::UserNamespace => works("unshare", &["-Ur", "-m", "true"]),
             Need::Overlay => std::fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("\toverlay\n")),
@@ -81,6 +90,9 @@ impl Need {
             Need::Venv => python().is_some_and(|python| works(python, &["-c", "import venv, ensurepip"])),
             Need::Pip => python().is_some() && installers::pip().is_some_and(|pip| works(pip, &["--version"])),
             Need::Uv => installers::uv().is_some_and(|uv| works(uv, &["--version"])),
+            Need::Compiler => works("cc", &["--version"]),
+            Need::Setpriv => is_root() && works("setpriv", &["--bounding-set=-net_admin", "true"]),
+            Need::Records => is_root() && has_capability(CAP_NET_ADMIN) && is_outermost(),
             Need::Apt => is_root() && works("apt-get", &["--version"]),
             Need::Fuse => is_root() && Path::new("/dev/fuse").exists(),
             Need::AuditSession => is_root() && Path::new("/proc/self/sessionid").exists(),
@@ -99,11 +111,20 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn has_sys_admin() -> bool {
-    const CAP_SYS_ADMIN: u64 = 21;
+const CAP_NET_ADMIN: u64 = 12;
+const CAP_SYS_ADMIN: u64 = 21;
+
+fn has_capability(number: u64) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective.is_some_and(|hex| u64::from_str_radix(hex.trim(), 16).is_ok_and(|set| set >> CAP_SYS_ADMIN & 1 == 1))
+    effective.is_some_and(|hex| u64::from_str_radix(hex.trim(), 16).is_ok_and(|set| set >> number & 1 == 1))
+}
+
+/// The kernel numbers the namespaces that it starts with.
+fn is_outermost() -> bool {
+    [("pid", "pid:[4026531836]"), ("user", "user:[4026531837]")].iter().all(|(kind, first)| {
+        std::fs::read_link(format!("/proc/self/ns/{kind}")).is_ok_and(|is| is.as_os_str() == *first)
+    })
 }
 
 /// The interpreter itself, not a script in front of it that chooses one.

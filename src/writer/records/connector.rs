@@ -190,6 +190,12 @@ impl Connector {
         Ok(false)
     }
 
+    /// Closes it without taking it back from the kernel's count of listeners, for a socket that the kernel
+    /// does not count any more.
+    pub fn leave_uncounted(mut self) {
+        self.is_counted = false;
+    }
+
     /// Whether the kernel leaves out what is neither fork nor exec.
     pub fn is_filtered(&self) -> bool {
         self.is_filtered

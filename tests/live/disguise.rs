@@ -1,0 +1,150 @@
+//! A process in a user namespace of its own can have any executable shown as the one it runs
+//! (`PR_SET_MM_MAP`), in `/proc` and in its exit record. It gains nothing by that.
+
+use crate::expect::Alert;
+use crate::harness::{Backend, Scene, Watch};
+use crate::needs::{self, Need};
+use crate::records::{PYTHON, WRITE, alert_about, canonical, compiled, hook, python};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const NEEDS: [Need; 5] = [Need::Fanotify, Need::Records, Need::SystemPython, Need::UserNamespace, Need::Compiler];
+
+/// What it does before: nothing, a start that fails, a program in memory, or both, which cancel each other out.
+const BEFORE: [&[&str]; 4] = [&[], &["failed"], &["memory"], &["memory", "failed"]];
+
+/// By then a file is not fresh any more.
+const OLD: Duration = Duration::from_millis(300);
+
+/// The writer in its disguise.
+struct Disguised {
+    program: PathBuf,
+}
+
+impl Disguised {
+    /// Its file is older than any process of the test: of a fresh one the daemon would doubt what it is.
+    fn new(scene: &Scene) -> Self {
+        let program = compiled(&scene.outside().join("disguise"), include_str!("disguise.c"), &["-static"]);
+        let made = fs::metadata(&program).unwrap().modified().unwrap();
+        // Only time makes it older.
+        while made.elapsed().is_ok_and(|age| age < OLD) {
+            std::thread::sleep(OLD / 10);
+        }
+        Self { program }
+    }
+
+    /// Starts it, and waits until it has written.
+    fn write(&self, path: &Path, before: &[&str], more: &[&str]) -> Child {
+        self.write_through(&[], path, before, more)
+    }
+
+    /// The same, through a program that becomes it.
+    fn write_through(&self, prefix: &[&str], path: &Path, before: &[&str], more: &[&str]) -> Child {
+        let mut words = prefix.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg(canonical(PYTHON)).arg(path).args(before).args(more);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "written\n");
+        child
+    }
+}
+
+fn watch() -> (Watch, Disguised) {
+    let scene = Scene::new();
+    let disguised = Disguised::new(&scene);
+    let mut watch = scene.watch(Backend::Fanotify);
+    // So the daemon knows the file of the other program.
+    let path = hook(&watch, 99);
+    assert!(python(WRITE, &watch.at(&path)).status().unwrap().success());
+    alert_about(&mut watch, &path);
+    (watch, disguised)
+}
+
+fn end(mut child: Child) {
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// Whoever it is taken for, no rule is silent.
+fn assert_gains_nothing(alert: &Alert, before: &[&str], is_contradicted: bool) {
+    assert_eq!(alert.excluded(), "", "{before:?}: {}", alert.0);
+    if is_contradicted {
+        assert_ne!(alert.text("/process/executable"), Some(canonical(PYTHON).as_str()), "{before:?}: {}", alert.0);
+    }
+}
+
+#[test]
+fn a_living_writer_in_disguise_is_not_excluded() {
+    if !needs::met(concat!(module_path!(), "::a_living_writer_in_disguise_is_not_excluded"), &NEEDS) {
+        return;
+    }
+    let (mut watch, disguised) = watch();
+    for (number, before) in BEFORE.iter().enumerate() {
+        let path = hook(&watch, number);
+        let child = disguised.write(&watch.at(&path), before, &["wait"]);
+        let alert = alert_about(&mut watch, &path);
+        end(child);
+        assert_gains_nothing(&alert, before, !before.contains(&"memory"));
+        assert_eq!(alert.text("/pyhookwatch/writer/user_namespace"), Some("other"), "{}", alert.0);
+    }
+    watch.stop();
+}
+
+#[test]
+fn a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded() {
+    let name = concat!(module_path!(), "::a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded");
+    if !needs::met(name, &NEEDS) {
+        return;
+    }
+    let (mut watch, disguised) = watch();
+    for (number, before) in BEFORE.iter().enumerate() {
+        let path = hook(&watch, number);
+        let place = watch.at(&path);
+        let mut child = None;
+        watch.while_held_up(|| child = Some(disguised.write(&place, before, &["wait"])));
+        let alert = alert_about(&mut watch, &path);
+        end(child.unwrap());
+        assert_gains_nothing(&alert, before, !before.contains(&"memory"));
+    }
+    watch.stop();
+}
+
+/// Of one that is gone nobody can tell its user namespace.
+#[test]
+fn a_dead_writer_in_disguise_is_not_excluded() {
+    if !needs::met(concat!(module_path!(), "::a_dead_writer_in_disguise_is_not_excluded"), &NEEDS) {
+        return;
+    }
+    let (mut watch, disguised) = watch();
+    for (number, before) in BEFORE[..3].iter().enumerate() {
+        let path = hook(&watch, number);
+        let place = watch.at(&path);
+        watch.while_held_up(|| end(disguised.write(&place, before, &[])));
+        let alert = alert_about(&mut watch, &path);
+        // What failed to start cannot be told from what was shown at the end.
+        assert_gains_nothing(&alert, before, before.is_empty());
+    }
+    watch.stop();
+}
+
+/// It really was that program before.
+#[test]
+fn a_dead_writer_in_disguise_is_not_named_as_the_program_that_it_was_before() {
+    let name = concat!(module_path!(), "::a_dead_writer_in_disguise_is_not_named_as_the_program_that_it_was_before");
+    if !needs::met(name, &NEEDS) {
+        return;
+    }
+    let (mut watch, disguised) = watch();
+    let path = hook(&watch, 1);
+    let place = watch.at(&path);
+    let python = [PYTHON, "-S", "-c", "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"];
+    watch.while_held_up(|| end(disguised.write_through(&python, &place, &[], &[])));
+    assert_gains_nothing(&alert_about(&mut watch, &path), &[], true);
+    watch.stop();
+}

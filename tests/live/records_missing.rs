@@ -1,0 +1,162 @@
+//! The daemon without some of the kernel's records: from the start, or because another process silenced them.
+
+use crate::actor::{Actor, py, succeed};
+use crate::expect::Alert;
+use crate::harness::{Backend, Scene};
+use crate::needs::{self, Need};
+use crate::records::{
+    PYTHON, WRITE, alert_about, assert_excluded, assert_named, assert_not_excluded, canonical, hook, python,
+    written_unseen,
+};
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn without_the_privilege_for_the_records_only_living_writers_are_excluded_and_what_is_missing_is_said() {
+    let name = concat!(
+        module_path!(),
+        "::without_the_privilege_for_the_records_only_living_writers_are_excluded_and_what_is_missing_is_said"
+    );
+    if !needs::met(name, &[Need::Fanotify, Need::Setpriv, Need::SystemPython]) {
+        return;
+    }
+    let mut watch = Scene::new().watch_through(&["setpriv", "--bounding-set=-net_admin"]);
+    for queue in ["fork records", "exit records"] {
+        let is_said = |line: &str| line.contains("no ") && line.contains(queue) && line.contains("CAP_NET_ADMIN");
+        if !watch.errors().lines().any(is_said) {
+            watch.fail(&format!("nothing is said about the {queue}"));
+        }
+    }
+
+    let path = hook(&watch, 1);
+    let mut actor = Actor::python_at(Path::new(PYTHON), &[]);
+    actor.run(&format!("open({}, 'w').write('import os')", py(&watch.at(&path))));
+    let alert = alert_about(&mut watch, &path);
+    assert_eq!(alert.text("/pyhookwatch/writer/evidence"), Some("proc"), "{}", alert.0);
+    assert_excluded(&alert);
+
+    let afterwards = format!("{WRITE}\nos.execv('{PYTHON}', ['python3', '-S', '-c', ''])");
+    let sh = |place: &Path| {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo import os > \"$0\"; exec \"$1\" -S -c ''"]).arg(place).arg(PYTHON);
+        command
+    };
+    let path = hook(&watch, 2);
+    let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut python(WRITE, place))));
+    assert_unsure_and_nobody_but(&alert, &canonical(PYTHON));
+    let path = hook(&watch, 3);
+    let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut python(&afterwards, place))));
+    assert_unsure_and_nobody_but(&alert, &canonical(PYTHON));
+    let path = hook(&watch, 4);
+    let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut sh(place))));
+    assert_unsure_and_nobody_but(&alert, &canonical("/bin/sh"));
+    watch.stop();
+}
+
+fn assert_unsure_and_nobody_but(alert: &Alert, executable: &str) {
+    assert_not_excluded(alert, "");
+    let found = alert.text("/process/executable");
+    assert!(found.is_none_or(|found| found == executable), "{}", alert.0);
+}
+
+/// Lowers the kernel's count of listeners to the process connector by one: a socket whose first operation is
+/// wrong was never counted, and its IGNORE takes one away. `higher` is the opposite: a listener that is not
+/// taken back. `is_silent` tells whether no listener hears anything.
+const COUNT: &str = "
+import os, socket, struct
+def connector(group=0):
+    made = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 11)
+    made.bind((0, group))
+    made.setblocking(False)
+    return made
+def send(to, operation):
+    payload = struct.pack('II', operation, 3)
+    message = struct.pack('IIIIHH', 1, 1, 0, 0, len(payload), 0) + payload
+    to.send(struct.pack('IHHII', 16 + len(message), 3, 0, 0, 0) + message)
+def lower():
+    with connector() as used:
+        send(used, 5)
+        send(used, 2)
+def higher():
+    with connector() as used:
+        send(used, 1)
+def is_silent():
+    with connector(1) as ear:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        try:
+            ear.recv(4096)
+            return False
+        except BlockingIOError:
+            return True
+def silence():
+    global taken
+    while not is_silent():
+        lower()
+        taken += 1
+        assert taken < 200
+def restore(but):
+    for _ in range(taken - but):
+        higher()
+taken = 0
+";
+
+/// Puts back what was taken from the kernel's count, whatever becomes of the test.
+struct Silencer {
+    actor: Actor,
+    /// So many have come back by themselves.
+    back: u32,
+}
+
+impl Silencer {
+    fn new() -> Self {
+        let mut actor = Actor::python(&[]);
+        actor.run(COUNT);
+        Self { actor, back: 0 }
+    }
+
+    fn silence(&mut self) {
+        self.actor.run("silence()");
+    }
+}
+
+impl Drop for Silencer {
+    fn drop(&mut self) {
+        self.actor.run(&format!("restore({})", self.back));
+    }
+}
+
+/// It opens the connector anew, and then counts as a listener again. Nobody else on this machine hears anything
+/// meanwhile.
+#[test]
+#[ignore = "silences every listener to process events on this machine: run it when nothing else runs"]
+fn a_silenced_process_connector_is_told_and_opened_anew() {
+    let name = concat!(module_path!(), "::a_silenced_process_connector_is_told_and_opened_anew");
+    if !needs::met(name, &[Need::Fanotify, Need::Records, Need::SystemPython]) {
+        return;
+    }
+    let mut watch = Scene::new().watch(Backend::Fanotify);
+    let mut silencer = Silencer::new();
+    silencer.silence();
+    // An end without a fork shows it.
+    succeed(&mut Command::new("/bin/true"));
+    let gap = watch.next();
+    assert_eq!(gap.text("/event/action"), Some("gap"), "{}", gap.0);
+    assert_eq!(gap.text("/event/reason"), Some("attribution"), "{}", gap.0);
+
+    // What is known from before the gap excludes nobody, so the queue of writes must have been read once since.
+    for number in [1, 2] {
+        let path = hook(&watch, number);
+        let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut python(WRITE, place))));
+        assert_eq!(alert.text("/process/executable"), Some(canonical(PYTHON).as_str()), "{}", alert.0);
+        if number == 2 {
+            assert_named(&alert, &canonical(PYTHON), "exit-record", &["exec-record"]);
+            assert_excluded(&alert);
+        }
+    }
+    silencer.back = 1;
+    drop(silencer);
+    watch.stop();
+}
