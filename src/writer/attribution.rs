@@ -19,6 +19,10 @@ const EXEC: Duration = Duration::from_millis(1);
 /// Exec records that wait for the forks of their time to be read.
 const MAX_WAITING: usize = 8192;
 
+/// There PR_SET_MM_MAP lets it choose the executable that it is shown as, alive and in its exit record. Of one
+/// that is gone nothing tells the namespace; but root of this host needs none.
+const OWN_USERS: &str =
+    "in a user namespace of its own it can choose what it is shown as, and it was or may have been in one";
 const MUDDLED: &str = "it is not certain which of the programs the process started it was";
 const SHARED_PID: &str = "several processes had this pid at the time, and they ran different programs";
 
@@ -248,6 +252,11 @@ impl Attribution {
             of_sibling: of_sibling.as_deref(),
         }
         .judge();
+        let may_be_told_anything = match named.evidence {
+            Evidence::ExitRecord => exit.is_some_and(|exit| exit.uid != 0),
+            _ => seen.is_some_and(|process| process.in_host_users == Some(false)),
+        };
+        let named = if may_be_told_anything { named.doubted(OWN_USERS) } else { named };
         match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {
             true => named.doubted(MUDDLED),
             false => named,
