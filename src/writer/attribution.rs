@@ -40,6 +40,7 @@ pub struct Attribution {
     looks: Vec<(u32, Arc<Look>)>,
     /// Whatever the writers being judged started since is known.
     emptied: bool,
+    starts: u64,
     tickets: Vec<Ticket>,
 }
 
@@ -51,7 +52,16 @@ struct Ticket {
     since: u64,
     /// and so did the starts with higher numbers.
     since_sequence: u64,
+    /// Programs that had been begun to be started by any process before it.
+    starts: u64,
     look: Arc<Look>,
+}
+
+impl Ticket {
+    /// Whether nothing lies between two writes that could make their writers differ.
+    fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.look, &other.look) && self.since == other.since && self.starts == other.starts
+    }
 }
 
 impl Attribution {
@@ -67,6 +77,7 @@ impl Attribution {
             empty_sequence: 0,
             looks: Vec::new(),
             emptied: false,
+            starts: 0,
             tickets: Vec::new(),
         };
         (attribution, sources)
@@ -101,6 +112,7 @@ impl Attribution {
     /// A process has begun to start a program.
     pub fn started(&mut self, pid: u32, program: HandleName) {
         self.sequence += 1;
+        self.starts += 1;
         self.records.ledger.start(pid, self.sequence, self.empty_at, program);
     }
 
@@ -124,6 +136,7 @@ impl Attribution {
             sequence: self.sequence,
             since: self.empty_at,
             since_sequence: self.empty_sequence,
+            starts: self.starts,
             look,
         });
     }
@@ -144,19 +157,24 @@ impl Attribution {
         let mut resolver = Resolver::new(locate);
         self.records.collect(&mut resolver, report);
         self.emptied = emptied;
-        let mut writers: Vec<Writer> = tickets.iter().map(|ticket| self.decide(ticket, &mut resolver)).collect();
-        let is_starting = |(ticket, writer): (&Ticket, &Writer)| ticket.look.held_pid && writer.note == FAILED;
+        let mut writers: Vec<Arc<Writer>> = Vec::with_capacity(tickets.len());
+        for (index, ticket) in tickets.iter().enumerate() {
+            let same = index.checked_sub(1).filter(|&before| tickets.get(before).is_some_and(|it| it.is_like(ticket)));
+            let writer = same.and_then(|before| writers.get(before).cloned());
+            writers.push(writer.unwrap_or_else(|| Arc::new(self.decide(ticket, &mut resolver))));
+        }
+        let is_starting = |(ticket, writer): (&Ticket, &Arc<Writer>)| ticket.look.held_pid && writer.note == FAILED;
         if tickets.iter().zip(&writers).any(is_starting) {
             // An exec is told a moment after the executable has changed.
             std::thread::sleep(EXEC);
             self.records.collect(&mut resolver, report);
             for (ticket, writer) in tickets.iter().zip(&mut writers) {
                 if is_starting((ticket, writer)) {
-                    *writer = self.decide(ticket, &mut resolver);
+                    *writer = Arc::new(self.decide(ticket, &mut resolver));
                 }
             }
         }
-        writers.into_iter().map(Arc::new).collect()
+        writers
     }
 
     fn decide(&self, ticket: &Ticket, resolver: &mut Resolver<'_>) -> Writer {
@@ -233,7 +251,7 @@ impl Attribution {
         let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
         let of_sibling = match last {
             Some(Last { by: Evidence::ExitRecord, id: Some(id), .. })
-                if inherited.as_ref().is_some_and(|program| program.id != Some(id)) =>
+                if starts.is_empty() && inherited.as_ref().is_some_and(|program| program.id != Some(id)) =>
             {
                 life.and_then(|life| self.records.ledger.program_of_sibling(life, id, resolver))
             }
@@ -249,12 +267,14 @@ impl Attribution {
             // Also those after the look: the executable changes a moment before the exec is told.
             is_quiet: execs.is_some_and(|execs| !execs.iter().any(|&time| time > ticket.since))
                 && !starts.iter().any(|(at, _)| *at > ticket.since_sequence),
+            had_threads: life.is_some_and(Life::had_threads),
             of_sibling: of_sibling.as_deref(),
         }
         .judge();
         let may_be_told_anything = match named.evidence {
             Evidence::ExitRecord => exit.is_some_and(|exit| exit.uid != 0),
-            _ => seen.is_some_and(|process| process.in_host_users == Some(false)),
+            Evidence::Proc => seen.is_none_or(|process| process.in_host_users != Some(true)),
+            _ => false,
         };
         let named = if may_be_told_anything { named.doubted(OWN_USERS) } else { named };
         match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {

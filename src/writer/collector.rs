@@ -110,7 +110,7 @@ impl Collector {
             let drained = connector.drain(&mut |event| match event {
                 ProcessEvent::Fork { parent, child, time } => ledger.fork(parent, child, time),
                 ProcessEvent::Exec { pid, time } => ledger.exec(pid, time),
-                ProcessEvent::Thread { .. } => {}
+                ProcessEvent::Thread { process, .. } => ledger.thread(process),
             });
             match drained {
                 Ok(drained) => {

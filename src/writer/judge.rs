@@ -27,6 +27,8 @@ pub struct Case<'a> {
     pub execs: Option<usize>,
     /// It is told that it completed no exec from before the write until `last`.
     pub is_quiet: bool,
+    /// It had more than one thread before it started the program that it ran last.
+    pub had_threads: bool,
     /// What a sibling ran, if it is the file seen last: a process can make a child that is told as its sibling
     /// (CLONE_PARENT).
     pub of_sibling: Option<&'a Resolved>,
@@ -76,6 +78,8 @@ impl Named {
 }
 
 const ONE_RECORD: &str = "only one kind of record names the writer";
+const JUST_STARTED: &str = "it had only just started this program: what it ran before may have written";
+const THREADS: &str = "it started this program while other threads of it ran: they may have written";
 const RAN_SINCE: &str = "the process has run another program since it wrote";
 /// Also said of a program that is just being started: its exec is told a moment later.
 pub const FAILED: &str = "the process failed to start a program before it wrote, or while it did";
@@ -126,7 +130,7 @@ impl Case<'_> {
     fn is_last(&self, last: &Last<'_>) -> Named {
         let same = self.expected().filter(|expected| is_file(expected, last));
         let agreeing: Vec<Evidence> = same.map(|_| self.expected_by()).into_iter().collect();
-        if last.by == Evidence::Proc {
+        if is_proc(last) {
             // A process in a user namespace of its own can have any executable shown as its own
             // (PR_SET_MM_MAP): what was recorded must not say otherwise.
             // Nor can it choose which of its starts failed.
@@ -188,23 +192,26 @@ impl Case<'_> {
         self.inherited.into_iter().chain(self.before.iter().copied()).any(|program| is_file(program, last))
     }
 
-    /// Every completed exec has its record, and the other way round.
+    /// Every completed exec has its record, and the other way round. Named, but not sure: the record is made
+    /// when the file is opened, so a thread or an io_uring of the program before may have written while the exec
+    /// was under way.
     fn accounted(&self) -> Named {
         let Some(last) = &self.last else { return self.by_records(ONE_RECORD) };
+        if self.had_threads {
+            return self.unknown(THREADS);
+        }
         let ends_as_recorded = |program: Option<&Resolved>| program.is_some_and(|program| is_file(program, last));
         if self.after.is_empty() {
-            let expected = self.expected();
-            return match expected {
-                Some(program) if is_file(program, last) => self.is_last(last),
-                Some(program) if may_have_been(program, last) && last.by == Evidence::ExitRecord => {
+            return match self.expected() {
+                Some(program) if !is_file(program, last) && may_have_been(program, last) && !is_proc(last) => {
                     self.by_records(ONE_RECORD)
                 }
-                _ => self.is_last(last),
+                _ => self.is_last(last).doubted(JUST_STARTED),
             };
         }
         // Looked at before it started the next one.
-        if last.by == Evidence::Proc && ends_as_recorded(self.expected()) && !self.ran_after(last) {
-            return self.is_last(last);
+        if is_proc(last) && ends_as_recorded(self.expected()) && !self.ran_after(last) {
+            return self.is_last(last).doubted(JUST_STARTED);
         }
         match self.after.last() {
             Some(program) if is_file(program, last) || may_have_been(program, last) => self.by_records(RAN_SINCE),
@@ -212,18 +219,20 @@ impl Case<'_> {
         }
     }
 
-    /// More records than completed execs: what it ran last tells which of them succeeded.
+    /// More records than completed execs: what it ran last tells which of them succeeded. Not if that is the
+    /// last of them: an exec that dies under way leaves its file as the executable, and is not told as completed.
     fn some_failed(&self, last: &Last<'_>) -> Named {
-        let ran_before = self.before.iter().any(|program| is_file(program, last));
+        let ran_before = self.before.iter().find(|program| is_file(program, last));
+        let is_last_start = self.after.is_empty() && self.before.last().is_some_and(|program| is_file(program, last));
         // What it is shown as decides which start failed, so it must not be what it can choose.
-        let can_choose = last.by == Evidence::Proc && !last.may_be_unrecorded;
-        if ran_before && !self.ran_after(last) && !can_choose {
-            let path =
-                self.before.iter().find(|program| is_file(program, last)).and_then(|found| found.path.as_deref());
-            let path = last.path.or(path);
-            return named(last, path, vec![Evidence::ExecRecord], Err(FAILED));
+        let can_choose = is_proc(last) && !last.may_be_unrecorded;
+        match ran_before {
+            Some(program) if !is_last_start && !self.ran_after(last) && !can_choose => {
+                let path = last.path.or(program.path.as_deref());
+                named(last, path, vec![Evidence::ExecRecord], Err(FAILED))
+            }
+            _ => self.unknown(FAILED),
         }
-        self.unknown(FAILED)
     }
 
     /// Without the process connector: what was seen last counts where no record contradicts it.
@@ -233,7 +242,7 @@ impl Case<'_> {
         match (self.total(), last.by) {
             (0, Evidence::Proc) => self.is_last(last),
             (0, _) => unsure(),
-            _ if expected && self.after.is_empty() && last.by == Evidence::Proc => self.is_last(last),
+            _ if expected && self.after.is_empty() && is_proc(last) => self.is_last(last).doubted(JUST_STARTED),
             _ if expected && !self.ran_after(last) => unsure(),
             _ if self.after.is_empty() => self.unknown(DISAGREE),
             _ => self.unknown(RAN_SINCE),
@@ -323,6 +332,10 @@ fn named(last: &Last<'_>, path: Option<&Path>, agreeing: Vec<Evidence>, sure: Re
 /// Whether this is the very file that was seen last.
 fn is_file(program: &Resolved, last: &Last<'_>) -> bool {
     program.id.is_some() && program.id == last.id
+}
+
+fn is_proc(last: &Last<'_>) -> bool {
+    last.by == Evidence::Proc
 }
 
 fn is_name(program: &Resolved, last: &Last<'_>) -> bool {

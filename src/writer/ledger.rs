@@ -74,6 +74,8 @@ pub struct Life {
     pub observed: Option<Box<Observed>>,
     /// When it completed an exec, rising.
     pub execs: Vec<u64>,
+    /// It has made threads since its last exec; and had, before that one.
+    threads: [bool; 2],
     /// Programs that it began to start, in the order of the queue. Some may have failed.
     starts: Vec<Start>,
     /// The last record was of a program: a loader that comes next is its own.
@@ -128,6 +130,12 @@ impl Life {
         // Most processes start one program.
         self.starts.reserve_exact(usize::from(self.starts.is_empty()));
         self.starts.push(start);
+    }
+
+    /// It had threads when it started what it ran last.
+    pub fn had_threads(&self) -> bool {
+        let [_, before] = self.threads;
+        before
     }
 
     /// It runs what it ran last since this time at the latest.
@@ -221,8 +229,19 @@ impl Ledger {
             life.execs.remove(0);
             life.muddled = true;
         }
+        // Exec ends all threads but one.
+        let [now, _] = life.threads;
+        life.threads = [false, now];
         life.execs.reserve_exact(usize::from(life.execs.is_empty()));
         life.execs.push(time);
+    }
+
+    /// A process has made a thread.
+    pub fn thread(&mut self, pid: u32) {
+        if let Some(life) = self.latest.get(&pid).and_then(|id| self.lives.get_mut(id)) {
+            let [_, before] = life.threads;
+            life.threads = [true, before];
+        }
     }
 
     /// A process has ended, no earlier than `after` and no later than `before`. Tells whether it was known.
@@ -439,6 +458,7 @@ impl Ledger {
             parent: None,
             observed: None,
             execs: Vec::new(),
+            threads: [false; 2],
             starts: Vec::new(),
             loader_is_due: false,
             muddled: false,
