@@ -130,6 +130,10 @@ impl Witness for Witnessing {
         self.attribution.collect(locate, report)
     }
 
+    fn lost_records(&mut self) {
+        self.attribution.lost_records();
+    }
+
     fn is_behind(&self) -> bool {
         self.attribution.is_behind()
     }

@@ -3,8 +3,8 @@
 
 use super::collector::{Collector, Sources, now};
 use super::identity;
-use super::judge::{Case, FAILED, Last, Named};
-use super::ledger::{Life, LifeId, Program};
+use super::judge::{Case, DISAGREE, FAILED, Last, Named};
+use super::ledger::{Life, LifeId, Program, Start};
 use super::process;
 use super::program::{Resolved, Resolver};
 use super::{Look, look};
@@ -23,6 +23,7 @@ const MAX_WAITING: usize = 8192;
 /// that is gone nothing tells the namespace; but root of this host needs none.
 const OWN_USERS: &str =
     "in a user namespace of its own it can choose what it is shown as, and it was or may have been in one";
+const LOST: &str = "records about processes were lost at the time";
 const MUDDLED: &str = "it is not certain which of the programs the process started it was";
 const SHARED_PID: &str = "several processes had this pid at the time, and they ran different programs";
 
@@ -98,6 +99,11 @@ impl Attribution {
         }
     }
 
+    /// Records of the queue of writes were lost, and exec records with them.
+    pub fn lost_records(&mut self) {
+        self.records.lose();
+    }
+
     /// So many exec records have come that the others should be read.
     pub fn is_behind(&self) -> bool {
         self.records.ledger.waiting() >= MAX_WAITING
@@ -113,6 +119,11 @@ impl Attribution {
     pub fn started(&mut self, pid: u32, program: HandleName) {
         self.sequence += 1;
         self.starts += 1;
+        if !self.records.counts_execs() && self.is_behind() {
+            // Nobody will put them to a process before the queue is empty.
+            self.records.ledger.forget_waiting();
+            self.records.lose();
+        }
         self.records.ledger.start(pid, self.sequence, self.empty_at, program);
     }
 
@@ -163,7 +174,9 @@ impl Attribution {
             let writer = same.and_then(|before| writers.get(before).cloned());
             writers.push(writer.unwrap_or_else(|| Arc::new(self.decide(ticket, &mut resolver))));
         }
-        let is_starting = |(ticket, writer): (&Ticket, &Arc<Writer>)| ticket.look.held_pid && writer.note == FAILED;
+        let is_starting = |(ticket, writer): (&Ticket, &Arc<Writer>)| {
+            ticket.look.held_pid && [FAILED, DISAGREE].contains(&writer.note)
+        };
         if tickets.iter().zip(&writers).any(is_starting) {
             // An exec is told a moment after the executable has changed.
             std::thread::sleep(EXEC);
@@ -221,9 +234,12 @@ impl Attribution {
         let seen = look.writer.process.as_ref();
         let recorded = life.into_iter().flat_map(Life::starts).chain(self.records.ledger.waiting_of(ticket.pid));
         let last_id = seen.and_then(|process| process.executable_id).or(exit.and_then(|exit| exit.executable));
-        let starts: Vec<(u64, Arc<Resolved>)> =
-            recorded.map(|start| (start.sequence, started(&start.program, last_id, resolver))).collect();
-        let programs = || starts.iter().filter(|(_, program)| !program.is_script);
+        let starts: Vec<(&Start, Arc<Resolved>)> =
+            recorded.map(|start| (start, started(&start.program, last_id, resolver))).collect();
+        let (before, after): (Vec<_>, Vec<_>) = starts
+            .iter()
+            .filter(|(_, program)| !program.is_script)
+            .partition(|(start, _)| start.is_before(ticket.sequence));
         let execs = life.filter(|_| counted).map(|life| life.execs.as_slice());
         // A process that ends between the two readings leaves a path without its file: its exit record
         // tells the file, if it ran no other program in between.
@@ -257,16 +273,16 @@ impl Attribution {
             }
             _ => None,
         };
-        let never_ran_exec = exit.is_some_and(|exit| exit.never_ran_exec == Some(true));
+        let never_ran_exec = path.is_none() && exit.is_some_and(|exit| exit.never_ran_exec == Some(true));
         let named = Case {
             last,
             inherited: inherited.as_deref(),
-            before: programs().filter(|(at, _)| *at < ticket.sequence).map(|(_, program)| &**program).collect(),
-            after: programs().filter(|(at, _)| *at > ticket.sequence).map(|(_, program)| &**program).collect(),
+            before: before.iter().map(|(_, program)| &**program).collect(),
+            after: after.iter().map(|(_, program)| &**program).collect(),
             execs: execs.map(<[u64]>::len).or(never_ran_exec.then_some(0)),
             // Also those after the look: the executable changes a moment before the exec is told.
             is_quiet: execs.is_some_and(|execs| !execs.iter().any(|&time| time > ticket.since))
-                && !starts.iter().any(|(at, _)| *at > ticket.since_sequence),
+                && !starts.iter().any(|(start, _)| start.sequence > ticket.since_sequence),
             had_threads: life.is_some_and(Life::had_threads),
             of_sibling: of_sibling.as_deref(),
         }
@@ -277,6 +293,7 @@ impl Attribution {
             _ => false,
         };
         let named = if may_be_told_anything { named.doubted(OWN_USERS) } else { named };
+        let named = if self.records.has_all_since(ticket.since) { named } else { named.doubted(LOST) };
         match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {
             true => named.doubted(MUDDLED),
             false => named,
@@ -290,7 +307,7 @@ impl Attribution {
         let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
         let mut writer = look.writer.clone();
         let mut process = writer.process.take().unwrap_or_else(|| Process { pid: ticket.pid, ..Process::default() });
-        let started_since = life.is_some_and(|life| life.starts().any(|start| start.sequence > ticket.sequence));
+        let started_since = life.is_some_and(|life| life.starts().any(|start| !start.is_before(ticket.sequence)));
         if named.evidence != Evidence::Proc {
             let was_read = process.executable.as_ref().map(|executable| &executable.path);
             if started_since || was_read.is_some_and(|path| Some(path) != named.path.as_ref()) {

@@ -31,6 +31,8 @@ pub struct Collector {
     /// Every process that began later is told of.
     known_since: u64,
     snapshot_at: Option<Instant>,
+    /// The processes of before the last loss are not known yet.
+    snapshot_is_due: bool,
 }
 
 /// What an [`Collector`] has to work with, and what is missing and why.
@@ -69,6 +71,7 @@ impl Collector {
             lost_at: None,
             known_since: now(),
             snapshot_at: None,
+            snapshot_is_due: false,
         };
         collector.snapshot();
         (collector, sources)
@@ -83,6 +86,11 @@ impl Collector {
     /// Whether forks and execs are told.
     pub fn counts_execs(&self) -> bool {
         self.connector.is_some()
+    }
+
+    /// Exec records were lost.
+    pub fn lose(&mut self) {
+        self.lost_at = Some(now());
     }
 
     /// Whether every record since this time has been read.
@@ -135,12 +143,9 @@ impl Collector {
         lost.retain(|(lost, _)| *lost > 0);
         if !lost.is_empty() {
             self.lost_at = Some(time);
-            let rested = self.snapshot_at.is_none_or(|at| at.elapsed() >= SNAPSHOT_REST);
-            self.ledger.clear();
+            self.ledger.clear(time);
             self.known_since = time;
-            if rested {
-                self.snapshot();
-            }
+            self.snapshot_is_due = true;
             let lost: Vec<String> = lost.into_iter().map(|(count, what)| format!("{count} {what}")).collect();
             let detail = format!(
                 "{} were lost: writers that are gone may stay unknown, and what was known of processes before is \
@@ -149,10 +154,13 @@ impl Collector {
             );
             report(Gap { cause: Gap::ATTRIBUTION, lost: None, detail });
         }
+        if self.snapshot_is_due && self.snapshot_at.is_none_or(|at| at.elapsed() >= SNAPSHOT_REST) {
+            self.snapshot();
+        }
         if self.connector.is_some() {
             self.ledger.assign(&mut |program| resolver.resolve(program).is_script);
         }
-        count > 0
+        count > 0 || self.snapshot_is_due
     }
 
     /// Processes end whose forks were not told: another process has made the connector fall silent (any
@@ -182,13 +190,16 @@ impl Collector {
     /// Looks at every process there is.
     fn snapshot(&mut self) {
         self.snapshot_at = Some(Instant::now());
+        self.snapshot_is_due = false;
         if self.connector.is_none() {
             return;
         }
         for pid in process::all() {
             let Ok(pinned) = Pinned::open(pid) else { continue };
             let Some((start_time, parent)) = pinned.origin() else { continue };
-            let program = pinned.program().map(|(path, id)| self.ledger.intern(Program::Seen { path, id }));
+            // None: a thread of the kernel, or one that has ended and is not waited for.
+            let Some((path, id)) = pinned.program() else { continue };
+            let program = Some(self.ledger.intern(Program::Seen { path, id }));
             let observed = Observed { time: now(), program, start_time: Some(start_time), parent };
             self.ledger.observe(pid, observed);
         }

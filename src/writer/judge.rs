@@ -84,7 +84,8 @@ const RAN_SINCE: &str = "the process has run another program since it wrote";
 /// Also said of a program that is just being started: its exec is told a moment later.
 pub const FAILED: &str = "the process failed to start a program before it wrote, or while it did";
 const UNSEEN: &str = "the process has run a program that left no record (in memory, or where nothing is watched)";
-const DISAGREE: &str = "the records about the process disagree";
+/// Said too while an exec is under way.
+pub const DISAGREE: &str = "the records about the process disagree";
 const NOTHING: &str = "the process had ended, and no record tells what it ran";
 const NO_PATH: &str = "the exit record tells the file of the writer, but no record tells its path";
 const UNCOUNTED: &str = "the kernel does not tell how often the process started a program";
@@ -96,8 +97,10 @@ impl Case<'_> {
             // Nothing else ran between the write and what was seen last.
             (Some(last), _) if self.is_quiet => self.is_last(last),
             // Whatever it tried to start, it is what it was from the first.
-            (_, Some(0)) if self.total() > 0 => Self { before: Vec::new(), after: Vec::new(), ..self.clone() }.judge(),
-            (Some(last), Some(0)) => self.is_last(last),
+            (_, Some(0)) if self.total() > 0 && !self.began_to_start_last() => {
+                Self { before: Vec::new(), after: Vec::new(), ..self.clone() }.judge()
+            }
+            (Some(last), Some(0)) if self.total() == 0 => self.is_last(last),
             (_, Some(execs)) if execs == self.total() => self.accounted(),
             (Some(last), Some(execs)) if execs < self.total() => self.some_failed(last),
             (_, Some(execs)) if execs < self.total() => self.unknown(FAILED),
@@ -110,6 +113,12 @@ impl Case<'_> {
 
     fn total(&self) -> usize {
         self.before.len() + self.after.len()
+    }
+
+    /// Whether what was seen last is among the programs it began to start: then an exec is under way, or died so.
+    fn began_to_start_last(&self) -> bool {
+        let starts = || self.before.iter().chain(&self.after);
+        self.last.as_ref().is_some_and(|last| starts().any(|program| is_file(program, last)))
     }
 
     fn is_accounted(&self) -> bool {

@@ -59,6 +59,16 @@ pub struct Start {
     pub sequence: u64,
     /// What was opened to be run.
     pub program: Arc<Program>,
+    /// The place of the loader's record, which is made in the same exec. It tells more than that of the program,
+    /// which may be that of an earlier start that failed: alike records are one while they are not read.
+    pub loader: Option<u64>,
+}
+
+impl Start {
+    /// Whether the exec can have been complete at this place in the queue.
+    pub fn is_before(&self, sequence: u64) -> bool {
+        self.sequence < sequence && self.loader.is_none_or(|loader| loader < sequence)
+    }
 }
 
 /// One process from its fork to its end.
@@ -121,6 +131,9 @@ impl Life {
         let belongs = is_loader && self.loader_is_due;
         self.loader_is_due = !is_loader;
         if belongs {
+            if let Some(last) = self.starts.last_mut() {
+                last.loader = Some(start.sequence);
+            }
             return;
         }
         if self.starts.len() >= MAX_STARTS {
@@ -169,6 +182,10 @@ pub struct Ledger {
     next: u64,
     /// Exec records that wait until the forks of their time are known.
     waiting: Vec<Waiting>,
+    /// A process that may live was forgotten: when it ends, it is not known.
+    has_forgotten_living: bool,
+    /// Nothing is known of before.
+    cleared_at: u64,
     programs: HashSet<Arc<Program>>,
 }
 
@@ -176,7 +193,7 @@ impl Ledger {
     /// A process has begun to start a program, after `since`.
     pub fn start(&mut self, pid: u32, sequence: u64, since: u64, program: HandleName) {
         let program = self.intern(Program::Recorded(program));
-        self.waiting.push(Waiting { pid, since, start: Start { sequence, program } });
+        self.waiting.push(Waiting { pid, since, start: Start { sequence, program, loader: None } });
     }
 
     /// Exec records that wait for [`Ledger::assign`].
@@ -255,7 +272,8 @@ impl Ledger {
         {
             match &life.end {
                 None => found = Some(id),
-                Some(end) if end.record.is_none() => found = Some(id),
+                // Only its record was missing: it cannot have been waiting for longer than the one before.
+                Some(end) if end.record.is_none() && end.before.saturating_add(LATE) >= after => found = Some(id),
                 Some(_) => {}
             }
             next = life.previous;
@@ -275,7 +293,7 @@ impl Ledger {
         if is_first {
             self.retire(id);
         }
-        found.is_some()
+        found.is_some() || self.has_forgotten_living
     }
 
     /// What `/proc` shows of a process.
@@ -309,9 +327,10 @@ impl Ledger {
     }
 
     /// Forgets every process: records were lost. The exec records that wait were not.
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self, time: u64) {
         let waiting = std::mem::take(&mut self.waiting);
-        *self = Self { next: self.next, programs: std::mem::take(&mut self.programs), waiting, ..Self::default() };
+        let programs = std::mem::take(&mut self.programs);
+        *self = Self { next: self.next, programs, waiting, cleared_at: time, ..Self::default() };
     }
 
     /// Puts the waiting exec records to the processes they tell of. Called when the forks and execs of
@@ -339,7 +358,11 @@ impl Ledger {
         let lives = self.lives_of(pid, since, u64::MAX);
         let [first, .., _] = lives.as_slice() else {
             let id = lives.first().copied().unwrap_or_else(|| self.begin(pid, None, u64::MAX));
+            let cleared_at = self.cleared_at;
             if let Some(life) = self.lives.get_mut(&id) {
+                // What it started may have been seen already, or its execs forgotten.
+                let known = life.observed.as_ref().map_or(cleared_at, |observed| observed.time);
+                life.muddled |= since < known;
                 starts.for_each(|start| life.add(start));
             }
             return;
@@ -383,13 +406,13 @@ impl Ledger {
         self.lives.get(&id).map(Box::as_ref)
     }
 
-    /// The latest process of a pid that had begun by this time.
+    /// The latest process that had this pid at this time.
     pub fn life_at(&self, pid: u32, time: u64) -> Option<LifeId> {
         let mut next = self.latest.get(&pid).copied();
         while let Some(id) = next
             && let Some(life) = self.lives.get(&id)
         {
-            if life.began.is_none_or(|began| began <= time) {
+            if life.may_have_run(time, time) {
                 return Some(id);
             }
             next = life.previous;
@@ -482,21 +505,19 @@ impl Ledger {
         {
             self.forget(oldest);
         }
-        // Those that ended meanwhile stand in the other list.
-        while self.living.len() > MAX_LIVING || self.front_has_ended() {
-            let Some(oldest) = self.living.pop_front() else { break };
+        let living = self.lives.len() - self.ended.len().min(self.lives.len());
+        if self.living.len() > 64 + 2 * living {
+            // Those that ended meanwhile stand in the other list.
+            self.living.retain(|id| self.lives.get(id).is_some_and(|life| life.end.is_none()));
+        }
+        while self.lives.len() > MAX_LIVING + self.ended.len()
+            && let Some(oldest) = self.living.pop_front()
+        {
             if self.lives.get(&oldest).is_some_and(|life| life.end.is_none()) {
+                self.has_forgotten_living = true;
                 self.forget(oldest);
             }
         }
-        if self.living.len() > 64 && self.living.len() > 4 * (self.lives.len() - self.ended.len().min(self.lives.len()))
-        {
-            self.living.retain(|id| self.lives.get(id).is_some_and(|life| life.end.is_none()));
-        }
-    }
-
-    fn front_has_ended(&self) -> bool {
-        self.living.front().is_some_and(|id| self.lives.get(id).is_none_or(|life| life.end.is_some()))
     }
 
     fn forget(&mut self, id: LifeId) {
@@ -507,8 +528,12 @@ impl Ledger {
     }
 }
 
-/// Between the record of a fork and the start of the process's age, and back, in nanoseconds.
-const SLACK: u64 = 1_000_000;
+/// What passes between a fork's record, the start of the process's age, its end record and the closing of what it
+/// had open, in nanoseconds, on a busy machine.
+const SLACK: u64 = 100_000_000;
+
+/// How much later than the end of a process its end record may be read.
+const LATE: u64 = 1_000_000_000;
 
 /// Whether what was observed may be this process: the same start as far as both tell it.
 fn is_same(life: &Life, observed: &Observed) -> bool {

@@ -56,12 +56,14 @@ impl Pinned {
         let found = found.or_else(|| self.living_thread().map(|(thread, found)| (Some(thread), found)));
         let (thread, found) = found.unzip();
         let task = thread.as_ref().and_then(Option::as_ref).unwrap_or(&self.directory);
-        let (mut process, parent) = self.read_through(task, found);
-        process.working_directory = link(task, "cwd").map(PathBuf::from);
-        [process.in_host_mounts, process.in_host_users] = NAMESPACES.map(|name| {
+        // Right after the executable: what that means depends on them.
+        let namespaces = NAMESPACES.map(|name| {
             let hosts = host_namespace(name)?;
             Some(link(task, name)? == *hosts)
         });
+        let (mut process, parent) = self.read_through(task, found);
+        process.working_directory = link(task, "cwd").map(PathBuf::from);
+        [process.in_host_mounts, process.in_host_users] = namespaces;
         if let Some(user) = &mut process.user {
             user.session = self.audit_id("sessionid");
         }

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,10 +111,12 @@ fn file_id(found: &Statx) -> FileId {
 }
 
 fn begins_like_a_script(directory: &OwnedFd, name: &OsStr) -> bool {
-    // Nothing but a regular file can be run; somebody may have put something else in its place.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { return false };
-    let is_file = rustix::fs::fstat(&file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file());
+    // Somebody may have put something else in its place by now, a device too, which must not even be opened:
+    // first pinned, then looked at, then opened.
+    let pin = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(pinned) = rustix::fs::openat(directory, name, pin, Mode::empty()) else { return false };
+    let is_file = rustix::fs::fstat(&pinned).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file());
     let mut start = [0; 2];
-    is_file && std::fs::File::from(file).read_exact(&mut start).is_ok() && start == *b"#!"
+    let path = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+    is_file && std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }

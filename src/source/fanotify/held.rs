@@ -18,6 +18,8 @@ pub struct Held {
     waiting: usize,
     /// Records of interest since the start, located or not.
     pub found: usize,
+    /// Programs that were started meanwhile.
+    pub starts: usize,
     /// Stands in for a writer until it is judged.
     pub nobody: Arc<Writer>,
 }
@@ -25,7 +27,7 @@ pub struct Held {
 impl Default for Held {
     fn default() -> Self {
         let nobody = Arc::new(Writer::unknown("not judged"));
-        Self { events: Vec::new(), waiting: 0, found: 0, nobody }
+        Self { events: Vec::new(), waiting: 0, found: 0, starts: 0, nobody }
     }
 }
 

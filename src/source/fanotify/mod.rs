@@ -57,6 +57,10 @@ const REBUILD_WINDOW: Duration = Duration::from_secs(60);
 /// ten times as much; longer, and a flood of processes could fill the kernel's buffers.
 const COLLECT: Duration = Duration::from_millis(250);
 
+/// After a program was started the queue is looked at once more after this time: that it is empty then proves that
+/// what is written later was written by what runs by then. An exec takes about a millisecond.
+const PROBE: Duration = Duration::from_millis(5);
+
 /// Who can tell the writers: the stage behind this one. Everything is told in the order of the queue.
 pub trait Witness {
     /// Readable when records about processes wait.
@@ -69,6 +73,8 @@ pub trait Witness {
     fn started(&mut self, pid: u32, program: HandleName);
     /// A process has written: it is looked at at once, and [`Witness::judge`] tells who it was.
     fn wrote(&mut self, pid: u32, pidfd: Option<&OwnedFd>);
+    /// Records of the queue were lost.
+    fn lost_records(&mut self);
     /// Reads the records about processes that wait. Tells whether there were any.
     fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool;
     /// So much waits that it must be collected now.
@@ -100,6 +106,8 @@ pub struct Watcher {
     known: HashSet<(u32, u32)>,
     counters: Arc<Counters>,
     patience: Patience,
+    /// A program was started when the queue was read last.
+    saw_start: bool,
 }
 
 impl Watcher {
@@ -119,6 +127,7 @@ impl Watcher {
             known: HashSet::new(),
             counters,
             patience: Patience::default(),
+            saw_start: false,
         };
         let guards = watcher.mark_mounts()?;
         Ok((watcher, guards))
@@ -181,11 +190,14 @@ impl Watcher {
         if rest.is_none() {
             let records = callbacks.witness.descriptors();
             fds.extend(records.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            return poll(&mut fds, PollTimeout::NONE);
         }
-        let milliseconds = rest.map_or(0, |rest| rest.as_millis().try_into().unwrap_or(0_u16));
-        let [queue, mounts, stop, _] = poll(&mut fds, PollTimeout::from(milliseconds))?;
-        Ok([queue, mounts, stop, rest.is_some_and(|rest| rest.is_zero())])
+        let probe = self.saw_start.then_some(PROBE);
+        let longest = rest.into_iter().chain(probe).min();
+        let timeout = longest.map_or(PollTimeout::NONE, |longest| {
+            PollTimeout::from(u16::try_from(longest.as_millis()).unwrap_or(u16::MAX))
+        });
+        let [queue, mounts, stop, records] = poll(&mut fds, timeout)?;
+        Ok([queue || self.saw_start, mounts, stop, records || rest.is_some_and(|rest| rest.is_zero())])
     }
 
     fn collect(&self, callbacks: &mut Callbacks<'_>) -> bool {
@@ -218,6 +230,7 @@ impl Watcher {
         if matches!(emptied, Ok(true)) {
             callbacks.witness.queue_was_empty();
         }
+        self.saw_start = held.starts > 0;
         let found_hook = held.found > 0;
         if found_hook {
             (callbacks.emit)(Message::EndOfRead);
@@ -274,12 +287,14 @@ impl Watcher {
         callbacks: &mut Callbacks<'_>,
     ) {
         if record.mask & FAN_Q_OVERFLOW != 0 {
+            callbacks.witness.lost_records();
             let detail = "the kernel's queue overflowed: changes may have gone unseen".into();
             return (callbacks.emit)(Message::Gap(Gap { cause: Gap::QUEUE_OVERFLOW, lost: None, detail }));
         }
         let Some(name) = &record.name else { return };
         let pid = record.pid.unsigned_abs();
         if record.mask & FAN_OPEN_EXEC != 0 && pid != 0 {
+            held.starts += 1;
             callbacks.witness.started(pid, name.to_owned());
         }
         let renamed = record.mask & (libc::FAN_RENAME | FAN_MOVED_TO) != 0;
@@ -336,6 +351,7 @@ impl Watcher {
                 (callbacks.emit)(Message::Mounted(guard));
             }
         }
+        callbacks.witness.lost_records();
         (callbacks.emit)(Message::Gap(Gap {
             cause: Gap::BAD_RECORD,
             lost: None,

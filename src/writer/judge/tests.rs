@@ -62,10 +62,15 @@ const NOBODY: (Option<String>, Evidence, bool) = (None, Evidence::Unknown, false
 fn one_exec_before_the_write_and_an_exit_record_of_the_same_file_agree() {
     let (shell, cp) = (program("/bin/sh", 1), program("/bin/cp", 2));
     let case = Case { last: exited(2), inherited: Some(&shell), before: vec![&cp], execs: Some(1), ..Case::default() };
-    assert_eq!(outcome(&case), right("/bin/cp", Evidence::ExitRecord, true));
+    // Just started: what was before may have written while the exec was under way.
+    assert_eq!(outcome(&case), right("/bin/cp", Evidence::ExitRecord, false));
     assert_eq!(case.judge().agreeing, [Evidence::ExecRecord]);
-    let alive = Case { last: seen("/bin/cp", 2), ..case };
-    assert_eq!(outcome(&alive), right("/bin/cp", Evidence::Proc, true));
+    let alive = Case { last: seen("/bin/cp", 2), ..case.clone() };
+    assert_eq!(outcome(&alive), right("/bin/cp", Evidence::Proc, false));
+    let quiet = Case { is_quiet: true, ..case.clone() };
+    assert_eq!(outcome(&quiet), right("/bin/cp", Evidence::ExitRecord, true));
+    assert_eq!(outcome(&Case { is_quiet: true, ..alive }), right("/bin/cp", Evidence::Proc, true));
+    assert_eq!(outcome(&Case { had_threads: true, ..case }), NOBODY);
 }
 
 #[test]
@@ -89,7 +94,7 @@ fn who_wrote_and_then_ran_another_program_is_named_as_what_wrote() {
     assert_eq!(outcome(&Case { execs: Some(1), ..alive }), NOBODY);
     // Looked at before the exec.
     let before = Case { last: seen("/bin/sh", 1), ..case };
-    assert_eq!(outcome(&before), right("/bin/sh", Evidence::Proc, true));
+    assert_eq!(outcome(&before), right("/bin/sh", Evidence::Proc, false));
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn without_fork_records_only_a_living_process_that_nothing_contradicts_is_sure()
     let none = Case { last: seen("/bin/sh", 1), ..Case::default() };
     assert_eq!(outcome(&none), right("/bin/sh", Evidence::Proc, true));
     let same = Case { before: vec![&shell], ..none.clone() };
-    assert_eq!(outcome(&same), right("/bin/sh", Evidence::Proc, true));
+    assert_eq!(outcome(&same), right("/bin/sh", Evidence::Proc, false));
     assert_eq!(outcome(&Case { before: vec![&cp], ..none.clone() }), NOBODY);
     assert_eq!(outcome(&Case { after: vec![&shell], ..none }), NOBODY);
     let dead = Case { last: exited(2), before: vec![&cp], ..Case::default() };
@@ -286,7 +291,7 @@ fn no_history_of_execs_leads_to_a_wrong_name() {
         wrong.len() + named_right + unknown,
         wrong[..wrong.len().min(40)].join("\n")
     );
-    assert!(named_right > 1000, "{named_right} right, {unknown} unknown");
+    assert!(named_right > 500, "{named_right} right, {unknown} unknown");
 }
 
 #[test]
@@ -327,4 +332,17 @@ fn a_child_that_is_told_as_its_sibling_is_not_named_as_its_parent() {
     assert_eq!(outcome(&found), right("/tmp/caller", Evidence::ExitRecord, false));
     let alive = Case { last: seen("/tmp/caller", 2), of_sibling: None, ..found };
     assert_eq!(outcome(&alive), right("/tmp/caller", Evidence::Proc, false));
+}
+
+#[test]
+fn a_program_that_died_while_it_was_started_did_not_write() {
+    let (evil, python) = (program("/tmp/evil", 5), program("/usr/bin/python3", 3));
+    // The executable is the new one already, and no exec was completed.
+    let case = Case { last: exited(3), before: vec![&evil, &python], execs: Some(1), ..Case::default() };
+    assert_eq!(outcome(&case), NOBODY);
+    let forked = Case { before: vec![&python], inherited: Some(&evil), execs: Some(0), ..case };
+    assert_eq!(outcome(&forked), NOBODY);
+    // Seen in this state before its exec was told.
+    let seen = Case { last: seen("/usr/bin/python3", 3), before: vec![], after: vec![&python], ..forked };
+    assert_eq!((outcome(&seen), seen.judge().note), (NOBODY, FAILED));
 }

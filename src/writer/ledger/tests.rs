@@ -167,7 +167,7 @@ fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
     let mut ledger = Ledger::default();
     ledger.fork(1, 7, 100);
     ledger.start(7, 1, 90, name("cp"));
-    ledger.clear();
+    ledger.clear(200);
     assert_eq!((ledger.len(), ledger.waiting()), (0, 1));
     assert_eq!(ledger.life_at(7, u64::MAX), None);
 }
