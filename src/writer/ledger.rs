@@ -412,7 +412,10 @@ impl Ledger {
         while let Some(id) = next
             && let Some(life) = self.lives.get(&id)
         {
-            if life.may_have_run(time, time) {
+            // One that has ended holds its pid until it is waited for. If nothing tells when it began, it may be an
+            // earlier one.
+            let began = life.began.or(life.observed.as_ref().map(|observed| observed.time));
+            if began.map_or_else(|| life.may_have_run(time, time), |began| began <= time) {
                 return Some(id);
             }
             next = life.previous;

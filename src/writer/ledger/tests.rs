@@ -171,3 +171,40 @@ fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
     assert_eq!((ledger.len(), ledger.waiting()), (0, 1));
     assert_eq!(ledger.life_at(7, u64::MAX), None);
 }
+
+#[test]
+fn a_process_that_has_ended_holds_its_pid_until_it_is_waited_for_and_a_predecessor_does_not() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.exit(exit(7), 0, 150);
+    assert!(ledger.life_at(7, 400_000_000_000).is_some());
+    // Without fork records nobody knows when it began.
+    ledger.exit(exit(8), 0, 150);
+    assert_eq!(ledger.life_at(8, 400_000_000_000), None);
+}
+
+#[test]
+fn the_loader_tells_when_a_start_was_that_of_an_earlier_attempt() {
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.start(7, 1, 90, name("dpkg"));
+    ledger.start(7, 3, 90, name("ld-linux-x86-64.so.2"));
+    assign(&mut ledger);
+    let life = ledger.life(ledger.life_at(7, 200).unwrap()).unwrap();
+    let start = life.starts().next().unwrap();
+    // The write between them is not that of the program.
+    assert_eq!((start.is_before(2), start.is_before(4)), (false, true));
+}
+
+#[test]
+fn living_processes_are_not_forgotten_before_there_are_too_many() {
+    let mut ledger = Ledger::default();
+    for pid in 1..9_000 {
+        ledger.fork(0, pid, u64::from(pid));
+    }
+    for pid in 10_000..60_000 {
+        ledger.fork(1, pid, u64::from(pid));
+        ledger.exit(exit(pid), 0, u64::from(pid));
+    }
+    assert!((1..9_000).all(|pid| ledger.life_at(pid, 100_000).is_some()));
+}
