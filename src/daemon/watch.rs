@@ -309,8 +309,8 @@ fn start_reader(
     if !watcher.has_pidfd() {
         log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
     }
-    let (attribution, records) = Attribution::open();
-    for missing in records.missing {
+    let (attribution, missing) = Attribution::open();
+    for missing in missing {
         log::warn!("no {missing}; more of the writers that are gone will stay unknown");
     }
     let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);

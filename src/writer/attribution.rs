@@ -1,7 +1,7 @@
 //! Names the writer of each change: looks at the process at once, collects what the kernel's records
 //! tell, and has [`super::judge`] decide when all records of that time have been read.
 
-use super::collector::{Collector, Sources, now};
+use super::collector::{Collector, now};
 use super::identity;
 use super::judge::{Case, DISAGREE, FAILED, Last, Named};
 use super::ledger::{Life, LifeId, Program, Start};
@@ -67,9 +67,9 @@ impl Ticket {
 
 impl Attribution {
     /// Opens the queues of records about processes that are to be had. The exec records come with the
-    /// writes, so the marks must be placed before.
-    pub fn open() -> (Self, Sources) {
-        let (records, sources) = Collector::open();
+    /// writes, so the marks must be placed before. Tells too what is missing, each with the reason.
+    pub fn open() -> (Self, Vec<String>) {
+        let (records, missing) = Collector::open();
         let attribution = Self {
             records,
             sequence: 0,
@@ -81,7 +81,7 @@ impl Attribution {
             starts: 0,
             tickets: Vec::new(),
         };
-        (attribution, sources)
+        (attribution, missing)
     }
 
     /// Readable when records about processes wait to be collected.

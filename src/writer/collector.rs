@@ -35,33 +35,24 @@ pub struct Collector {
     snapshot_is_due: bool,
 }
 
-/// What an [`Collector`] has to work with, and what is missing and why.
-pub struct Sources {
-    /// The kinds of evidence, in words.
-    pub present: Vec<&'static str>,
-    /// What is missing, each with the reason.
-    pub missing: Vec<String>,
-}
-
 impl Collector {
     /// Opens the queues of records that this kernel and these privileges give; none is needed. Then
     /// looks at every process there is. The exec records come with the writes, so the marks must be
-    /// placed before.
-    pub fn open() -> (Self, Sources) {
-        let mut sources = Sources { present: vec!["/proc", "exec records"], missing: Vec::new() };
+    /// placed before. Tells too what is missing, each with the reason.
+    pub fn open() -> (Self, Vec<String>) {
+        let mut missing = Vec::new();
         let connector = (0..ATTEMPTS).fold(Connector::open(), |opened, _| match opened {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Connector::open(),
             opened => opened,
         });
         let exits = Taskstats::open();
-        match &connector {
-            Ok(_) => sources.present.push("fork records"),
-            Err(error) => sources.missing.push(format!("fork records (process connector): {error}")),
+        if let Err(error) = &connector {
+            missing.push(format!("fork records (process connector): {error}"));
         }
         match &exits {
-            Ok(exits) if exits.has_executables() => sources.present.push("exit records"),
-            Ok(_) => sources.missing.push("executables in exit records (taskstats): they need Linux 5.19".into()),
-            Err(error) => sources.missing.push(format!("exit records (taskstats): {error}")),
+            Ok(exits) if exits.has_executables() => {}
+            Ok(_) => missing.push("executables in exit records (taskstats): they need Linux 5.19".into()),
+            Err(error) => missing.push(format!("exit records (taskstats): {error}")),
         }
         let mut collector = Self {
             connector: connector.ok(),
@@ -74,7 +65,7 @@ impl Collector {
             snapshot_is_due: false,
         };
         collector.snapshot();
-        (collector, sources)
+        (collector, missing)
     }
 
     /// Readable when records about processes wait to be collected.

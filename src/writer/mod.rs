@@ -18,7 +18,6 @@ mod program;
 pub mod records;
 
 pub use attribution::Attribution;
-pub use collector::Sources;
 
 use crate::event::{Evidence, Process, Writer};
 use crate::sys;
@@ -36,7 +35,8 @@ pub struct Look {
     pub writer: Writer,
     /// The process of the event still held its pid: what was read is its own.
     pub held_pid: bool,
-    /// A moment at which it held its pid, before it was read; else when it was found to be gone. By [`now`].
+    /// A moment at which it held its pid, before it was read; else when it was found to be gone. Nanoseconds
+    /// of CLOCK_MONOTONIC.
     pub time: u64,
 }
 

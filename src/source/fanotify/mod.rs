@@ -2,8 +2,9 @@
 //! raw name, has the writer identified at once, and hands the rest on.
 //!
 //! It owns the group, every pidfd of a record from the moment it is read, and the table of marked
-//! filesystems. It never logs, never waits for a disk or another thread, and never blocks on the one
-//! it hands to: that is the business of the callbacks, which must keep to it too.
+//! filesystems. It never logs, never waits for another thread, and never blocks on the one it hands to:
+//! that is the business of the callbacks, which must keep to it too. Of disks it touches only what was
+//! just used: the directory of a hook, the first bytes of a program that was started.
 
 mod group;
 mod handle;
