@@ -246,24 +246,14 @@ impl Attribution {
         let is_its_last = execs.is_some_and(|execs| execs.iter().all(|&time| time <= look.time));
         let path = seen.filter(|process| process.executable_id.is_some() || exit.is_none() || is_its_last);
         let path = path.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
-        let since = life.and_then(Life::runs_since);
-        let last = match (path, exit) {
-            (Some(path), _) => Some(Last {
-                by: Evidence::Proc,
-                path: Some(path),
-                id: last_id,
-                may_be_unrecorded: seen.is_some_and(may_be_unrecorded),
-                since,
-            }),
-            (None, Some(exit)) => exit.executable.map(|id| Last {
-                by: Evidence::ExitRecord,
-                path: None,
-                id: Some(id),
-                may_be_unrecorded: false,
-                since,
-            }),
-            (None, None) => None,
-        };
+        let by = if path.is_some() { Evidence::Proc } else { Evidence::ExitRecord };
+        let last = (path.is_some() || exit.is_some_and(|exit| exit.executable.is_some())).then(|| Last {
+            by,
+            path,
+            id: last_id,
+            may_be_unrecorded: path.is_some() && seen.is_some_and(may_be_unrecorded),
+            since: life.and_then(Life::runs_since),
+        });
         let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
         let of_sibling = match last {
             Some(Last { by: Evidence::ExitRecord, id: Some(id), .. })

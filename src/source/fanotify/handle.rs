@@ -14,6 +14,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// How often a handle is tried again when memory is short.
+const ATTEMPTS: usize = 3;
+
 /// The marked filesystems: fsid to the places where each is mounted, the whole-filesystem mount
 /// first.
 #[derive(Debug, Default)]
@@ -56,7 +59,15 @@ impl Filesystems {
             .find_map(|mount_point| open_mount(mount_point).ok().filter(|(_, fsid)| *fsid == name.fsid))
             .ok_or_else(|| io::Error::other("its filesystem cannot be reached where it was mounted"))?
             .0;
-        let directory = sys::open_by_handle(mount.as_fd(), name.handle_type, name.handle).map_err(|error| {
+        let mut opened = sys::open_by_handle(mount.as_fd(), name.handle_type, name.handle);
+        for _ in 0..ATTEMPTS {
+            // Memory can be short for a moment, also only in the control group of this process.
+            if opened.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOMEM)) {
+                std::thread::yield_now();
+                opened = sys::open_by_handle(mount.as_fd(), name.handle_type, name.handle);
+            }
+        }
+        let directory = opened.map_err(|error| {
             // What the kernel says of a handle whose directory is gone.
             if error.raw_os_error() == Some(libc::ESTALE) { io::ErrorKind::NotFound.into() } else { error }
         })?;
