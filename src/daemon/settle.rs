@@ -204,8 +204,12 @@ fn add_writer(change: &mut Change, writer: Arc<Writer>) {
         if known.executable().is_none() && writer.executable().is_some() {
             *known = writer;
         }
-        if sure.is_err() && known.sure.is_ok() {
-            Arc::make_mut(known).sure = sure;
+        if let (Err(why), true) = (sure, known.sure.is_ok()) {
+            let known = Arc::make_mut(known);
+            known.sure = sure;
+            if known.note.is_empty() {
+                known.note = why;
+            }
         }
     } else if change.writers.len() < Change::MAX_WRITERS {
         change.writers.push(writer);
