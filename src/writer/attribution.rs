@@ -8,7 +8,7 @@ use super::ledger::{Life, LifeId, Program, Start};
 use super::process;
 use super::program::{Resolved, Resolver};
 use super::{Look, look};
-use crate::event::{Candidate, Credentials, Evidence, Executable, FileId, Gap, HandleName, Locate, Process, Writer};
+use crate::event::{Candidate, Evidence, Executable, FileId, Gap, HandleName, Locate, Process, Writer};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -209,16 +209,7 @@ impl Attribution {
             let named = if is_only { named } else { named.doubted(SHARED_PID) };
             return self.writer(ticket, life.filter(|_| is_only), named, resolver);
         }
-        let mut named = Named {
-            evidence: Evidence::Unknown,
-            path: None,
-            id: None,
-            agreeing: Vec::new(),
-            sure: Err(SHARED_PID),
-            note: SHARED_PID,
-            is_replaced: false,
-            candidates: candidates_of(named),
-        };
+        let mut named = Named::unknown(SHARED_PID, candidates_of(named));
         named.candidates.extend(answers.into_iter().flat_map(|(_, other)| candidates_of(other)));
         named.candidates.truncate(Writer::MAX_CANDIDATES);
         self.writer(ticket, None, named, resolver)
@@ -230,7 +221,7 @@ impl Attribution {
         let counted = self.records.counts_execs()
             && life.is_some_and(|life| !life.muddled)
             && self.records.has_all_since(ticket.since);
-        let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
+        let exit = life.and_then(Life::exit);
         let seen = look.writer.process.as_ref();
         let recorded = life.into_iter().flat_map(Life::starts).chain(self.records.ledger.waiting_of(ticket.pid));
         let last_id = seen.and_then(|process| process.executable_id).or(exit.and_then(|exit| exit.executable));
@@ -294,7 +285,7 @@ impl Attribution {
     fn writer(&self, ticket: &Ticket, life: Option<LifeId>, named: Named, resolver: &mut Resolver<'_>) -> Writer {
         let look = &ticket.look;
         let life = life.and_then(|id| self.records.ledger.life(id));
-        let exit = life.and_then(|life| life.end.as_ref()).and_then(|end| end.record.as_deref());
+        let exit = life.and_then(Life::exit);
         let mut writer = look.writer.clone();
         let mut process = writer.process.take().unwrap_or_else(|| Process { pid: ticket.pid, ..Process::default() });
         let started_since = life.is_some_and(|life| life.starts().any(|start| !start.is_before(ticket.sequence)));
@@ -319,7 +310,7 @@ impl Attribution {
                 process.comm = exit.comm.as_bytes().to_vec();
             }
             if process.user.is_none() {
-                process.user = Some(Credentials { real: exit.uid, effective: None, login: None, session: None });
+                process.user = Some(exit.user());
             }
         }
         let mut script = None;

@@ -71,6 +71,20 @@ pub struct Named {
 }
 
 impl Named {
+    /// Nobody, why not, and who it may be.
+    pub fn unknown(note: &'static str, candidates: Vec<Candidate>) -> Self {
+        Self {
+            evidence: Evidence::Unknown,
+            path: None,
+            id: None,
+            agreeing: Vec::new(),
+            sure: Err(note),
+            note,
+            is_replaced: false,
+            candidates,
+        }
+    }
+
     /// The same, but not sure, and why.
     pub fn doubted(self, why: &'static str) -> Self {
         Self { sure: self.sure.and(Err(why)), note: if self.note.is_empty() { why } else { self.note }, ..self }
@@ -311,16 +325,7 @@ impl Case<'_> {
         if let Some(program) = self.inherited {
             add(Candidate { evidence: Evidence::ForkLineage, path: program.path.clone(), id: program.id });
         }
-        Named {
-            evidence: Evidence::Unknown,
-            path: None,
-            id: None,
-            agreeing: Vec::new(),
-            sure: Err(note),
-            note,
-            is_replaced: false,
-            candidates,
-        }
+        Named::unknown(note, candidates)
     }
 }
 

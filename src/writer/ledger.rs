@@ -145,6 +145,11 @@ impl Life {
         self.starts.push(start);
     }
 
+    /// The record of its end.
+    pub fn exit(&self) -> Option<&Exit> {
+        self.end.as_ref()?.record.as_deref()
+    }
+
     /// It had threads when it started what it ran last.
     pub fn had_threads(&self) -> bool {
         let [_, before] = self.threads;
@@ -213,23 +218,16 @@ impl Ledger {
 
     /// A process was forked.
     pub fn fork(&mut self, parent: u32, child: u32, time: u64) {
-        if let Some(id) = self.latest.get(&child).copied()
-            && let Some(life) = self.lives.get_mut(&id)
-        {
-            // Seen in /proc after its fork, before this record was read.
-            let observed = life.observed.as_ref().is_some_and(|observed| observed.time > time);
-            if observed && life.began.is_none() && life.end.is_none() {
-                life.began = Some(time);
-                let parent = self.latest.get(&parent).copied();
-                if let Some(life) = self.lives.get_mut(&id) {
-                    life.parent = parent;
-                }
-                return;
-            }
-        }
         let parent = self.latest.get(&parent).copied();
-        let id = self.begin(child, Some(time), time);
+        // Seen in /proc after its fork, before this record was read.
+        let is_seen = |life: &Life| {
+            let observed = life.observed.as_ref().is_some_and(|observed| observed.time > time);
+            observed && life.began.is_none() && life.end.is_none()
+        };
+        let seen = self.latest.get(&child).copied().filter(|id| self.life(*id).is_some_and(is_seen));
+        let id = seen.unwrap_or_else(|| self.begin(child, Some(time), time));
         if let Some(life) = self.lives.get_mut(&id) {
+            life.began = Some(time);
             life.parent = parent;
         }
     }

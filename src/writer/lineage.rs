@@ -4,13 +4,12 @@ use super::container;
 use super::ledger::{Ledger, Life, LifeId};
 use super::process::{self, Pinned};
 use super::program::{Resolved, Resolver};
-use super::with_ancestors;
-use crate::event::{Credentials, Executable, FileId, Process, Surroundings};
+use super::records::taskstats::Exit;
+use super::{MAX_PARENTS, with_ancestors};
+use crate::event::{Executable, FileId, Process, Surroundings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Ancestors that a lineage is followed to.
-const MAX_PARENTS: usize = 16;
 /// Processes that are looked at to find a sibling.
 const MAX_SEARCH: u64 = 1024;
 /// A start time in clock ticks is that of a fork record if they are no further apart, in nanoseconds.
@@ -95,7 +94,7 @@ impl Ledger {
     }
 
     fn gone(&self, id: LifeId, life: &Life, resolver: &mut Resolver<'_>) -> Process {
-        let exit = life.end.as_ref().and_then(|end| end.record.as_deref());
+        let exit = life.exit();
         let program = self.program_at(id, u64::MAX, resolver, 0);
         let id = exit.and_then(|exit| exit.executable);
         let program =
@@ -107,7 +106,7 @@ impl Ledger {
             comm: exit.map(|exit| exit.comm.as_bytes().to_vec()).unwrap_or_default(),
             executable: path.map(|path| Executable { is_host_file: is_host_file(&path), path, deleted: false }),
             executable_id: id,
-            user: exit.map(|exit| Credentials { real: exit.uid, effective: None, login: None, session: None }),
+            user: exit.map(Exit::user),
             is_gone: true,
             ..Process::default()
         }

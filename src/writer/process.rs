@@ -3,6 +3,7 @@
 //! `procfs` parses `stat`; what a process may choose freely (`cmdline`, `comm`, `exe`) is read as
 //! bytes here, because the crate wants UTF-8 there, and with a cap.
 
+use super::collector::{nanoseconds, now};
 use super::command_line;
 use super::command_line::Asked;
 use super::command_line::Program;
@@ -11,6 +12,7 @@ use crate::event::{Credentials, Executable, FileId, Process};
 use procfs::FromRead;
 use procfs::process::Stat;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::time::ClockId;
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -249,11 +251,7 @@ pub fn is_host_file(path: &Path, id: FileId) -> bool {
 /// A start time in clock ticks since boot as nanoseconds of CLOCK_MONOTONIC, which stands still while
 /// the machine sleeps.
 pub fn moment(start_time: u64) -> u64 {
-    let seconds = |clock| {
-        let time = rustix::time::clock_gettime(clock);
-        u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
-    };
-    let asleep = seconds(rustix::time::ClockId::Boottime).saturating_sub(seconds(rustix::time::ClockId::Monotonic));
+    let asleep = nanoseconds(ClockId::Boottime).saturating_sub(now());
     let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
     start_time.saturating_mul(tick).saturating_sub(asleep)
 }

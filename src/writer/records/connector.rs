@@ -127,8 +127,6 @@ pub struct Connector {
     socket: Socket,
     /// The kernel counts this socket as a listener.
     is_counted: bool,
-    /// The kernel leaves out what is neither fork nor exec.
-    is_filtered: bool,
 }
 
 impl Connector {
@@ -145,12 +143,12 @@ impl Connector {
 
     fn with_receive_buffer(receive_buffer: usize) -> io::Result<Self> {
         let socket = Socket::open(CONNECTOR, GROUP, receive_buffer)?;
-        let mut this = Self { socket, is_counted: false, is_filtered: false };
+        let mut this = Self { socket, is_counted: false };
         // A kernel that knows no filter ignores the longer form and acknowledges nothing. With a
         // filter in place no acknowledgement passes it: so first everything, then the narrow one.
         let [operation, everything, narrow] = [LISTEN, EVERYTHING, FORK | EXEC].map(u32::to_ne_bytes);
-        this.is_filtered = this.ask(&[operation, everything].concat())?;
-        this.is_counted = this.is_filtered || this.ask(&operation)?;
+        let is_filtered = this.ask(&[operation, everything].concat())?;
+        this.is_counted = is_filtered || this.ask(&operation)?;
         if !this.is_counted {
             // Not taken back (see Drop): if the kernel's count of listeners is too low, because
             // another process lowered it, this raises it for the next attempt.
@@ -160,7 +158,7 @@ impl Connector {
                  and another process may have silenced it",
             ));
         }
-        if this.is_filtered {
+        if is_filtered {
             this.socket.send(&request(0, &[operation, narrow].concat()))?;
         }
         Ok(this)
@@ -194,11 +192,6 @@ impl Connector {
     /// does not count any more.
     pub fn leave_uncounted(mut self) {
         self.is_counted = false;
-    }
-
-    /// Whether the kernel leaves out what is neither fork nor exec.
-    pub fn is_filtered(&self) -> bool {
-        self.is_filtered
     }
 
     /// Hands on every event that is queued, without waiting.

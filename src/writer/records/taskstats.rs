@@ -25,6 +25,7 @@ use super::Malformed;
 use super::netlink;
 use super::netlink::{RECEIVE_BUFFER, Socket};
 use super::netlink::{attribute, u32_at, u64_at};
+use crate::event::Credentials;
 use crate::event::FileId;
 use rustix::net::netlink::GENERIC;
 use std::io;
@@ -58,6 +59,13 @@ pub struct Exit {
     /// The whole process ended. False only before Linux 5.19, for a record that may also be that of one
     /// thread of several.
     pub is_whole_process: bool,
+}
+
+impl Exit {
+    /// Its users, as far as the record tells them.
+    pub fn user(&self) -> Credentials {
+        Credentials { real: self.uid, effective: None, login: None, session: None }
+    }
 }
 
 /// The kernel's name of a task: any bytes but NUL, at most 15 of them in kernels so far.
