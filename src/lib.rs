@@ -28,4 +28,5 @@ pub mod rules;
 pub mod source;
 pub mod sys;
 pub mod users;
+pub mod walk;
 pub mod writer;

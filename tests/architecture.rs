@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use besides `event`, `escape`, `problem` and itself. `daemon`,
 /// `commands` and `cli` wire the stages and may use all.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("event", &[]),
     ("escape", &[]),
     ("problem", &[]),
     ("sys", &[]),
     ("users", &[]),
+    ("walk", &[]),
     ("logger", &[]),
-    ("source", &["sys"]),
+    ("source", &["sys", "walk"]),
     ("writer", &["sys"]),
-    ("hook", &[]),
+    ("hook", &["walk"]),
     ("rules", &[]),
     ("alert", &[]),
     // The settings it reads are the stages' own.

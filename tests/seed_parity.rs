@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use pyhookwatch::daemon::known_names;
-use pyhookwatch::event::{Action, EnvironmentSetting, Evidence, Executable, FileFacts, Hook, Process, Verdict, Writer};
+use pyhookwatch::event::{Action, EnvironmentSetting, Evidence, Executable, Hook, Process, Verdict, Writer};
 use pyhookwatch::hook::kind;
 use pyhookwatch::rules::fields::Facts;
 use pyhookwatch::rules::{self, RuleSet};
@@ -39,15 +39,9 @@ fn hook(path: &str, environment: &str) -> Hook {
     let settings = ["PYTHONSTARTUP", "PYTHONPATH"]
         .into_iter()
         .filter(|variable| environment.split(',').any(|set| set == *variable))
-        .map(|variable| EnvironmentSetting { variable, line: 1, text: Vec::new() })
+        .map(|variable| EnvironmentSetting { variable, line: 1, text: Vec::new(), value: Vec::new() })
         .collect();
-    Hook {
-        kind: kind::of(Path::new(path)),
-        file: FileFacts::default(),
-        runs: Vec::new(),
-        runs_truncated: false,
-        settings,
-    }
+    Hook { settings, ..Hook::at(kind::whereabouts(kind::of(Path::new(path)))) }
 }
 
 fn verdict(rules: &RuleSet, path: &str, action: &str, executable: &str, environment: &str) -> Verdict {

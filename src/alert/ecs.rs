@@ -325,7 +325,7 @@ fn own(finding: &Finding<'_>, first: &Match) -> Value {
         });
         own.insert("excluded".into(), excluded.collect());
     }
-    own.insert("hook".into(), json!({ "kind": hook.kind.as_str() }));
+    own.insert("hook".into(), json!({ "kind": hook.at.kind.as_str() }));
     insert(&mut own, "content", content(hook));
     if !hook.settings.is_empty() {
         own.insert("environment".into(), hook.settings.iter().map(setting).collect());
@@ -334,7 +334,7 @@ fn own(finding: &Finding<'_>, first: &Match) -> Value {
     own.insert("writer".into(), writer::facts(finding));
     own.insert("complete".into(), change.complete.into());
     own.insert("count".into(), change.records.into());
-    own.insert("next_step".into(), next_step(hook.kind).into());
+    own.insert("next_step".into(), next_step(hook.at.kind).into());
     Value::Object(own)
 }
 

@@ -80,7 +80,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
             .is_some_and(|name| rules.filter().matches(name.as_encoded_bytes())),
         values,
         environment: fields::variables(&hook),
-        hook_kind: hook.kind.as_str(),
+        hook_kind: hook.at.kind.as_str(),
     };
     print(&if question.json { answer.as_json() } else { answer.as_text() });
     if answer.matched() { Exit::Fine } else { Exit::NoMatch }

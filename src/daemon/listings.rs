@@ -4,7 +4,7 @@
 use super::watch::{Handover, SharedFilter};
 use crate::event::{FileEvent, FileRef, Gap};
 use crate::source::Message;
-use crate::source::walk::{self, Kind, Limits};
+use crate::walk::{self, Kind, Limits};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,8 +4,13 @@
 //! bytes chosen by whoever made the change; they stay bytes (`PathBuf`, `Vec<u8>`) until
 //! [`crate::escape`] makes them printable.
 
+mod hook;
 mod writer;
 
+pub use hook::{
+    ContentClass, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookPlace, Provenance, Signal,
+    Signals, Whereabouts,
+};
 pub use writer::{
     Candidate, Credentials, Evidence, Executable, FileId, HandleName, Locate, Process, Script, Surroundings, Writer,
 };
@@ -204,115 +209,6 @@ impl FromStr for Level {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|level| level.as_str() == word).ok_or(())
     }
-}
-
-/// Which start-up hook a path is. The words are an interface (`HookKind`, `pyhookwatch.hook.kind`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HookKind {
-    /// `sitecustomize`: run by every Python of the machine.
-    Sitecustomize,
-    /// `usercustomize`: run by every Python of one user.
-    Usercustomize,
-    /// `*.pth` path configuration file: its import lines run.
-    Pth,
-    /// The standard library's `site.py`.
-    Site,
-    /// A file that sets environment variables for later processes.
-    Environment,
-    /// Anything else a site's own rule looks at.
-    Other,
-}
-
-impl HookKind {
-    /// The word used in rules and alerts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            HookKind::Sitecustomize => "sitecustomize",
-            HookKind::Usercustomize => "usercustomize",
-            HookKind::Pth => "pth",
-            HookKind::Site => "site",
-            HookKind::Environment => "environment",
-            HookKind::Other => "other",
-        }
-    }
-}
-
-/// What was changed and what would run: the facts of one look at the file.
-#[derive(Clone, Debug)]
-pub struct Hook {
-    /// Which hook the path is.
-    pub kind: HookKind,
-    /// What the file was when it was looked at.
-    pub file: FileFacts,
-    /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
-    pub runs: Vec<Vec<u8>>,
-    /// More would run than `runs` holds, or the file was larger than what is parsed.
-    pub runs_truncated: bool,
-    /// Python's variables that an environment file sets.
-    pub settings: Vec<EnvironmentSetting>,
-}
-
-impl Hook {
-    /// Lines kept for the alert.
-    pub const MAX_LINES: usize = 20;
-    /// Bytes kept of one line.
-    pub const MAX_LINE: usize = 512;
-}
-
-/// One line of an environment file that sets a variable Python reads at start-up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvironmentSetting {
-    /// `PYTHONSTARTUP` or `PYTHONPATH`.
-    pub variable: &'static str,
-    /// Line number, from 1.
-    pub line: usize,
-    /// The line, raw, at most [`Hook::MAX_LINE`] bytes.
-    pub text: Vec<u8>,
-}
-
-/// The file as found through the directory of the event, never through a symbolic link.
-#[derive(Clone, Debug, Default)]
-pub struct FileFacts {
-    /// What kind of thing has the name.
-    pub state: FileState,
-    /// Inode number.
-    pub inode: Option<u64>,
-    /// Device the inode is on, `major:minor`.
-    pub device: Option<(u32, u32)>,
-    /// Owner's user id.
-    pub owner: Option<u32>,
-    /// Owner's group id.
-    pub group: Option<u32>,
-    /// Permission bits, as in `chmod`.
-    pub mode: Option<u32>,
-    /// Size in bytes.
-    pub size: Option<u64>,
-    /// Hard links.
-    pub links: Option<u64>,
-    /// Last content change.
-    pub modified: Option<SystemTime>,
-    /// Last change of content or metadata, which no program can set.
-    pub changed: Option<SystemTime>,
-    /// SHA-256 of the whole content; `None` when it was not read to its end.
-    pub sha256: Option<[u8; 32]>,
-}
-
-/// What has the name now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum FileState {
-    /// A regular file that was read.
-    Regular,
-    /// A symbolic link; its target, raw. The target is not followed.
-    SymbolicLink(PathBuf),
-    /// A directory, FIFO, socket or device: not read.
-    Special(&'static str),
-    /// Gone again before it could be looked at.
-    Gone,
-    /// There, but reading failed for this reason.
-    Unreadable(String),
-    /// Not looked at (`explain` without content).
-    #[default]
-    NotLooked,
 }
 
 /// What identifies a rule, in verdicts, alerts and `explain`.

@@ -68,7 +68,7 @@ pub fn settings(content: &[u8]) -> Vec<EnvironmentSetting> {
         VARIABLES.into_iter().filter(move |variable| sets(code, variable.as_bytes())).map(move |variable| {
             let text = line.trim_ascii();
             let text = text.get(..Hook::MAX_LINE).unwrap_or(text).to_vec();
-            EnvironmentSetting { variable, line: index + 1, text }
+            EnvironmentSetting { variable, line: index + 1, text, value: Vec::new() }
         })
     });
     settings.take(MAX_SETTINGS).collect()

@@ -1,7 +1,7 @@
 //! Which start-up hook a path is, by its name and directory. Pure.
 
 use super::env;
-use crate::event::HookKind;
+use crate::event::{HookForm, HookKind, HookPlace, Whereabouts};
 use std::path::Path;
 
 /// The hook that this path is. Case matters as it does for Python.
@@ -13,6 +13,11 @@ pub fn of(path: &Path) -> HookKind {
         None if env::is_environment_file(path) => HookKind::Environment,
         None => HookKind::Other,
     }
+}
+
+/// TEMPORARY.
+pub fn whereabouts(kind: HookKind) -> Whereabouts {
+    Whereabouts { kind, form: HookForm::File, place: HookPlace::Elsewhere, version: None }
 }
 
 /// Whether a file of this name can be a hook of this kind, by [`names`].

@@ -6,9 +6,30 @@ pub mod env;
 pub mod kind;
 pub mod pth;
 
-use crate::event::{FileFacts, FileRef, FileState, Hook, HookKind};
+use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
 use content::Content;
 use std::path::Path;
+
+/// What reading a content gives: the part of a [`Hook`] that comes from its bytes.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    /// See [`Hook::class`].
+    pub class: ContentClass,
+    /// See [`Hook::signals`].
+    pub signals: Signals,
+    /// See [`Hook::runs`].
+    pub runs: Vec<Vec<u8>>,
+    /// See [`Hook::runs_truncated`].
+    pub truncated: bool,
+    /// See [`Hook::decoded`].
+    pub decoded: Vec<Vec<u8>>,
+    /// See [`Hook::imports`].
+    pub imports: Vec<String>,
+    /// See [`Hook::paths`].
+    pub paths: Vec<Vec<u8>>,
+    /// See [`Hook::interpreters`].
+    pub interpreters: Option<&'static str>,
+}
 
 /// What the rules need to judge a changed file: its kind, what it is, and what an environment file
 /// sets. Nothing else is read yet: most files of an interesting name are of interest to no rule, and
@@ -42,7 +63,7 @@ fn judge(kind: HookKind, file: FileFacts, head: &[u8], cut: bool) -> Hook {
         HookKind::Pth => Box::new(pth::executed(head)),
         HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::Site => Box::new(python_lines(head)),
         HookKind::Environment => Box::new(settings.iter().map(|setting| setting.text.as_slice())),
-        HookKind::Other => Box::new(std::iter::empty()),
+        _ => Box::new(std::iter::empty()),
     };
     let mut truncated = cut;
     let mut runs = Vec::new();
@@ -52,7 +73,7 @@ fn judge(kind: HookKind, file: FileFacts, head: &[u8], cut: bool) -> Hook {
     }
     truncated |= lines.next().is_some();
     drop(lines);
-    Hook { kind, file, runs, runs_truncated: truncated, settings }
+    Hook { file, runs, runs_truncated: truncated, settings, ..Hook::at(kind::whereabouts(kind)) }
 }
 
 /// Lines of a Python source that are neither blank nor a comment. Compiled files have none to show.
@@ -71,7 +92,7 @@ mod tests {
     #[test]
     fn the_alert_shows_the_code_and_not_the_comments() {
         let hook = suppose(Path::new("/usr/lib/python3/sitecustomize.py"), Some(b"# hello\n\nimport os\r\nos.x()\n"));
-        assert_eq!(hook.kind, HookKind::Sitecustomize);
+        assert_eq!(hook.at.kind, HookKind::Sitecustomize);
         assert_eq!(hook.runs, [b"import os".to_vec(), b"os.x()".to_vec()]);
         assert!(!hook.runs_truncated);
     }

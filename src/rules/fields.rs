@@ -145,7 +145,7 @@ pub fn values(facts: &Facts<'_>) -> Values {
     };
     set("TargetFilename", Some(facts.path.into()));
     set("EventAction", Some(facts.action.as_str().into()));
-    set("HookKind", Some(facts.hook.kind.as_str().into()));
+    set("HookKind", Some(facts.hook.at.kind.as_str().into()));
     set("PreviousFilename", facts.previous_path.map(Into::into));
     if let FileState::SymbolicLink(target) = &facts.hook.file.state {
         set("SymlinkTarget", Some(target.as_path().into()));

@@ -6,7 +6,6 @@
 pub mod fanotify;
 pub mod inotify;
 pub mod mounts;
-pub mod walk;
 
 use crate::event::{FileEvent, Gap};
 use std::os::fd::{AsFd, AsRawFd};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{
-    Candidate, Credentials, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookKind, Process, RuleInfo,
-    Script, Seen, Surroundings,
+    Candidate, Credentials, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookPlace,
+    Process, RuleInfo, Script, Seen, Surroundings, Whereabouts,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -89,7 +89,6 @@ fn alert_of(bytes: &[u8]) -> Alert {
         last: Seen::now(),
     };
     let hook = Hook {
-        kind: HookKind::Pth,
         file: FileFacts {
             state: FileState::Regular,
             sha256: Some([0xab; 32]),
@@ -97,8 +96,18 @@ fn alert_of(bytes: &[u8]) -> Alert {
             ..FileFacts::default()
         },
         runs: vec![bytes.to_vec()],
-        runs_truncated: false,
-        settings: vec![EnvironmentSetting { variable: "PYTHONPATH", line: 3, text: bytes.to_vec() }],
+        settings: vec![EnvironmentSetting {
+            variable: "PYTHONPATH",
+            line: 3,
+            text: bytes.to_vec(),
+            value: bytes.to_vec(),
+        }],
+        ..Hook::at(Whereabouts {
+            kind: HookKind::Pth,
+            form: HookForm::File,
+            place: HookPlace::Site,
+            version: Some((3, 11)),
+        })
     };
     let verdict = Verdict {
         matches: vec![matched(Level::High, 73), matched(Level::Low, 99)],

@@ -16,7 +16,7 @@ use super::filter::{Notice, Queue, is_interesting};
 use super::{CHECK_EVERY, Emit, Interesting, reason};
 use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
 use crate::source::Message;
-use crate::source::walk::{self, Entry, Identity, Kind, Limits};
+use crate::walk::{self, Entry, Identity, Kind, Limits};
 
 /// A new directory's content is reported as this.
 #[derive(Clone, Copy)]

@@ -459,7 +459,7 @@ mod tests {
             Command::new("/bin/cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success()
         );
         let output = Command::new(&program)
-            .args(["--ignored", "--exact", "source::walk::tests::walks_the_given_tree_with_a_closed_directory"])
+            .args(["--ignored", "--exact", "walk::tests::walks_the_given_tree_with_a_closed_directory"])
             .env("PYHOOKWATCH_TEST_TREE", tmp.path())
             .current_dir("/")
             .uid(65534)

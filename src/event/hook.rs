@@ -1,0 +1,408 @@
+//! What a changed file is, what it would run, and whose it is: the values of the hook stage.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// Declares an enum whose words are an interface, with the list of all.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)* }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word used in rules and alerts.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+    };
+}
+
+words! {
+    /// Which start-up hook a path is (`HookKind`, `pyhookwatch.hook.kind`).
+    HookKind {
+        /// `sitecustomize`: run by every Python that finds it on its path.
+        Sitecustomize = "sitecustomize",
+        /// `usercustomize`: the same, after it.
+        Usercustomize = "usercustomize",
+        /// `*.pth` path configuration file: its import lines run, its path lines extend the path.
+        Pth = "pth",
+        /// `*.start` of Python 3.15 (PEP 829): names functions that are called.
+        Start = "start",
+        /// The standard library's `site.py`, and a file of that name elsewhere.
+        Site = "site",
+        /// `encodings/{__init__,aliases,utf_8,...}`: run before everything else, even with `-I -S`.
+        StdlibBoot = "stdlib-boot",
+        /// Another module of the standard library that Python up to 3.10 runs at every start.
+        StdlibFile = "stdlib-file",
+        /// `pythonXY.zip`, first on the path, as a file or a directory.
+        StdlibZip = "stdlib-zip",
+        /// `pyvenv.cfg` beside or above an interpreter that is in no virtual environment, `pythonX.Y._pth`, `pybuilddir.txt`.
+        InterpreterConfig = "interpreter-config",
+        /// `pyvenv.cfg` of a virtual environment.
+        VenvConfig = "venv-config",
+        /// A module that a hook imports.
+        Module = "module",
+        /// A script that PYTHONSTARTUP names.
+        StartupScript = "startup-script",
+        /// A wheel that `ensurepip` puts into every new virtual environment.
+        BundledWheel = "bundled-wheel",
+        /// The interpreter itself, or a program of its name.
+        Interpreter = "interpreter",
+        /// A directory that Python searches for modules and hooks.
+        SiteDirectory = "site-directory",
+        /// A file that sets environment variables for later processes.
+        Environment = "environment",
+        /// Anything else a site's own rule looks at.
+        Other = "other",
+    }
+}
+
+words! {
+    /// In which shape the hook is there (`HookForm`).
+    HookForm {
+        /// A source file.
+        Module = "module",
+        /// The `__init__` of a package directory.
+        Package = "package",
+        /// A shared object.
+        Extension = "extension",
+        /// A compiled file in `__pycache__`.
+        Bytecode = "bytecode",
+        /// A compiled file beside or in place of its source.
+        Sourceless = "sourceless",
+        /// A zip file.
+        Archive = "archive",
+        /// A directory.
+        Directory = "directory",
+        /// A text of its own format.
+        File = "file",
+    }
+}
+
+words! {
+    /// What the directory is to Python (`HookPlace`).
+    HookPlace {
+        /// The standard library: `lib/pythonX.Y`.
+        Stdlib = "stdlib",
+        /// `site-packages` or `dist-packages`.
+        Site = "site",
+        /// `site-packages` below a user's base directory.
+        UserSite = "user-site",
+        /// Inside `pythonXY.zip`.
+        Archive = "archive",
+        /// `/etc/pythonX.Y`, where Debian keeps what its standard library links to.
+        Etc = "etc",
+        /// A directory that a `.pth` file, PYTHONPATH or a link adds to the path.
+        SearchPath = "search-path",
+        /// Beside or above an interpreter.
+        Program = "program",
+        /// For every user (environment files).
+        System = "system",
+        /// For one user (environment files).
+        User = "user",
+        /// Nowhere Python looks at start-up.
+        Elsewhere = "elsewhere",
+    }
+}
+
+words! {
+    /// What the content would do, in one word (`ContentClass`).
+    ContentClass {
+        /// Nothing would run.
+        Inert = "inert",
+        /// Code without anything remarkable.
+        Neutral = "neutral",
+        /// Code that does what benign hooks seldom do.
+        Suspicious = "suspicious",
+        /// Code that does what no known benign hook does.
+        Hostile = "hostile",
+        /// Machine code or bytecode, which is not read.
+        Opaque = "opaque",
+        /// Not read, or not all of it: nothing is known.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// One thing that was found in the content (`ContentSignals`).
+    Signal {
+        /// Decodes base64, base85, hex, rot13, compressed data and the like.
+        Decode = "decode",
+        /// Runs a text as code.
+        Execute = "execute",
+        /// Runs decoded or computed text as code.
+        ExecuteDecoded = "execute-decoded",
+        /// Loads marshalled or pickled objects.
+        Deserialise = "deserialise",
+        /// Starts a process.
+        Spawn = "spawn",
+        /// Talks to the network.
+        Network = "network",
+        /// Names a shell's own way to the network or a downloader.
+        Download = "download",
+        /// Names files of keys, tokens or passwords.
+        Credentials = "credentials",
+        /// Names a directory that everybody may write.
+        TemporaryPath = "temporary-path",
+        /// Calls native code (ctypes, cffi).
+        NativeCode = "native-code",
+        /// Starts a thread.
+        Thread = "thread",
+        /// Names or texts are put together so that they cannot be read.
+        Obfuscated = "obfuscated",
+        /// Imports by a computed name.
+        DynamicImport = "dynamic-import",
+        /// Writes what runs later: units, crontabs, profiles, authorized keys, other hooks.
+        Persistence = "persistence",
+        /// Changes how modules are found or what others have imported.
+        ImportHook = "import-hook",
+        /// Looks random.
+        Entropy = "entropy",
+        /// Larger than any known benign one.
+        Large = "large",
+        /// Adds a directory that everybody may write to the path.
+        PathTemporary = "path-temporary",
+        /// Adds a hidden directory to the path.
+        PathHidden = "path-hidden",
+        /// Adds a directory by a path with `..` in it, or the current directory.
+        PathRelative = "path-relative",
+        /// An empty element puts the current directory on the path.
+        PathEmpty = "path-empty",
+        /// Adds an ordinary directory to the path.
+        PathAdded = "path-added",
+        /// A name with a dot before it, which not all interpreters ignore.
+        HiddenName = "hidden-name",
+        /// An import line after a separator that editors do not show.
+        OddSeparator = "odd-separator",
+        /// An import line after a byte order mark.
+        ByteOrderMark = "byte-order-mark",
+        /// An import line after blanks, which only the newest interpreters run.
+        Indented = "indented",
+        /// Bytes that are no UTF-8: every interpreter refuses to start.
+        Undecodable = "undecodable",
+        /// Bytecode that is run without a look at its source.
+        UncheckedBytecode = "unchecked-bytecode",
+        /// An empty `.start` that keeps the import lines of a `.pth` from running.
+        SuppressesPth = "suppresses-pth",
+        /// Looks like weights of a model, not like a path configuration file.
+        ModelWeights = "model-weights",
+        /// Cannot be parsed as Python.
+        SyntaxError = "syntax-error",
+        /// `home =` of a `pyvenv.cfg` leads to a place that everybody may write, or a hidden one.
+        HomeMoved = "home-moved",
+        /// A virtual environment sees the packages of the system and of the user.
+        SystemSitePackages = "system-site-packages",
+        /// What was read is not all there is.
+        Truncated = "truncated",
+    }
+}
+
+/// A set of signals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals(u64);
+
+impl Signals {
+    /// Adds one.
+    pub fn insert(&mut self, signal: Signal) {
+        self.0 |= 1 << signal as u32;
+    }
+
+    /// Adds all of another set.
+    pub fn extend(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// Whether it is there.
+    pub fn contains(self, signal: Signal) -> bool {
+        self.0 & (1 << signal as u32) != 0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Each, in the order of [`Signal::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Signal> {
+        Signal::ALL.iter().copied().filter(move |signal| self.contains(*signal))
+    }
+}
+
+impl FromIterator<Signal> for Signals {
+    fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
+        let mut set = Self::default();
+        signals.into_iter().for_each(|signal| set.insert(signal));
+        set
+    }
+}
+
+const _: () = assert!(Signal::ALL.len() <= 64);
+
+/// Where a path stands in Python's world, by its name and directories alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Which hook.
+    pub kind: HookKind,
+    /// In which shape.
+    pub form: HookForm,
+    /// In what directory.
+    pub place: HookPlace,
+    /// Python's version by the path, as (3, 11); `None` when the path does not tell.
+    pub version: Option<(u8, u8)>,
+}
+
+/// Whose file it is (`Provenance`, `Package`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Provenance {
+    /// A package's list names it, with this very content.
+    Owned(String),
+    /// A package's list names it, with other content.
+    Changed(String),
+    /// No list names it.
+    Unowned,
+    /// Not established: why.
+    #[default]
+    Unknown,
+}
+
+impl Provenance {
+    /// The word used in rules and alerts.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Provenance::Owned(_) => "owned",
+            Provenance::Changed(_) => "changed",
+            Provenance::Unowned => "unowned",
+            Provenance::Unknown => "unknown",
+        }
+    }
+
+    /// The package that lists it, as `dpkg:python3-pip` or `wheel:coverage-7.6.1`.
+    pub fn package(&self) -> Option<&str> {
+        match self {
+            Provenance::Owned(package) | Provenance::Changed(package) => Some(package),
+            Provenance::Unowned | Provenance::Unknown => None,
+        }
+    }
+}
+
+/// What was changed and what would run: the facts of one look at the file.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// What the path is.
+    pub at: Whereabouts,
+    /// What the file was when it was looked at.
+    pub file: FileFacts,
+    /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
+    pub runs: Vec<Vec<u8>>,
+    /// More would run than `runs` holds, or the file was larger than what is parsed.
+    pub runs_truncated: bool,
+    /// Python's variables that an environment file sets and did not set before, as far as that is known.
+    pub settings: Vec<EnvironmentSetting>,
+    /// What it would do.
+    pub class: ContentClass,
+    /// Why.
+    pub signals: Signals,
+    /// Code that was hidden in the content by one encoding, raw, as in `runs`.
+    pub decoded: Vec<Vec<u8>>,
+    /// Modules that it imports by name, as written; at most [`Hook::MAX_IMPORTS`].
+    pub imports: Vec<String>,
+    /// Directories that it adds to the path, raw, as written.
+    pub paths: Vec<Vec<u8>>,
+    /// The interpreters that run it, when not all do, as `3.15+`.
+    pub interpreters: Option<&'static str>,
+    /// A file of the same import name that Python finds before this one.
+    pub shadowed_by: Option<PathBuf>,
+    /// Whose it is.
+    pub provenance: Provenance,
+}
+
+impl Hook {
+    /// Lines kept for the alert.
+    pub const MAX_LINES: usize = 20;
+    /// Bytes kept of one line.
+    pub const MAX_LINE: usize = 512;
+    /// Imported modules kept.
+    pub const MAX_IMPORTS: usize = 64;
+
+    /// A hook of which nothing but its place is known.
+    pub fn at(at: Whereabouts) -> Self {
+        Self {
+            at,
+            file: FileFacts::default(),
+            runs: Vec::new(),
+            runs_truncated: false,
+            settings: Vec::new(),
+            class: ContentClass::Unknown,
+            signals: Signals::default(),
+            decoded: Vec::new(),
+            imports: Vec::new(),
+            paths: Vec::new(),
+            interpreters: None,
+            shadowed_by: None,
+            provenance: Provenance::Unknown,
+        }
+    }
+}
+
+/// A setting of an environment variable that Python reads at start-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentSetting {
+    /// The variable, as `PYTHONPATH`.
+    pub variable: &'static str,
+    /// Line number, from 1.
+    pub line: usize,
+    /// The line, raw, at most [`Hook::MAX_LINE`] bytes.
+    pub text: Vec<u8>,
+    /// The value without the quotes of the file's grammar, raw, at most [`Hook::MAX_LINE`] bytes.
+    pub value: Vec<u8>,
+}
+
+/// The file as found through the directory of the event, never through a symbolic link.
+#[derive(Clone, Debug, Default)]
+pub struct FileFacts {
+    /// What kind of thing has the name.
+    pub state: FileState,
+    /// Inode number.
+    pub inode: Option<u64>,
+    /// Device the inode is on, `major:minor`.
+    pub device: Option<(u32, u32)>,
+    /// Owner's user id.
+    pub owner: Option<u32>,
+    /// Owner's group id.
+    pub group: Option<u32>,
+    /// Permission bits, as in `chmod`.
+    pub mode: Option<u32>,
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// Hard links.
+    pub links: Option<u64>,
+    /// Last content change.
+    pub modified: Option<SystemTime>,
+    /// Last change of content or metadata, which no program can set.
+    pub changed: Option<SystemTime>,
+    /// SHA-256 of the whole content; `None` when it was not read to its end.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// What has the name now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FileState {
+    /// A regular file that was read.
+    Regular,
+    /// A symbolic link; its target, raw. The target is not followed.
+    SymbolicLink(PathBuf),
+    /// A directory, FIFO, socket or device: not read.
+    Special(&'static str),
+    /// Gone again before it could be looked at.
+    Gone,
+    /// There, but reading failed for this reason.
+    Unreadable(String),
+    /// Not looked at (`explain` without content).
+    #[default]
+    NotLooked,
+}
