@@ -77,7 +77,8 @@ impl Composer {
         let Finding { change, writer, hook, verdict, names } = finding;
         let first = verdict.matches.first()?;
         let level = verdict.level()?;
-        let risk = verdict.matches.iter().map(|found| found.rule.risk_score).max().unwrap_or_default();
+        let deciding = verdict.matches.iter().filter(|found| found.rule.is_baseline == first.rule.is_baseline);
+        let risk = deciding.map(|found| found.rule.risk_score).max().unwrap_or_default();
         self.sequence += 1;
         let mut document = self.record(change.first.wall, message(finding, first, level));
         document.insert(

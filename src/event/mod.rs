@@ -131,6 +131,17 @@ impl Seen {
     }
 }
 
+/// Whether a name is of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interest {
+    /// No rule can want it.
+    None,
+    /// It may be the name of a hook: whether it is one, its directory tells.
+    InPlace,
+    /// A rule names it.
+    Always,
+}
+
 /// One logical change of one hook file: what create + write + close, a rename or a link amount to.
 #[derive(Debug)]
 pub struct Change {
@@ -222,6 +233,9 @@ pub struct RuleInfo {
     pub ruleset: String,
     /// Sigma level.
     pub level: Level,
+    /// It judges by names alone (`baseline: true`): where a rule that knows more matches too, that one's level is the
+    /// alert's.
+    pub is_baseline: bool,
     /// 0 to 100.
     pub risk_score: u8,
     /// What it is about.
@@ -259,7 +273,7 @@ pub struct Exclusion {
 /// What the rules say of one change.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// Matching rules, highest level first.
+    /// Matching rules: those that are no baseline first, then by level, highest first.
     pub matches: Vec<Match>,
     /// Rules silenced by an exclusion.
     pub excluded: Vec<Exclusion>,
@@ -274,13 +288,20 @@ impl Verdict {
                 self.matches.push(found);
             }
         }
-        self.matches.sort_by_key(|found| std::cmp::Reverse(found.rule.level));
+        self.sort();
         self.excluded.retain(|excluded| !self.matches.iter().any(|found| found.rule.id == excluded.rule.id));
     }
 
-    /// The highest level of the matching rules.
+    /// The level of the change: the highest of the matching rules, and of a baseline only where nothing else matches.
     pub fn level(&self) -> Option<Level> {
-        self.matches.iter().map(|found| found.rule.level).max()
+        let found = |baseline: bool| self.matches.iter().filter(move |found| found.rule.is_baseline == baseline);
+        let highest = |matches: &mut dyn Iterator<Item = &Match>| matches.map(|found| found.rule.level).max();
+        highest(&mut found(false)).or_else(|| highest(&mut found(true)))
+    }
+
+    /// Puts the matches into their order.
+    pub fn sort(&mut self) {
+        self.matches.sort_by_key(|found| (found.rule.is_baseline, std::cmp::Reverse(found.rule.level)));
     }
 }
 
