@@ -4,9 +4,10 @@
 pub mod content;
 pub mod env;
 pub mod kind;
+mod place;
 pub mod pth;
 
-use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
+use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals, Whereabouts};
 use content::Content;
 use std::path::Path;
 
@@ -35,10 +36,10 @@ pub struct Findings {
 /// sets. Nothing else is read yet: most files of an interesting name are of interest to no rule, and
 /// anybody can make many large ones.
 pub fn glance(file: &FileRef) -> Hook {
-    let kind = kind::of(&file.path);
-    match kind {
+    let at = kind::of(&file.path);
+    match at.kind {
         HookKind::Environment => look(file, 0),
-        _ => judge(kind, content::metadata(file), &[], false),
+        _ => judge(at, content::metadata(file), &[], false),
     }
 }
 
@@ -57,9 +58,9 @@ pub fn suppose(path: &Path, content: Option<&[u8]>) -> Hook {
 }
 
 /// What of the content would run, by the kind of the hook.
-fn judge(kind: HookKind, file: FileFacts, head: &[u8], cut: bool) -> Hook {
-    let settings = if kind == HookKind::Environment { env::settings(head) } else { Vec::new() };
-    let mut lines: Box<dyn Iterator<Item = &[u8]>> = match kind {
+fn judge(at: Whereabouts, file: FileFacts, head: &[u8], cut: bool) -> Hook {
+    let settings = if at.kind == HookKind::Environment { env::settings(head) } else { Vec::new() };
+    let mut lines: Box<dyn Iterator<Item = &[u8]>> = match at.kind {
         HookKind::Pth => Box::new(pth::executed(head)),
         HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::Site => Box::new(python_lines(head)),
         HookKind::Environment => Box::new(settings.iter().map(|setting| setting.text.as_slice())),
@@ -73,7 +74,7 @@ fn judge(kind: HookKind, file: FileFacts, head: &[u8], cut: bool) -> Hook {
     }
     truncated |= lines.next().is_some();
     drop(lines);
-    Hook { file, runs, runs_truncated: truncated, settings, ..Hook::at(kind::whereabouts(kind)) }
+    Hook { file, runs, runs_truncated: truncated, settings, ..Hook::at(at) }
 }
 
 /// Lines of a Python source that are neither blank nor a comment. Compiled files have none to show.
