@@ -5,6 +5,9 @@ pub mod content;
 pub mod env;
 pub mod kind;
 pub mod pth;
+pub mod search_path;
+pub mod start;
+pub mod venv;
 
 use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
 use content::Content;
