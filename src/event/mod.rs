@@ -83,7 +83,7 @@ impl FromStr for Action {
 
 /// One record of a kernel queue about one name, as a source hands it over. Several of them make one
 /// [`Change`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FileEvent {
     /// What happened to the name.
     pub action: Action,

@@ -84,6 +84,11 @@ impl Surface {
         Self { root: root.to_owned(), learned, ledger: provenance::Ledger::default(), settings: HashMap::new() }
     }
 
+    /// The directory treated as `/`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// What is known without reading the file: enough for what is no hook and of interest to few rules.
     pub fn glance(&self, file: &FileRef) -> Hook {
         Hook { file: content::metadata(file), ..Hook::at(self.learned.whereabouts(&file.path)) }

@@ -107,6 +107,9 @@ pub struct Watcher {
     mountinfo: File,
     /// Devices of the filesystems whose guard was told.
     known: HashSet<(u32, u32)>,
+    /// Mounts that were seen, and where new ones lie that were not handed on yet.
+    mounted: mounts::Known,
+    covered: Vec<PathBuf>,
     counters: Arc<Counters>,
     patience: Patience,
     /// A program was started when the queue was read last.
@@ -128,11 +131,14 @@ impl Watcher {
             settings,
             mountinfo,
             known: HashSet::new(),
+            mounted: mounts::Known::default(),
+            covered: Vec::new(),
             counters,
             patience: Patience::default(),
             saw_start: false,
         };
         let guards = watcher.mark_mounts()?;
+        watcher.covered.clear();
         Ok((watcher, guards))
     }
 
@@ -176,6 +182,11 @@ impl Watcher {
             if mounts_changed {
                 for guard in self.mark_mounts()? {
                     (callbacks.emit)(Message::Mounted(guard));
+                }
+                for path in self.covered.drain(..) {
+                    if let Some(path) = mounts::below_root(&path, &self.settings.root) {
+                        (callbacks.emit)(Message::MountedOver(path));
+                    }
                 }
             }
         }
@@ -389,6 +400,7 @@ impl Watcher {
     /// so that an overlay is known to be covered through its upper directory.
     fn mark_mounts(&mut self) -> io::Result<Vec<Guard>> {
         let all = mounts::read()?;
+        self.covered.extend(self.mounted.news(&all));
         let holder = mounts::holding(&all, &self.settings.root).map(|mount| mount.device);
         let root = self.settings.root.clone();
         let (in_scope, beside): (Vec<_>, Vec<_>) =
