@@ -1,8 +1,9 @@
 //! One look at a file that an attacker may have made: through the directory of the event, without
 //! following a link, without opening anything but a regular file, with a cap on what is read, and
-//! hashed from the same bytes that are parsed.
+//! hashed from the same bytes that are parsed, in one pass.
 
 use crate::event::{FileFacts, FileRef, FileState};
+use md5::Md5;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -22,6 +23,8 @@ pub const MAX_HASHED: u64 = 16 << 20;
 pub struct Content {
     /// The file's metadata, and its hash.
     pub facts: FileFacts,
+    /// MD5 of the whole content, where it has a SHA-256: all that dpkg's lists tell of a file.
+    pub md5: Option<[u8; 16]>,
     /// The first [`MAX_PARSED`] bytes of a regular file.
     pub head: Vec<u8>,
     /// `head` is all of it.
@@ -50,7 +53,7 @@ fn failed(errno: Errno) -> FileState {
 }
 
 fn without_content(state: FileState) -> Content {
-    Content { facts: FileFacts { state, ..FileFacts::default() }, head: Vec::new(), whole: true }
+    Content { facts: FileFacts { state, ..FileFacts::default() }, md5: None, head: Vec::new(), whole: true }
 }
 
 /// What has the name, without following it.
@@ -77,7 +80,7 @@ fn find(file: &FileRef) -> rustix::io::Result<(Stat, FileState)> {
 fn try_read(file: &FileRef, hash_limit: u64) -> rustix::io::Result<Content> {
     let (stat, state) = find(file)?;
     if state != FileState::Regular {
-        return Ok(Content { facts: facts(&stat, state), head: Vec::new(), whole: true });
+        return Ok(Content { facts: facts(&stat, state), md5: None, head: Vec::new(), whole: true });
     }
     let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
     let name = file.path.file_name().ok_or(Errno::NOENT)?;
@@ -97,7 +100,7 @@ fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
     // It may grow while it is read.
     let limit = if is_hashed { hash_limit + 1 } else { MAX_PARSED as u64 + 1 };
     let mut file = std::fs::File::from(opened).take(limit);
-    let (mut hash, mut head, mut total) = (Sha256::new(), Vec::new(), 0u64);
+    let (mut hash, mut md5, mut head, mut total) = (Sha256::new(), Md5::new(), Vec::new(), 0u64);
     let mut buffer = vec![0; 64 << 10];
     loop {
         match file.read(&mut buffer) {
@@ -106,6 +109,7 @@ fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
                 let bytes = buffer.get(..length).unwrap_or_default();
                 if is_hashed {
                     hash.update(bytes);
+                    md5.update(bytes);
                 }
                 total += length as u64;
                 let room = MAX_PARSED.saturating_sub(head.len()).min(length);
@@ -114,15 +118,15 @@ fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
                 facts.state = FileState::Unreadable(error.to_string());
-                return Content { facts, head, whole: false };
+                return Content { facts, md5: None, head, whole: false };
             }
         }
     }
-    if is_hashed && total <= hash_limit {
-        facts.sha256 = Some(hash.finalize().into());
-    }
+    let is_whole = is_hashed && total <= hash_limit;
+    facts.sha256 = is_whole.then(|| hash.finalize().into());
+    let md5 = is_whole.then(|| md5.finalize().into());
     let whole = head.len() as u64 == total;
-    Content { facts, head, whole }
+    Content { facts, md5, head, whole }
 }
 
 fn facts(stat: &Stat, state: FileState) -> FileFacts {
@@ -174,6 +178,7 @@ mod tests {
         assert_eq!(content.head, b"abc");
         assert!(content.whole);
         assert_eq!(content.facts.sha256.unwrap()[..4], [0xba, 0x78, 0x16, 0xbf]);
+        assert_eq!(content.md5.unwrap()[..4], [0x90, 0x01, 0x50, 0x98]);
     }
 
     #[test]

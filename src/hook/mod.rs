@@ -4,6 +4,7 @@
 pub mod content;
 pub mod env;
 pub mod kind;
+pub mod provenance;
 pub mod pth;
 
 use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
@@ -44,7 +45,7 @@ pub fn glance(file: &FileRef) -> Hook {
 
 /// All that is told of a changed file, hashed if it has at most `hash_limit` bytes.
 pub fn look(file: &FileRef, hash_limit: u64) -> Hook {
-    let Content { facts, head, whole } = content::read(file, hash_limit);
+    let Content { facts, head, whole, .. } = content::read(file, hash_limit);
     judge(kind::of(&file.path), facts, &head, !whole)
 }
 
