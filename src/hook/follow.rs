@@ -155,7 +155,7 @@ fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
 /// directory that takes its place has an event of its own.
 fn is_in_new_tree(root: &Path, path: &Path) -> bool {
     let top = path.ancestors().skip(1).take(MAX_DEPTH).find(|directory| {
-        kind::directory(directory).place == HookPlace::Stdlib && !kind::directory(directory).is_part()
+        kind::directory(directory).place == HookPlace::Stdlib
     });
     let Some(top) = top else { return false };
     let flags = AtFlags::SYMLINK_NOFOLLOW;

@@ -81,7 +81,7 @@ pub struct Surface {
 impl Surface {
     /// The surface below this root.
     pub fn new(root: &Path, learned: Arc<Learned>) -> Self {
-        Self { root: root.to_owned(), learned, ledger: provenance::Ledger::default(), settings: HashMap::new() }
+        Self { root: root.to_owned(), learned, ledger: provenance::Ledger::new(root), settings: HashMap::new() }
     }
 
     /// The directory treated as `/`.
@@ -114,7 +114,7 @@ impl Surface {
 
     /// Learns where the hook leads. Tells whether there are new names to watch for.
     pub fn learn(&mut self, path: &Path, hook: &Hook) -> bool {
-        follow::learn(&self.learned, &self.root, path, hook)
+        follow::learn(&self.learned, path, hook)
     }
 
     fn read(&mut self, file: &FileRef, limits: Limits) -> Hook {
@@ -133,7 +133,7 @@ impl Surface {
             hook.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
         }
         follow::look_around(&self.root, file, &mut hook);
-        hook.provenance = self.ledger.of(&self.root, &file.path, &content.digests());
+        hook.provenance = self.ledger.of(file, &hook.file, content.md5);
         hook
     }
 
