@@ -106,7 +106,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     })?;
     let listings = Listings::start(filter.clone(), sources.handover.clone())?;
     let surface = Surface::new(&config.source.root, filter.learned().clone());
-    let mut pipeline = Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
+    let mut pipeline =
+        Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
 
     let result = loop {

@@ -24,9 +24,10 @@ use std::time::{Instant, SystemTime};
 
 /// What was done to a file. The words are an interface: `--action`, the rules' `EventAction` and
 /// `event.action` of the alert all use them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
     /// The name is new: a created file, a hard link, a symbolic link.
+    #[default]
     Creation,
     /// An existing file was written, truncated, or opened for writing and closed.
     Change,

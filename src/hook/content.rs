@@ -3,9 +3,9 @@
 //! hashed from the same bytes that are parsed.
 
 use crate::event::{FileFacts, FileRef, FileState};
+use md5::Md5;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::io::Read;
@@ -220,7 +220,10 @@ mod tests {
     fn a_fifo_does_not_hold_up_the_watcher() {
         let directory = tempfile::tempdir().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("a.pth"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert_eq!(read(&file_ref(directory.path(), "a.pth"), Limits::default()).facts.state, FileState::Special("fifo"));
+        assert_eq!(
+            read(&file_ref(directory.path(), "a.pth"), Limits::default()).facts.state,
+            FileState::Special("fifo")
+        );
     }
 
     #[test]

@@ -9,9 +9,7 @@ use super::content::{Content, Limits};
 use super::judge;
 use super::kind;
 use super::learned::Learned;
-use crate::event::{
-    ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookPlace, Signal, Whereabouts,
-};
+use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookPlace, Signal, Whereabouts};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -46,9 +44,10 @@ pub fn look_around(root: &Path, file: &FileRef, hook: &mut Hook) {
         }
         HookKind::Start if hook.signals.contains(Signal::SuppressesPth) => {
             let suppressed = Path::new(file.path.file_name().unwrap_or_default()).with_extension("pth");
-            let is_there = file.directory.as_ref().is_some_and(|directory| {
-                rustix::fs::statat(directory, &suppressed, AtFlags::SYMLINK_NOFOLLOW).is_ok()
-            });
+            let is_there = file
+                .directory
+                .as_ref()
+                .is_some_and(|directory| rustix::fs::statat(directory, &suppressed, AtFlags::SYMLINK_NOFOLLOW).is_ok());
             if !is_there {
                 hook.signals.remove(Signal::SuppressesPth);
             }
@@ -93,7 +92,8 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(Content, 
     if hook.at.kind != HookKind::Pth {
         return Vec::new();
     }
-    let directories = hook.paths.iter().take(MAX_FOLLOWED).map(|added| beside(path, Path::new(OsStr::from_bytes(added))));
+    let directories =
+        hook.paths.iter().take(MAX_FOLLOWED).map(|added| beside(path, Path::new(OsStr::from_bytes(added))));
     let names = [
         ("usercustomize.py", HookKind::Usercustomize, HookForm::Module),
         ("usercustomize/__init__.py", HookKind::Usercustomize, HookForm::Package),
@@ -145,8 +145,7 @@ fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
             names.filter(|name| name.starts_with("python3.")).collect()
         }
     };
-    let own: Vec<PathBuf> =
-        versions.iter().map(|version| libraries.join(version).join("sitecustomize.py")).collect();
+    let own: Vec<PathBuf> = versions.iter().map(|version| libraries.join(version).join("sitecustomize.py")).collect();
     let all_there = own.iter().all(|own| own != path && rustix::fs::stat(below(root, own)).is_ok());
     if all_there { own.into_iter().next() } else { None }
 }
@@ -154,9 +153,11 @@ fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
 /// Whether the standard library's directory itself was made a moment ago. Its birth cannot be set back or forth; a
 /// directory that takes its place has an event of its own.
 fn is_in_new_tree(root: &Path, path: &Path) -> bool {
-    let top = path.ancestors().skip(1).take(MAX_DEPTH).find(|directory| {
-        kind::directory(directory).place == HookPlace::Stdlib
-    });
+    let top = path
+        .ancestors()
+        .skip(1)
+        .take(MAX_DEPTH)
+        .find(|directory| kind::directory(directory).place == HookPlace::Stdlib);
     let Some(top) = top else { return false };
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::statx(CWD, below(root, top), flags, StatxFlags::BTIME).is_ok_and(|found| {
@@ -186,7 +187,8 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
             }
             if hook.at.kind == HookKind::Pth {
                 for added in &hook.paths {
-                    is_new |= learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookPlace::SearchPath);
+                    is_new |=
+                        learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookPlace::SearchPath);
                 }
             }
         }
@@ -201,7 +203,8 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
 }
 
 fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) -> bool {
-    let absolute = |element: &[u8]| at_home(path, element).filter(|path| path.is_absolute()).map(|path| beside(&path, &path));
+    let absolute =
+        |element: &[u8]| at_home(path, element).filter(|path| path.is_absolute()).map(|path| beside(&path, &path));
     match variable {
         "PYTHONSTARTUP" => absolute(value).is_some_and(|script| {
             let at = Whereabouts {

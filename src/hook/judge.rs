@@ -14,8 +14,12 @@ pub fn judge(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
         HookKind::Start => start_file(head),
         HookKind::VenvConfig | HookKind::InterpreterConfig => config(path, head),
         HookKind::Environment => environment(path, head),
-        HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript => code(at.form, head, Strictness::Customize),
-        HookKind::Module | HookKind::Site | HookKind::StdlibBoot | HookKind::StdlibFile => code(at.form, head, Strictness::Module),
+        HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript => {
+            code(at.form, head, Strictness::Customize)
+        }
+        HookKind::Module | HookKind::Site | HookKind::StdlibBoot | HookKind::StdlibFile => {
+            code(at.form, head, Strictness::Module)
+        }
         // Below `pythonXY.zip/`.
         HookKind::StdlibZip if at.form == HookForm::Module => code(at.form, head, Strictness::Module),
         HookKind::StdlibZip | HookKind::BundledWheel => of_class(ContentClass::Opaque),
@@ -47,7 +51,9 @@ fn code(form: HookForm, head: &[u8], strictness: Strictness) -> Findings {
     match form {
         HookForm::Module | HookForm::Package => python::analyse(head, strictness),
         HookForm::Bytecode | HookForm::Sourceless => bytecode::analyse_bytecode(head),
-        HookForm::Extension | HookForm::Archive | HookForm::Directory | HookForm::File => of_class(ContentClass::Opaque),
+        HookForm::Extension | HookForm::Archive | HookForm::Directory | HookForm::File => {
+            of_class(ContentClass::Opaque)
+        }
     }
 }
 

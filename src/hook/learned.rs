@@ -6,7 +6,7 @@
 //! [`Learned::is_full`] says so.
 
 use super::kind;
-use crate::event::{HookForm, HookKind, HookPlace, Whereabouts};
+use crate::event::{HookKind, HookPlace, Whereabouts};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

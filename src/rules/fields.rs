@@ -26,7 +26,7 @@ const fn field(name: &'static str, of_writer: bool, meaning: &'static str) -> Fi
 }
 
 /// Every field, in the order of the documentation.
-pub const FIELDS: [Field; 37] = [
+pub const FIELDS: [Field; 36] = [
     field("TargetFilename", false, "path of the changed file"),
     field("EventAction", false, "creation, change, rename, deletion, attribute or mount"),
     field("PreviousFilename", false, "path before a rename, when the kernel told it"),
