@@ -6,6 +6,7 @@ pub mod env;
 pub mod kind;
 mod place;
 pub mod pth;
+pub mod sites;
 
 use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals, Whereabouts};
 use content::Content;
@@ -45,8 +46,14 @@ pub fn glance(file: &FileRef) -> Hook {
 
 /// All that is told of a changed file, hashed if it has at most `hash_limit` bytes.
 pub fn look(file: &FileRef, hash_limit: u64) -> Hook {
+    look_as(file, kind::of(&file.path), hash_limit)
+}
+
+/// As [`look`], for a file that is something else than its path tells: what a link leads to, a module that a hook
+/// imports.
+pub fn look_as(file: &FileRef, at: Whereabouts, hash_limit: u64) -> Hook {
     let Content { facts, head, whole } = content::read(file, hash_limit);
-    judge(kind::of(&file.path), facts, &head, !whole)
+    judge(at, facts, &head, !whole)
 }
 
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.
