@@ -17,6 +17,7 @@ pub mod provenance;
 pub mod pth;
 pub mod python;
 pub mod search_path;
+pub mod sites;
 pub mod start;
 pub mod venv;
 
