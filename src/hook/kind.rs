@@ -326,6 +326,8 @@ pub fn names(kind: &str) -> &'static [&'static str] {
         "bundled-wheel" => &["*.whl"],
         "interpreter" => &["python*", "pypy*"],
         "site-directory" => &["python*", "pypy*", "site-packages", "dist-packages", "lib-dynload", "__pycache__"],
+        // Any name can be learned; these are usual.
+        "startup-script" => &[".pythonrc", ".pythonrc.py", ".pythonstartup"],
         "environment" => &env::NAMES,
         _ => &[],
     }
