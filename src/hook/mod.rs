@@ -41,14 +41,14 @@ pub fn glance(file: &FileRef) -> Hook {
     let kind = kind::of(&file.path);
     match kind {
         HookKind::Environment => look(file, 0),
-        _ => judge(kind, content::metadata(file), &[], false),
+        _ => judge(&file.path, content::metadata(file), &[], false),
     }
 }
 
 /// All that is told of a changed file, hashed if it has at most `hash_limit` bytes.
 pub fn look(file: &FileRef, hash_limit: u64) -> Hook {
     let Content { facts, head, whole } = content::read(file, hash_limit);
-    judge(kind::of(&file.path), facts, &head, !whole)
+    judge(&file.path, facts, &head, !whole)
 }
 
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.
@@ -56,12 +56,13 @@ pub fn suppose(path: &Path, content: Option<&[u8]>) -> Hook {
     let head = content.unwrap_or_default();
     let kept = head.get(..content::MAX_PARSED).unwrap_or(head);
     let state = if content.is_some() { FileState::Regular } else { FileState::NotLooked };
-    judge(kind::of(path), FileFacts { state, ..FileFacts::default() }, kept, kept.len() < head.len())
+    judge(path, FileFacts { state, ..FileFacts::default() }, kept, kept.len() < head.len())
 }
 
 /// What of the content would run, by the kind of the hook.
-fn judge(kind: HookKind, file: FileFacts, head: &[u8], cut: bool) -> Hook {
-    let settings = if kind == HookKind::Environment { env::settings(head) } else { Vec::new() };
+fn judge(path: &Path, file: FileFacts, head: &[u8], cut: bool) -> Hook {
+    let kind = kind::of(path);
+    let settings = if kind == HookKind::Environment { env::settings(path, head) } else { Vec::new() };
     let mut lines: Box<dyn Iterator<Item = &[u8]>> = match kind {
         HookKind::Pth => Box::new(pth::executed(head)),
         HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::Site => Box::new(python_lines(head)),
