@@ -2,10 +2,10 @@
 
 use crate::actor::Actor;
 use crate::expect::{Alert, Expected};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use pyhookwatch::daemon::known_names;
 use pyhookwatch::rules::RuleSet;
 use pyhookwatch::rules::Settings;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
