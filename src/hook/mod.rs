@@ -1,10 +1,12 @@
 //! The third stage: what is it, and what would run? A glance for the rules, and a full look at what
 //! matters to them, both through the directory of the event, with a cap on everything read.
 
+pub mod bytecode;
 pub mod content;
 pub mod env;
 pub mod kind;
 pub mod pth;
+pub mod python;
 
 use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
 use content::Content;
