@@ -129,7 +129,7 @@ fn name_at(code: &[u8], at: usize, kind: u8) -> Option<&[u8]> {
         }
         _ => return None,
     };
-    if length < 3 || length > MAX_NAME { None } else { text.get(..length) }
+    if (3..=MAX_NAME).contains(&length) { text.get(..length) } else { None }
 }
 
 /// The telling names that were met.
@@ -150,14 +150,38 @@ impl Names {
     fn see(&mut self, name: &[u8]) {
         match name {
             b"exec" | b"eval" | b"execfile" => self.executes = true,
-            b"b64decode" | b"b32decode" | b"b85decode" | b"a85decode" | b"unhexlify" | b"fromhex" | b"decompress" | b"a2b_base64"
-            | b"urlsafe_b64decode" | b"standard_b64decode" | b"rot13" | b"rot_13" => self.decodes = true,
+            b"b64decode"
+            | b"b32decode"
+            | b"b85decode"
+            | b"a85decode"
+            | b"unhexlify"
+            | b"fromhex"
+            | b"decompress"
+            | b"a2b_base64"
+            | b"urlsafe_b64decode"
+            | b"standard_b64decode"
+            | b"rot13"
+            | b"rot_13" => self.decodes = true,
             b"marshal" | b"pickle" | b"dill" => self.loads = true,
-            b"system" | b"popen" | b"Popen" | b"check_output" | b"check_call" | b"execv" | b"execve" | b"execvp" | b"execl"
-            | b"spawnl" | b"spawnv" | b"posix_spawn" | b"create_subprocess_exec" | b"create_subprocess_shell" | b"fork_exec"
-            | b"subprocess" | b"pty" => self.spawns = true,
-            b"urlopen" | b"urlretrieve" | b"create_connection" | b"requests" | b"socket" | b"HTTPSConnection" | b"HTTPConnection"
-            | b"getaddrinfo" | b"gethostbyname" => self.network = true,
+            b"system"
+            | b"popen"
+            | b"Popen"
+            | b"check_output"
+            | b"check_call"
+            | b"execv"
+            | b"execve"
+            | b"execvp"
+            | b"execl"
+            | b"spawnl"
+            | b"spawnv"
+            | b"posix_spawn"
+            | b"create_subprocess_exec"
+            | b"create_subprocess_shell"
+            | b"fork_exec"
+            | b"subprocess"
+            | b"pty" => self.spawns = true,
+            b"urlopen" | b"urlretrieve" | b"create_connection" | b"requests" | b"socket" | b"HTTPSConnection"
+            | b"HTTPConnection" | b"getaddrinfo" | b"gethostbyname" => self.network = true,
             b"ctypes" | b"cffi" | b"CFUNCTYPE" | b"mmap" | b"CDLL" => self.native = true,
             b"threading" | b"start_new_thread" => self.threads = true,
             b"dup2" => self.duplicates = true,

@@ -52,7 +52,10 @@ impl Machine<'_, '_> {
         let everything = arguments.iter().chain(named.iter().map(|(_, value)| value));
         let taint = everything.clone().fold(0, |taint, value| taint | value.taint);
         // A function that is handed on will be called with what is handed on beside it.
-        if !matches!(callee.as_path(), Some("getattr" | "callable" | "isinstance" | "hasattr" | "print" | "str" | "repr")) {
+        if !matches!(
+            callee.as_path(),
+            Some("getattr" | "callable" | "isinstance" | "hasattr" | "print" | "str" | "repr")
+        ) {
             self.handed_on(arguments, named);
         }
         match &callee.kind {
@@ -76,14 +79,23 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn own_function(&mut self, number: u32, arguments: &[Value], named: &[(String, Value)], taint: value::Taint) -> Value {
-        let Some(function) = self.state.functions.get(usize::try_from(number).unwrap_or(0)) else { return Value::unknown(taint) };
+    fn own_function(
+        &mut self,
+        number: u32,
+        arguments: &[Value],
+        named: &[(String, Value)],
+        taint: value::Taint,
+    ) -> Value {
+        let Some(function) = self.state.functions.get(usize::try_from(number).unwrap_or(0)) else {
+            return Value::unknown(taint);
+        };
         let parameters = function.parameters.clone();
         let result = function.result.clone();
         // A method is called without its first parameter.
         let skip = usize::from(parameters.first().is_some_and(|first| matches!(&**first, "self" | "cls")));
         let positional = parameters.iter().skip(skip).zip(arguments);
-        let by_name = named.iter().filter_map(|(name, value)| parameters.iter().find(|p| ***p == **name).map(|p| (p, value)));
+        let by_name =
+            named.iter().filter_map(|(name, value)| parameters.iter().find(|p| ***p == **name).map(|p| (p, value)));
         for (name, value) in positional.chain(by_name) {
             let old = self.state.lookup(&[number], name).map_or(0, |old| old.taint);
             self.state.bind(number, name, value.clone().tainted(old));
@@ -97,12 +109,19 @@ impl Machine<'_, '_> {
     /// `map(exec, texts)`, `Thread(target=system, args=...)`, `partial(exec, text)`.
     fn handed_on(&mut self, arguments: &[Value], named: &[(String, Value)]) {
         let all = || arguments.iter().chain(named.iter().map(|(_, value)| value));
-        let Some(function) = all().find(|value| value.as_path().and_then(|path| names::effect(path, false)).is_some()) else { return };
+        let Some(function) = all().find(|value| value.as_path().and_then(|path| names::effect(path, false)).is_some())
+        else {
+            return;
+        };
         let Some(path) = function.as_path().map(str::to_owned) else { return };
-        if !matches!(names::effect(&path, false), Some(Effect::Execute | Effect::Spawn | Effect::Compile | Effect::Import)) {
+        if !matches!(
+            names::effect(&path, false),
+            Some(Effect::Execute | Effect::Spawn | Effect::Compile | Effect::Import)
+        ) {
             return;
         }
-        let rest: Vec<Value> = all().filter(|value| value.as_path() != Some(&*path)).map(representative_or_self).collect();
+        let rest: Vec<Value> =
+            all().filter(|value| value.as_path() != Some(&*path)).map(representative_or_self).collect();
         if path == "exec" || path == "eval" {
             self.state.hit(Signal::Execute, MILD);
         }
@@ -110,7 +129,14 @@ impl Machine<'_, '_> {
     }
 
     /// A function of the library.
-    fn library(&mut self, path: &str, callee: &Value, arguments: &[Value], named: &[(String, Value)], taint: value::Taint) -> Value {
+    fn library(
+        &mut self,
+        path: &str,
+        callee: &Value,
+        arguments: &[Value],
+        named: &[(String, Value)],
+        taint: value::Taint,
+    ) -> Value {
         let first = arguments.first().or_else(|| named.first().map(|(_, value)| value));
         let unknown = Value::unknown(0);
         let one = first.unwrap_or(&unknown);
@@ -152,7 +178,10 @@ impl Machine<'_, '_> {
                 }
                 return Value::unknown(taint | value::FILE);
             }
-            Some(Effect::Console) => return Value::unknown(value::OUTSIDE),
+            Some(Effect::Console) => {
+                self.state.effect(Effect::Console);
+                return Value::unknown(value::OUTSIDE);
+            }
             Some(Effect::Import) => return self.import_call(one),
             Some(Effect::Loader) => {
                 for argument in arguments {
@@ -176,9 +205,10 @@ impl Machine<'_, '_> {
             }
             Some(Effect::Decode) => return self.decoded(path, arguments, named, taint),
             Some(Effect::Deserialise) => {
-                if taint & value::HIDDEN != 0 || one.bytes().is_some_and(|bytes| bytes.len() > 3) {
+                let is_written_here = one.bytes().is_some_and(|bytes| bytes.len() > 3);
+                if is_written_here || taint & value::HIDDEN != 0 && taint & value::FILE == 0 {
                     self.state.marks |= mark::EXECUTES;
-                    self.state.hit(Signal::Deserialise, HOSTILE);
+                    self.state.hit(Signal::Deserialise, if is_written_here { HOSTILE } else { STRONG });
                 }
                 return Value::unknown(taint | if taint & value::HIDDEN != 0 { value::DECODED } else { 0 });
             }
@@ -199,22 +229,41 @@ impl Machine<'_, '_> {
     }
 
     /// Functions that only make values.
-    fn builtin(&mut self, path: &str, one: &Value, arguments: &[Value], named: &[(String, Value)], taint: value::Taint) -> Value {
+    fn builtin(
+        &mut self,
+        path: &str,
+        one: &Value,
+        arguments: &[Value],
+        named: &[(String, Value)],
+        taint: value::Taint,
+    ) -> Value {
         let second = arguments.get(1);
         match path {
             "getattr" | "builtins.getattr" | "operator.getitem" => self.getattr(one, second, arguments.get(2)),
             "operator.attrgetter" | "operator.methodcaller" => {
-                if let Some(effect) = one.as_str().and_then(|name| names::telling_method(name.rsplit('.').next().unwrap_or(name))) {
+                if let Some(effect) =
+                    one.as_str().and_then(|name| names::telling_method(name.rsplit('.').next().unwrap_or(name)))
+                {
                     self.state.effect(effect);
                     self.state.hit(Signal::Obfuscated, STRONG);
                 }
                 Value::unknown(taint)
             }
             "globals" | "locals" => Value::path("globals()"),
-            "vars" => if arguments.is_empty() { Value::path("globals()") } else { one.clone() },
+            "vars" => {
+                if arguments.is_empty() {
+                    Value::path("globals()")
+                } else {
+                    one.clone()
+                }
+            }
             "sys.modules.get" | "sys.modules.pop" | "sys.modules.setdefault" | "sys.modules.__getitem__" => {
                 let value = self.item(&Value::path("sys.modules"), one);
-                if path.ends_with("setdefault") { value.or(second.cloned().unwrap_or_else(|| Value::unknown(0))) } else { value }
+                if path.ends_with("setdefault") {
+                    value.or(second.cloned().unwrap_or_else(|| Value::unknown(0)))
+                } else {
+                    value
+                }
             }
             "globals().get" | "globals().__getitem__" | "globals().pop" => self.item(&Value::path("globals()"), one),
             "builtins.get" | "get" | "__getitem__" => self.item(&Value::path("builtins"), one),
@@ -229,13 +278,21 @@ impl Machine<'_, '_> {
             },
             "ord" => {
                 let character = one.as_str().and_then(|text| text.chars().next());
-                character.map_or_else(|| Value::unknown(taint), |c| Value::of(Kind::Integer(i64::from(u32::from(c)))).tainted(taint))
+                character.map_or_else(
+                    || Value::unknown(taint),
+                    |c| Value::of(Kind::Integer(i64::from(u32::from(c)))).tainted(taint),
+                )
             }
             "int" => {
-                let radix = second.and_then(Value::as_integer).and_then(|radix| u32::try_from(radix).ok()).filter(|r| (2..=36).contains(r));
+                let radix = second
+                    .and_then(Value::as_integer)
+                    .and_then(|radix| u32::try_from(radix).ok())
+                    .filter(|r| (2..=36).contains(r));
                 let number = match (&one.kind, one.as_str()) {
                     (Kind::Integer(number), _) => Some(*number),
-                    (_, Some(text)) => i64::from_str_radix(text.trim().trim_start_matches("0x"), radix.unwrap_or(10)).ok(),
+                    (_, Some(text)) => {
+                        i64::from_str_radix(text.trim().trim_start_matches("0x"), radix.unwrap_or(10)).ok()
+                    }
                     _ => None,
                 };
                 number.map_or_else(|| Value::unknown(taint), |number| Value::of(Kind::Integer(number)).tainted(taint))
@@ -252,17 +309,32 @@ impl Machine<'_, '_> {
                     Value::unknown(taint)
                 }
             },
-            "list" | "tuple" | "iter" | "set" | "frozenset" | "sorted" | "dict" | "next" | "reversed" | "enumerate" | "json.dumps"
-            | "urllib.parse.urlencode" | "urllib.urlencode" | "pickle.dumps" | "marshal.dumps" | "copy.copy" | "copy.deepcopy" => {
-                self.sequence(path, one, taint)
-            }
+            "list"
+            | "tuple"
+            | "iter"
+            | "set"
+            | "frozenset"
+            | "sorted"
+            | "dict"
+            | "next"
+            | "reversed"
+            | "enumerate"
+            | "json.dumps"
+            | "urllib.parse.urlencode"
+            | "urllib.urlencode"
+            | "pickle.dumps"
+            | "marshal.dumps"
+            | "copy.copy"
+            | "copy.deepcopy" => self.sequence(path, one, taint),
             "range" | "xrange" => self.range(arguments),
             "map" | "itertools.starmap" | "filter" => self.mapped(path, arguments, taint),
             "zip" => Value::unknown(taint),
             "functools.reduce" | "reduce" | "functools.partial" | "partial" => {
                 let rest = arguments.get(1..).unwrap_or_default();
                 match &one.kind {
-                    Kind::Lambda(_) | Kind::Function(_) => self.call(one, &rest.iter().map(representative_or_self).collect::<Vec<_>>(), named),
+                    Kind::Lambda(_) | Kind::Function(_) => {
+                        self.call(one, &rest.iter().map(representative_or_self).collect::<Vec<_>>(), named)
+                    }
                     Kind::Path(_) if path.ends_with("partial") => one.clone(),
                     _ => Value::unknown(taint),
                 }
@@ -273,7 +345,9 @@ impl Machine<'_, '_> {
             },
             "open" | "file" | "pathlib.Path.open" => self.opened(one, second, named),
             "os.environ.get" | "os.getenv" | "os.getenvb" | "os.environ.setdefault" | "os.environ.pop" => {
-                if one.bytes().is_some_and(|name| text::scan(name) & text::LOADER_VARIABLE != 0) && path.ends_with("setdefault") {
+                if one.bytes().is_some_and(|name| text::scan(name) & text::LOADER_VARIABLE != 0)
+                    && path.ends_with("setdefault")
+                {
                     self.state.hit(Signal::Persistence, MILD);
                 }
                 Value::unknown(value::ENVIRON)
@@ -292,10 +366,24 @@ impl Machine<'_, '_> {
                 }
                 joined
             }
-            "os.path.expanduser" | "os.path.expandvars" | "os.path.abspath" | "os.path.realpath" | "textwrap.dedent" | "str.encode"
-            | "shlex.split" | "os.fsencode" | "os.fsdecode" | "inspect.cleandoc" | "pathlib.Path.expanduser" => one.clone(),
-            "tokenize.open" | "linecache.getlines" | "linecache.getline" | "pkgutil.get_data" | "inspect.getsource"
-            | "pathlib.Path.read_text" | "tempfile.mkstemp" => Value::unknown(value::FILE),
+            "os.path.expanduser"
+            | "os.path.expandvars"
+            | "os.path.abspath"
+            | "os.path.realpath"
+            | "textwrap.dedent"
+            | "str.encode"
+            | "shlex.split"
+            | "os.fsencode"
+            | "os.fsdecode"
+            | "inspect.cleandoc"
+            | "pathlib.Path.expanduser" => one.clone(),
+            "tokenize.open"
+            | "linecache.getlines"
+            | "linecache.getline"
+            | "pkgutil.get_data"
+            | "inspect.getsource"
+            | "pathlib.Path.read_text"
+            | "tempfile.mkstemp" => Value::unknown(value::FILE),
             "str.join" | "bytes.join" => match second {
                 Some(pieces) => self.join(one, pieces),
                 None => Value::unknown(taint),
@@ -314,10 +402,10 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn getattr(&mut self, of: &Value, name: Option<&Value>, default: Option<&Value>) -> Value {
+    pub fn getattr(&mut self, of: &Value, name: Option<&Value>, default: Option<&Value>) -> Value {
         let Some(name) = name else { return Value::unknown(of.taint) };
         let Some(text) = name.as_str().map(str::to_owned) else {
-            if of.as_path().is_some_and(|path| names::is_core_module(path)) {
+            if of.as_path().is_some_and(names::is_core_module) {
                 self.state.hit(Signal::Obfuscated, if name.taint & value::HIDDEN != 0 { STRONG } else { MILD });
             }
             return Value::unknown(of.taint | name.taint);
@@ -337,7 +425,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn import_call(&mut self, name: &Value) -> Value {
+    pub fn import_call(&mut self, name: &Value) -> Value {
         let Some(text) = name.as_str().map(str::to_owned) else {
             let grade = if name.taint & value::HIDDEN != 0 { STRONG } else { ODD_LINE };
             self.state.hit(Signal::DynamicImport, grade);
@@ -358,7 +446,9 @@ impl Machine<'_, '_> {
     /// The value of a text that is evaluated.
     fn evaluated(&mut self, text: &[u8], taint: value::Taint) -> Value {
         let name = std::str::from_utf8(text).unwrap_or_default().trim();
-        let is_name = !name.is_empty() && name.len() < 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+        let is_name = !name.is_empty()
+            && name.len() < 64
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
         if is_name && name.split('.').all(|part| !part.is_empty()) {
             let mut parts = name.split('.');
             let first = parts.next().unwrap_or_default();
@@ -379,7 +469,10 @@ impl Machine<'_, '_> {
             Kind::List(items) => {
                 let numbers: Option<Vec<u8>> =
                     items.iter().map(|item| item.as_integer().and_then(|number| u8::try_from(number).ok())).collect();
-                numbers.map_or_else(|| Value::unknown(taint | value::CRYPTIC), |bytes| Value::binary(bytes).tainted(taint | value::CRYPTIC))
+                numbers.map_or_else(
+                    || Value::unknown(taint | value::CRYPTIC),
+                    |bytes| Value::binary(bytes).tainted(taint | value::CRYPTIC),
+                )
             }
             Kind::Text(bytes) | Kind::Binary(bytes) => Value::binary(bytes.clone()).tainted(taint),
             _ => Value::unknown(taint),
@@ -406,23 +499,6 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn range(&mut self, arguments: &[Value]) -> Value {
-        let numbers: Option<Vec<i64>> = arguments.iter().map(Value::as_integer).collect();
-        let (from, to, step) = match numbers.as_deref() {
-            Some([to]) => (0, *to, 1),
-            Some([from, to]) => (*from, *to, 1),
-            Some([from, to, step]) if *step != 0 => (*from, *to, *step),
-            _ => return Value::unknown(0),
-        };
-        let mut items = Vec::new();
-        let mut at = from;
-        while items.len() < 4096 && (step > 0 && at < to || step < 0 && at > to) {
-            items.push(Value::of(Kind::Integer(at)));
-            at = at.saturating_add(step);
-        }
-        if self.state.spend(items.len()) { Value::list(items) } else { Value::unknown(0) }
-    }
-
     fn mapped(&mut self, path: &str, arguments: &[Value], taint: value::Taint) -> Value {
         let (Some(function), Some(over)) = (arguments.first(), arguments.get(1)) else { return Value::unknown(taint) };
         let items = match over.items(8192) {
@@ -444,7 +520,7 @@ impl Machine<'_, '_> {
     }
 
     /// A file is opened.
-    fn opened(&mut self, path: &Value, mode: Option<&Value>, named: &[(String, Value)]) -> Value {
+    pub fn opened(&mut self, path: &Value, mode: Option<&Value>, named: &[(String, Value)]) -> Value {
         let mode = mode.or_else(|| named.iter().find(|(name, _)| name == "mode").map(|(_, value)| value));
         let writes = mode.and_then(Value::as_str).is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']));
         if writes {
@@ -477,7 +553,8 @@ impl Machine<'_, '_> {
             return Value::unknown(taint | value::DECODED);
         }
         let out = match name {
-            "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "decodestring" | "a2b_base64" => decode::base64(&data),
+            "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "decodestring"
+            | "a2b_base64" => decode::base64(&data),
             "b32decode" | "b32hexdecode" => decode::base32(&data),
             "b16decode" | "unhexlify" | "a2b_hex" | "fromhex" => decode::hexadecimal(&data),
             "b85decode" | "z85decode" => decode::base85(&data),
@@ -496,7 +573,7 @@ impl Machine<'_, '_> {
     }
 
     /// A text that was hidden, or could not be had.
-    fn hidden(&mut self, out: Option<Vec<u8>>, taint: value::Taint) -> Value {
+    pub fn hidden(&mut self, out: Option<Vec<u8>>, taint: value::Taint) -> Value {
         let Some(out) = out else { return Value::unknown(taint | value::DECODED) };
         let value = Value::binary(out).tainted(taint | value::DECODED);
         if let Some(text) = value.bytes().filter(|text| decode::is_text(text)) {
@@ -504,140 +581,6 @@ impl Machine<'_, '_> {
             self.state.read_later(&text.clone(), true);
         }
         value
-    }
-
-    /// A method of a value.
-    fn method(&mut self, of: &Value, name: &str, arguments: &[Value], named: &[(String, Value)], taint: value::Taint) -> Value {
-        let all = of.taint | taint;
-        let one = arguments.first();
-        match name {
-            "write" | "write_bytes" | "write_text" | "writelines" => {
-                if taint & (value::NETWORK | value::DECODED) != 0 {
-                    self.state.marks |= mark::WRITES_FETCHED;
-                }
-                if name != "write" && of.bytes().is_some() {
-                    self.written(std::slice::from_ref(of));
-                }
-                let says = one.and_then(Value::bytes).map_or(0, |text| text::scan(text));
-                let _ = says;
-                return Value::unknown(0);
-            }
-            "open" if of.bytes().is_some() => return self.opened(of, one, named),
-            "read_text" | "read_bytes" => return Value::unknown(all | value::FILE),
-            "expanduser" | "resolve" | "absolute" => return of.clone(),
-            "load_module" | "import_module" if one.is_some() && of.as_path().is_none() => {
-                let name = one.cloned().unwrap_or_else(|| Value::unknown(0));
-                if name.bytes().is_some() { return self.import_call(&name) }
-            }
-            "exec_module" => {
-                if of.taint & value::HIDDEN != 0 {
-                    self.state.hit(Signal::ExecuteDecoded, HOSTILE);
-                }
-            }
-            "to_bytes" => {
-                let length = one.and_then(Value::as_integer).and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= 8);
-                let little = arguments.get(1).and_then(Value::as_str) == Some("little");
-                if let (Some(number), Some(length)) = (of.as_integer(), length) {
-                    let mut bytes = number.to_be_bytes().get(8 - length..).unwrap_or_default().to_vec();
-                    if little {
-                        bytes.reverse();
-                    }
-                    return Value::binary(bytes).tainted(all | value::CRYPTIC);
-                }
-                return Value::unknown(all | value::CRYPTIC);
-            }
-            "append" | "extend" | "update" | "add" | "insert" => return Value::unknown(0),
-            "values" | "get" | "pop" | "items" | "keys" if matches!(of.kind, Kind::Dict(_)) => {
-                return match (name, one) {
-                    ("get" | "pop", Some(key)) => self.item(of, key),
-                    _ => self.values(of),
-                };
-            }
-            "__getitem__" => return one.map_or_else(|| Value::unknown(all), |key| self.item(of, key)),
-            "__getattribute__" => return self.getattr(of, one, None),
-            _ => {}
-        }
-        if of.bytes().is_none() {
-            if name == "decode"
-                && let Some(codec) = one.and_then(Value::as_str)
-                && decode::by_codec(codec, b"").is_some()
-            {
-                self.state.effect(Effect::Decode);
-                return Value::unknown(all | value::DECODED);
-            }
-            let cryptic = if matches!(name, "translate" | "to_bytes") { value::CRYPTIC } else { 0 };
-            return Value::unknown(all | cryptic);
-        }
-        self.text_method(of, name, arguments, named, all)
-    }
-
-    /// A method of a text.
-    fn text_method(&mut self, of: &Value, name: &str, arguments: &[Value], named: &[(String, Value)], all: value::Taint) -> Value {
-        let Some(text) = of.bytes().cloned() else { return Value::unknown(all) };
-        if !self.state.spend(text.len()) {
-            return Value::unknown(all);
-        }
-        let one = arguments.first();
-        let same = |bytes: Vec<u8>| match of.kind {
-            Kind::Binary(_) => Value::binary(bytes).tainted(all),
-            _ => Value::text(bytes).tainted(all),
-        };
-        match name {
-            "join" => one.map_or_else(|| Value::unknown(all), |pieces| self.join(of, pieces)),
-            "format" => self.format(of, arguments, named),
-            "decode" | "encode" => {
-                let codec = one.or_else(|| named.first().map(|(_, value)| value)).and_then(Value::as_str).unwrap_or("utf-8");
-                match decode::by_codec(codec, &text) {
-                    Some(out) => {
-                        self.state.effect(Effect::Decode);
-                        self.hidden(out, all)
-                    }
-                    None if name == "decode" => Value::text(text).tainted(all),
-                    None => Value::binary(text).tainted(all),
-                }
-            }
-            "replace" => match (one.and_then(Value::bytes), arguments.get(1).and_then(Value::bytes)) {
-                (Some(from), Some(to)) if !from.is_empty() && text.len() * (to.len() + 1) < 1 << 20 => {
-                    let mut out = Vec::with_capacity(text.len());
-                    let mut rest: &[u8] = &text;
-                    while let Some((byte, tail)) = rest.split_first() {
-                        if rest.starts_with(from) {
-                            out.extend_from_slice(to);
-                            rest = rest.get(from.len()..).unwrap_or_default();
-                        } else {
-                            out.push(*byte);
-                            rest = tail;
-                        }
-                    }
-                    if !self.state.spend(out.len()) {
-                        return Value::unknown(all);
-                    }
-                    same(out).tainted(value::PIECED)
-                }
-                _ => Value::unknown(all),
-            },
-            "lower" | "casefold" => same(text.to_ascii_lowercase()),
-            "upper" => same(text.to_ascii_uppercase()),
-            "swapcase" => {
-                let swapped = |byte: &u8| if byte.is_ascii_uppercase() { byte.to_ascii_lowercase() } else { byte.to_ascii_uppercase() };
-                same(text.iter().map(swapped).collect()).tainted(value::PIECED)
-            }
-            "strip" | "lstrip" | "rstrip" | "removeprefix" | "removesuffix" if arguments.is_empty() => same(text.trim_ascii().to_vec()),
-            "split" => match one.and_then(Value::bytes) {
-                Some(by) if by.len() == 1 => {
-                    let by = by.first().copied().unwrap_or(b' ');
-                    Value::list(text.split(|byte| *byte == by).map(|part| same(part.to_vec())).take(4096).collect())
-                }
-                None if arguments.is_empty() => {
-                    Value::list(text.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).map(|part| same(part.to_vec())).take(4096).collect())
-                }
-                _ => Value::unknown(all),
-            },
-            "splitlines" => Value::list(text.split(|byte| *byte == b'\n').map(|part| same(part.to_vec())).take(4096).collect()),
-            "translate" => Value::unknown(all | value::CRYPTIC),
-            "hex" => Value::text(text.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect::<Vec<_>>()).tainted(all),
-            _ => Value::unknown(all),
-        }
     }
 }
 

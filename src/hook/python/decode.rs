@@ -159,14 +159,22 @@ pub fn by_codec(codec: &str, text: &[u8]) -> Option<Option<Vec<u8>>> {
 /// Whether it is text that somebody could have written.
 pub fn is_text(data: &[u8]) -> bool {
     let odd = data.iter().filter(|byte| !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | b' '..=b'~' | 0x80..)).count();
-    !data.is_empty() && odd * 50 <= data.len() && String::from_utf8_lossy(data).chars().filter(|c| *c == '\u{fffd}').count() * 20 <= data.len()
+    !data.is_empty()
+        && odd * 50 <= data.len()
+        && String::from_utf8_lossy(data).chars().filter(|c| *c == '\u{fffd}').count() * 20 <= data.len()
 }
 
 /// Whether the text looks like code that was hidden: it has a word of Python and brackets.
 pub fn is_code(text: &[u8]) -> bool {
     let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
     is_text(text)
-        && (has(b"import ") || has(b"exec(") || has(b"eval(") || has(b"__import__") || has(b"system(") || has(b"/bin/") || has(b"curl "))
+        && (has(b"import ")
+            || has(b"exec(")
+            || has(b"eval(")
+            || has(b"__import__")
+            || has(b"system(")
+            || has(b"/bin/")
+            || has(b"curl "))
 }
 
 #[cfg(test)]
@@ -180,7 +188,7 @@ mod tests {
         assert_eq!(base32(b"NFWXA33SOQQG64Y=").unwrap(), b"import os");
         assert_eq!(hexadecimal(b"69 6d").unwrap(), b"im");
         assert_eq!(hexadecimal(b"zz"), None);
-        assert_eq!(base85(b"X>D+Ca&LEXWdH").unwrap(), b"import os\n"[..10].to_vec());
+        assert_eq!(base85(b"X>D+Ca&#bXa|!").unwrap(), b"import os\n");
         assert_eq!(rot13(b"vzcbeg bf"), b"import os");
     }
 

@@ -28,23 +28,29 @@ impl Machine<'_, '_> {
     pub fn concatenate(&mut self, left: Value, right: Value) -> Value {
         let mut taint = left.taint | right.taint;
         let (Some(a), Some(b)) = (left.bytes(), right.bytes()) else { return Value::unknown(taint) };
-        if a.len() + b.len() > MAX_TEXT || !self.state.spend((a.len() + b.len()) / 16) {
+        if a.len() + b.len() > MAX_TEXT || !self.state.spend((a.len() + b.len()) / 4) {
             return Value::unknown(taint);
         }
         // What nobody breaks in two for the length of a line.
         if breaks_word(a, b) && a.len().min(b.len()) < 12 {
             taint |= value::PIECED;
         }
-        let joined: Rc<[u8]> = a.iter().chain(b.iter()).copied().collect();
-        Value::of(if matches!(left.kind, Kind::Binary(_)) { Kind::Binary(joined) } else { Kind::Text(joined) }).tainted(taint)
+        let joined: Rc<[u8]> = [&**a, &**b].concat().into();
+        Value::of(if matches!(left.kind, Kind::Binary(_)) { Kind::Binary(joined) } else { Kind::Text(joined) })
+            .tainted(taint)
     }
 
     /// Two values with an operator between them.
     pub fn combine(&mut self, operator: &[u8], left: Value, right: Value) -> Value {
         let taint = left.taint | right.taint;
         match (operator, &left.kind, &right.kind) {
-            (b"+", Kind::Text(_) | Kind::Binary(_), Kind::Text(_) | Kind::Binary(_)) => self.concatenate(left, right),
-            (b"+", Kind::List(a), Kind::List(b)) if a.len() + b.len() <= MAX_ITEMS && self.state.spend(a.len() + b.len()) => {
+            (b"+", Kind::Text(_) | Kind::Binary(_), Kind::Text(_) | Kind::Binary(_)) => {
+                let sum = self.concatenate(left, right);
+                self.listen(sum)
+            }
+            (b"+", Kind::List(a), Kind::List(b))
+                if a.len() + b.len() <= MAX_ITEMS && self.state.spend(a.len() + b.len()) =>
+            {
                 Value::list(a.iter().chain(b.iter()).cloned().collect())
             }
             (b"*", Kind::Text(_) | Kind::Binary(_), Kind::Integer(times)) => self.repeat(&left, *times),
@@ -52,9 +58,11 @@ impl Machine<'_, '_> {
             (b"%", Kind::Text(_) | Kind::Binary(_), _) => self.percent(&left, &right),
             (b"/", _, Kind::Text(_)) => {
                 let slash = Value::text(&b"/"[..]);
-                let base = if left.bytes().is_some() { left } else { return self.tail_of_path(left.taint, right) };
+                // The end of a path whose beginning is not known is telling, too.
+                let base = if left.bytes().is_some() { left } else { Value::text(&b"~"[..]).tainted(left.taint) };
                 let base = self.concatenate(base, slash);
-                self.concatenate(base, right)
+                let path = self.concatenate(base, right);
+                self.listen(path)
             }
             (_, Kind::Integer(a), Kind::Integer(b)) => arithmetic(operator, *a, *b)
                 .map_or_else(|| Value::unknown(taint), |number| Value::of(Kind::Integer(number)).tainted(taint)),
@@ -66,10 +74,15 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// The end of a path whose beginning is not known is still telling.
-    fn tail_of_path(&mut self, taint: value::Taint, tail: Value) -> Value {
-        let slash = Value::text(&b"~/"[..]);
-        self.concatenate(slash, tail).tainted(taint)
+    /// What a text says that was put together.
+    fn listen(&mut self, text: Value) -> Value {
+        if let Some(bytes) = text.bytes()
+            && bytes.len() <= 4096
+            && self.state.spend(bytes.len() / 4)
+        {
+            self.says |= super::text::scan(bytes);
+        }
+        text
     }
 
     fn repeat(&mut self, text: &Value, times: i64) -> Value {
@@ -139,7 +152,8 @@ impl Machine<'_, '_> {
 
     /// `template.format(...)`.
     pub fn format(&mut self, template: &Value, arguments: &[Value], named: &[(String, Value)]) -> Value {
-        let taint = arguments.iter().chain(named.iter().map(|(_, value)| value)).fold(template.taint, |t, v| t | v.taint);
+        let taint =
+            arguments.iter().chain(named.iter().map(|(_, value)| value)).fold(template.taint, |t, v| t | v.taint);
         let mut out: Vec<u8> = Vec::new();
         let (mut pieced, mut next) = (0, 0);
         let mut rest: &[u8] = template.bytes().map_or(&[][..], |bytes| bytes);
@@ -151,7 +165,9 @@ impl Machine<'_, '_> {
                     out.push(*byte);
                 }
                 (b'{', _) => {
-                    let Some(end) = tail.iter().take(256).position(|byte| *byte == b'}') else { return Value::unknown(taint) };
+                    let Some(end) = tail.iter().take(256).position(|byte| *byte == b'}') else {
+                        return Value::unknown(taint);
+                    };
                     let field = tail.get(..end).unwrap_or_default();
                     let field = field.split(|byte| matches!(byte, b'!' | b':')).next().unwrap_or_default();
                     let field = String::from_utf8_lossy(field);
@@ -198,7 +214,8 @@ impl Machine<'_, '_> {
             }
             out.extend_from_slice(piece);
         }
-        let kind = if matches!(separator.kind, Kind::Binary(_)) { Kind::Binary(out.into()) } else { Kind::Text(out.into()) };
+        let kind =
+            if matches!(separator.kind, Kind::Binary(_)) { Kind::Binary(out.into()) } else { Kind::Text(out.into()) };
         Value::of(kind).tainted(taint | pieced)
     }
 
@@ -237,7 +254,9 @@ impl Machine<'_, '_> {
         let pick = |bytes: &[u8]| chosen.iter().filter_map(|at| bytes.get(*at).copied()).collect::<Rc<[u8]>>();
         let kind = match &value.kind {
             Kind::List(items) => {
-                return Some(Value::list(chosen.iter().filter_map(|at| items.get(*at).cloned()).collect()).tainted(value.taint));
+                return Some(
+                    Value::list(chosen.iter().filter_map(|at| items.get(*at).cloned()).collect()).tainted(value.taint),
+                );
             }
             Kind::Text(text) => Kind::Text(pick(text)),
             Kind::Binary(bytes) => Kind::Binary(pick(bytes)),
@@ -267,7 +286,9 @@ impl Machine<'_, '_> {
                 }
             }
             (Kind::Dict(pairs), _) => {
-                let Some(name) = key.bytes() else { return super::statement::representative(&self.values(value)).tainted(taint) };
+                let Some(name) = key.bytes() else {
+                    return super::statement::representative(&self.values(value)).tainted(taint);
+                };
                 if !self.state.spend(pairs.len()) {
                     return Value::unknown(taint);
                 }
@@ -293,6 +314,24 @@ impl Machine<'_, '_> {
             }
             _ => Value::unknown(taint),
         }
+    }
+
+    /// The numbers of `range`.
+    pub fn range(&mut self, arguments: &[Value]) -> Value {
+        let numbers: Option<Vec<i64>> = arguments.iter().map(Value::as_integer).collect();
+        let (from, to, step) = match numbers.as_deref() {
+            Some([to]) => (0, *to, 1),
+            Some([from, to]) => (*from, *to, 1),
+            Some([from, to, step]) if *step != 0 => (*from, *to, *step),
+            _ => return Value::unknown(0),
+        };
+        let mut items = Vec::new();
+        let mut at = from;
+        while items.len() < 4096 && (step > 0 && at < to || step < 0 && at > to) {
+            items.push(Value::of(Kind::Integer(at)));
+            at = at.saturating_add(step);
+        }
+        if self.state.spend(items.len()) { Value::list(items) } else { Value::unknown(0) }
     }
 
     /// The values of a mapping as a sequence.

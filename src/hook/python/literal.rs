@@ -29,7 +29,8 @@ pub fn unescape(body: &[u8], is_text: bool) -> Vec<u8> {
             b'0'..=b'7' => {
                 let length = tail.iter().take(2).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
                 let digits = tail.get(..length).unwrap_or_default();
-                let code = digits.iter().fold(u32::from(escape - b'0'), |code, digit| code * 8 + u32::from(digit - b'0'));
+                let code =
+                    digits.iter().fold(u32::from(escape - b'0'), |code, digit| code * 8 + u32::from(digit - b'0'));
                 push(&mut out, code, is_text);
                 rest = tail.get(length..).unwrap_or_default();
             }
@@ -82,7 +83,8 @@ pub fn push(out: &mut Vec<u8>, code: u32, is_text: bool) {
 /// The ASCII character of this Unicode name.
 fn named(name: &[u8]) -> Option<u8> {
     let name = std::str::from_utf8(name).ok()?.to_ascii_uppercase();
-    let letter = |prefix: &str| name.strip_prefix(prefix).and_then(|rest| (rest.len() == 1).then(|| rest.bytes().next())?);
+    let letter =
+        |prefix: &str| name.strip_prefix(prefix).and_then(|rest| (rest.len() == 1).then(|| rest.bytes().next())?);
     if let Some(letter) = letter("LATIN SMALL LETTER ") {
         return Some(letter.to_ascii_lowercase());
     }
@@ -120,7 +122,9 @@ pub fn hides_letters(body: &[u8]) -> bool {
             [b'\\', b'x', a, b, ..] => (digits(&[*a, *b], 16), 4),
             [b'\\', b'u', a, b, c, d, ..] => (digits(&[*a, *b, *c, *d], 16), 6),
             [b'\\', b'U', a, b, c, d, e, f, g, h, ..] => (digits(&[*a, *b, *c, *d, *e, *f, *g, *h], 16), 10),
-            [b'\\', b'N', b'{', ..] => (Some(u32::from(b'a')), rest.iter().take(96).position(|b| *b == b'}').unwrap_or(2) + 1),
+            [b'\\', b'N', b'{', ..] => {
+                (Some(u32::from(b'a')), rest.iter().take(96).position(|b| *b == b'}').unwrap_or(2) + 1)
+            }
             [b'\\', a @ b'0'..=b'7', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => (digits(&[*a, *b, *c], 8), 4),
             [b'\\', _, ..] => (None, 2),
             _ => (None, 1),

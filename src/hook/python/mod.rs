@@ -13,9 +13,12 @@ mod decode;
 mod expression;
 mod fold;
 mod literal;
+mod method;
 mod names;
+mod run;
 mod state;
 mod statement;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -28,8 +31,8 @@ use crate::hook::Findings;
 use state::{HOSTILE, MILD, ODD, STRONG, State, mark};
 use statement::Machine;
 
-pub(crate) use text::{BLOB, CREDENTIALS, DOWNLOAD, PERSISTENCE, REVERSE_SHELL, TEMPORARY};
 pub(crate) use text::scan as says;
+pub(crate) use text::{BLOB, CREDENTIALS, DOWNLOAD, PERSISTENCE, REVERSE_SHELL, TEMPORARY};
 
 /// Most bytes read; what is behind them is reported as cut off.
 pub const MAX_SOURCE: usize = 1 << 20;
@@ -122,7 +125,10 @@ fn coding(source: &[u8], state: &mut State) {
         if is_plain_codec(&plain) {
             return;
         }
-        state.hit(Signal::Obfuscated, if plain.starts_with("futurefstrings") || plain == "pyxl" { ODD } else { HOSTILE });
+        state.hit(
+            Signal::Obfuscated,
+            if plain.starts_with("futurefstrings") || plain == "pyxl" { ODD } else { HOSTILE },
+        );
         if plain == "rot13" {
             let turned = decode::rot13(source);
             state.read_later(&turned.into(), true);
@@ -135,9 +141,25 @@ fn coding(source: &[u8], state: &mut State) {
 
 /// Codecs that only say which letters the bytes are.
 fn is_plain_codec(name: &str) -> bool {
-    let numbered = ["iso8859", "latin", "cp", "windows", "koi8", "mac", "euc", "iso2022", "big5", "gb", "shiftjis", "sjis", "ibm"];
-    matches!(name, "utf8" | "utf8sig" | "utf8unix" | "utf8dos" | "utf8mac" | "ascii" | "usascii" | "l1" | "tis620" | "ptcp154" | "hz" | "johab" | "u8" | "utf")
-        || numbered.iter().any(|prefix| name.starts_with(prefix))
+    let numbered =
+        ["iso8859", "latin", "cp", "windows", "koi8", "mac", "euc", "iso2022", "big5", "gb", "shiftjis", "sjis", "ibm"];
+    matches!(
+        name,
+        "utf8"
+            | "utf8sig"
+            | "utf8unix"
+            | "utf8dos"
+            | "utf8mac"
+            | "ascii"
+            | "usascii"
+            | "l1"
+            | "tis620"
+            | "ptcp154"
+            | "hz"
+            | "johab"
+            | "u8"
+            | "utf"
+    ) || numbered.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// What matters only together.
@@ -148,36 +170,43 @@ fn judge(state: &mut State, kind: Strictness, size: usize) {
     let has = |bits: u32| says & bits != 0;
     use mark::*;
     let runs_text = EXECUTES | RUNS_FILE | DESERIALISES;
-    let mut findings = Vec::new();
-    // Everywhere.
-    findings.push((any(DUPLICATES) && all(NETWORK) && any(SPAWNS | FORKS), HOSTILE));
-    findings.push((all(WRITES_PERSISTENCE) && any(SPAWNS | DECODES | NETWORK), HOSTILE));
-    findings.push((all(MEMORY_FILE) && any(SPAWNS | DECODES | NETWORK | EXECUTES), HOSTILE));
-    findings.push((all(WRITES_FETCHED) && any(SPAWNS | RUNS_FILE | EXECUTES) && (has(text::TEMPORARY) || all(CHANGES_FILES)), HOSTILE));
-    findings.push((all(NATIVE_MEMORY) && any(DECODES) && has(text::BLOB), HOSTILE));
-    findings.push((has(text::MORE_CREDENTIALS) && any(NETWORK), HOSTILE));
-    findings.push((has(text::REVERSE_SHELL) && any(SPAWNS), HOSTILE));
-    findings.push((has(text::DROP) && any(NETWORK | SPAWNS) && (has(text::CREDENTIALS) || any(HARVEST)), HOSTILE));
-    findings.push((all(HARVEST | NETWORK), STRONG));
+    let everywhere = [
+        (any(DUPLICATES) && all(NETWORK) && any(SPAWNS | FORKS), HOSTILE),
+        (all(WRITES_PERSISTENCE) && any(SPAWNS | DECODES | NETWORK), HOSTILE),
+        (all(MEMORY_FILE) && any(SPAWNS | DECODES | NETWORK | EXECUTES), HOSTILE),
+        (
+            all(WRITES_FETCHED) && any(SPAWNS | RUNS_FILE | EXECUTES) && (has(text::TEMPORARY) || all(CHANGES_FILES)),
+            HOSTILE,
+        ),
+        (all(NATIVE_MEMORY) && any(DECODES) && has(text::BLOB), HOSTILE),
+        (has(text::MORE_CREDENTIALS) && any(NETWORK), HOSTILE),
+        (has(text::REVERSE_SHELL) && any(SPAWNS), HOSTILE),
+        (has(text::DROP) && any(NETWORK | SPAWNS) && (has(text::CREDENTIALS) || any(HARVEST)), HOSTILE),
+        (all(HARVEST | NETWORK), STRONG),
+    ];
     // In files that only set something up, meeting is enough.
-    if kind == Strictness::Customize {
-        findings.push((any(DECODES) && any(runs_text), STRONG));
-        findings.push((any(NETWORK) && any(runs_text | THREAD | FORKS), STRONG));
-        findings.push((has(text::TEMPORARY | text::HIDDEN) && any(RUNS_FILE | DESERIALISES | EXECUTES), STRONG));
-        findings.push((all(WRITES_PERSISTENCE), STRONG));
-        findings.push((any(NATIVE) && (any(DECODES | NETWORK | NATIVE_MEMORY) || has(text::TEMPORARY)), STRONG));
-        findings.push((has(text::BLOB) && any(DECODES | runs_text), STRONG));
-        findings.push((any(NETWORK) && has(text::TEMPORARY | text::ADDRESS), STRONG));
-        findings.push((any(FORKS) && any(NETWORK | EXECUTES | DUPLICATES), STRONG));
-        findings.push((any(WALKS), STRONG));
-        findings.push((mild_signals(state.signals) >= 3, STRONG));
-    }
-    if kind == Strictness::Line {
-        findings.push((any(WALKS | WRITES_PERSISTENCE | HARVEST), MILD));
-    }
-    for (found, grade) in findings {
-        if found {
-            state.grade(grade);
+    let in_customize = [
+        (any(DECODES) && any(runs_text), STRONG),
+        (any(NETWORK) && any(runs_text | THREAD | FORKS), STRONG),
+        (has(text::TEMPORARY | text::HIDDEN) && any(RUNS_FILE | DESERIALISES | EXECUTES), STRONG),
+        (all(WRITES_PERSISTENCE), STRONG),
+        (any(NATIVE) && (any(DECODES | NETWORK | NATIVE_MEMORY) || has(text::TEMPORARY)), STRONG),
+        (any(NATIVE) && state.signals.contains(Signal::Spawn), STRONG),
+        (has(text::BLOB) && any(DECODES | runs_text), STRONG),
+        (any(NETWORK) && has(text::TEMPORARY | text::ADDRESS), STRONG),
+        (any(FORKS) && any(NETWORK | EXECUTES | DUPLICATES), STRONG),
+        (any(WALKS), STRONG),
+        (mild_signals(state.signals) >= 3, STRONG),
+    ];
+    let in_line = [(any(WALKS | WRITES_PERSISTENCE), MILD)];
+    let of_kind = match kind {
+        Strictness::Line => &in_line[..],
+        Strictness::Customize => &in_customize[..],
+        Strictness::Module => &[],
+    };
+    for (found, grade) in everywhere.iter().chain(of_kind) {
+        if *found {
+            state.grade(*grade);
         }
     }
     let limit = match kind {
@@ -193,6 +222,7 @@ fn judge(state: &mut State, kind: Strictness, size: usize) {
 /// How many different things were found that are remarkable in a customisation file.
 fn mild_signals(signals: Signals) -> usize {
     use Signal::*;
-    let mild = [Decode, Execute, Deserialise, Network, Download, TemporaryPath, NativeCode, Thread, Persistence, Entropy];
+    let mild =
+        [Decode, Execute, Deserialise, Network, Download, TemporaryPath, NativeCode, Thread, Persistence, Entropy];
     mild.into_iter().filter(|signal| signals.contains(*signal)).count()
 }

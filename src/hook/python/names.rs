@@ -60,7 +60,9 @@ pub fn effect(path: &str, whole: bool) -> Option<Effect> {
         "commands" | "popen2" | "_posixsubprocess" | "pexpect" | "plumbum" if !rest.is_empty() => Effect::Spawn,
         "pty" if !rest.is_empty() => Effect::Spawn,
         "asyncio" => match last {
-            "create_subprocess_exec" | "create_subprocess_shell" | "subprocess_exec" | "subprocess_shell" => Effect::Spawn,
+            "create_subprocess_exec" | "create_subprocess_shell" | "subprocess_exec" | "subprocess_shell" => {
+                Effect::Spawn
+            }
             "open_connection" | "start_server" | "open_unix_connection" | "create_connection" => Effect::Network,
             _ => return None,
         },
@@ -76,21 +78,56 @@ pub fn effect(path: &str, whole: bool) -> Option<Effect> {
             _ => return None,
         },
         "urllib" => match last {
-            "urlopen" | "urlretrieve" | "Request" | "build_opener" | "OpenerDirector" | "URLopener" | "FancyURLopener" => {
-                Effect::Network
-            }
+            "urlopen" | "urlretrieve" | "Request" | "build_opener" | "OpenerDirector" | "URLopener"
+            | "FancyURLopener" => Effect::Network,
             _ => return None,
         },
         "urllib2" | "http" | "httplib" | "ftplib" | "smtplib" | "telnetlib" | "poplib" | "imaplib" | "nntplib"
-        | "xmlrpclib" | "xmlrpc" | "requests" | "httpx" | "aiohttp" | "urllib3" | "paramiko" | "websocket" | "websockets"
-        | "pycurl" | "socketserver" | "SocketServer" | "BaseHTTPServer" | "dns" | "curl_cffi" | "httplib2" | "niquests" => {
+        | "xmlrpclib" | "xmlrpc" | "requests" | "httpx" | "aiohttp" | "urllib3" | "paramiko" | "websocket"
+        | "websockets" | "pycurl" | "socketserver" | "SocketServer" | "BaseHTTPServer" | "dns" | "curl_cffi"
+        | "httplib2" | "niquests" => {
             let callable = matches!(
                 last,
-                "urlopen" | "Request" | "HTTPConnection" | "HTTPSConnection" | "FTP" | "FTP_TLS" | "SMTP" | "SMTP_SSL"
-                    | "Telnet" | "POP3" | "IMAP4" | "IMAP4_SSL" | "NNTP" | "ServerProxy" | "get" | "post" | "put" | "request"
-                    | "Session" | "session" | "Client" | "AsyncClient" | "ClientSession" | "PoolManager" | "SSHClient" | "Transport"
-                    | "connect" | "create_connection" | "WebSocketApp" | "Curl" | "TCPServer" | "HTTPServer" | "resolve" | "query"
-                    | "Http" | "head" | "delete" | "build_opener" | "stream" | "UDPServer"
+                "urlopen"
+                    | "Request"
+                    | "HTTPConnection"
+                    | "HTTPSConnection"
+                    | "FTP"
+                    | "FTP_TLS"
+                    | "SMTP"
+                    | "SMTP_SSL"
+                    | "Telnet"
+                    | "POP3"
+                    | "IMAP4"
+                    | "IMAP4_SSL"
+                    | "NNTP"
+                    | "ServerProxy"
+                    | "get"
+                    | "post"
+                    | "put"
+                    | "request"
+                    | "Session"
+                    | "session"
+                    | "Client"
+                    | "AsyncClient"
+                    | "ClientSession"
+                    | "PoolManager"
+                    | "SSHClient"
+                    | "Transport"
+                    | "connect"
+                    | "create_connection"
+                    | "WebSocketApp"
+                    | "Curl"
+                    | "TCPServer"
+                    | "HTTPServer"
+                    | "resolve"
+                    | "query"
+                    | "Http"
+                    | "head"
+                    | "delete"
+                    | "build_opener"
+                    | "stream"
+                    | "UDPServer"
             );
             if callable || whole && !rest.is_empty() { Effect::Network } else { return None }
         }
@@ -98,7 +135,11 @@ pub fn effect(path: &str, whole: bool) -> Option<Effect> {
         "base64" | "binascii" | "quopri" | "uu" | "binhex" => match last {
             "crc32" | "crc_hqx" | "Error" | "Incomplete" | "" => return None,
             name if name.contains("encode") || name.starts_with("b2a") || name == "hexlify" => {
-                if whole { Effect::Decode } else { return None }
+                if whole {
+                    Effect::Decode
+                } else {
+                    return None;
+                }
             }
             _ => Effect::Decode,
         },
@@ -110,20 +151,27 @@ pub fn effect(path: &str, whole: bool) -> Option<Effect> {
         "bytes" | "bytearray" if rest == "fromhex" => Effect::Decode,
         "str" if matches!(rest, "maketrans") => Effect::Decode,
         "codecs" => match last {
-            "decode" | "getdecoder" | "escape_decode" | "unicode_escape_decode" | "utf_7_decode" | "getreader"
+            "decode"
+            | "getdecoder"
+            | "escape_decode"
+            | "unicode_escape_decode"
+            | "utf_7_decode"
+            | "getreader"
             | "raw_unicode_escape_decode" => Effect::Decode,
             _ => return None,
         },
         "encodings" if rest.starts_with("rot_13") => Effect::Decode,
-        "marshal" | "pickle" | "_pickle" | "cPickle" | "dill" | "cloudpickle" | "joblib" | "shelve" | "jsonpickle" => match last {
-            "loads" | "load" | "Unpickler" | "open" | "decode" => Effect::Deserialise,
-            _ if whole && !rest.is_empty() => Effect::Deserialise,
-            _ => return None,
-        },
+        "marshal" | "pickle" | "_pickle" | "cPickle" | "dill" | "cloudpickle" | "joblib" | "shelve" | "jsonpickle" => {
+            match last {
+                "loads" | "load" | "Unpickler" | "open" | "decode" => Effect::Deserialise,
+                _ if whole && !rest.is_empty() => Effect::Deserialise,
+                _ => return None,
+            }
+        }
         "ctypes" | "_ctypes" | "cffi" | "cppyy" | "_cffi_backend" => match last {
             "" => return None,
-            "mmap" | "memmove" | "CFUNCTYPE" | "PYFUNCTYPE" | "WINFUNCTYPE" | "mprotect" | "string_at" | "from_buffer"
-            | "VirtualAlloc" | "pythonapi" => Effect::NativeMemory,
+            "mmap" | "memmove" | "CFUNCTYPE" | "PYFUNCTYPE" | "WINFUNCTYPE" | "mprotect" | "string_at"
+            | "from_buffer" | "VirtualAlloc" | "pythonapi" => Effect::NativeMemory,
             _ => Effect::Native,
         },
         "mmap" if rest == "mmap" || whole && !rest.is_empty() => Effect::Native,
@@ -138,16 +186,22 @@ pub fn effect(path: &str, whole: bool) -> Option<Effect> {
             _ => return None,
         },
         "multiprocessing" | "concurrent" | "gevent" | "eventlet" | "_interpreters" => match last {
-            "Process" | "Pool" | "ThreadPool" | "ThreadPoolExecutor" | "ProcessPoolExecutor" | "spawn" | "create" | "run_string" => {
-                Effect::Thread
-            }
+            "Process"
+            | "Pool"
+            | "ThreadPool"
+            | "ThreadPoolExecutor"
+            | "ProcessPoolExecutor"
+            | "spawn"
+            | "create"
+            | "run_string" => Effect::Thread,
             _ if whole && !rest.is_empty() => Effect::Thread,
             _ => return None,
         },
         "importlib" => match last {
             "import_module" | "__import__" | "_gcd_import" => Effect::Import,
-            "SourceFileLoader" | "SourcelessFileLoader" | "ExtensionFileLoader" | "spec_from_file_location"
-            | "spec_from_loader" | "module_from_spec" => Effect::Loader,
+            "SourceFileLoader" | "SourcelessFileLoader" | "ExtensionFileLoader" | "spec_from_file_location" => {
+                Effect::Loader
+            }
             _ => return None,
         },
         "imp" | "_imp" if last.starts_with("load_") || matches!(last, "create_dynamic") => Effect::Loader,
@@ -177,7 +231,9 @@ pub fn effect(path: &str, whole: bool) -> Option<Effect> {
 
 fn os(rest: &str) -> Option<Effect> {
     Some(match rest {
-        "system" | "popen" | "popen2" | "popen3" | "popen4" | "startfile" | "posix_spawn" | "posix_spawnp" => Effect::Spawn,
+        "system" | "popen" | "popen2" | "popen3" | "popen4" | "startfile" | "posix_spawn" | "posix_spawnp" => {
+            Effect::Spawn
+        }
         "fork" | "forkpty" | "setsid" => Effect::Fork,
         "dup2" => Effect::Duplicate,
         "memfd_create" => Effect::MemoryFile,
@@ -190,8 +246,16 @@ fn os(rest: &str) -> Option<Effect> {
 /// Method names that are as telling as the functions, when it is not known whose they are.
 pub fn telling_method(name: &str) -> Option<Effect> {
     Some(match name {
-        "system" | "popen" | "Popen" | "check_output" | "check_call" | "posix_spawn" | "fork_exec" | "create_subprocess_shell"
-        | "create_subprocess_exec" | "getstatusoutput" => Effect::Spawn,
+        "system"
+        | "popen"
+        | "Popen"
+        | "check_output"
+        | "check_call"
+        | "posix_spawn"
+        | "fork_exec"
+        | "create_subprocess_shell"
+        | "create_subprocess_exec"
+        | "getstatusoutput" => Effect::Spawn,
         "b64decode" | "b32decode" | "b85decode" | "a85decode" | "b16decode" | "urlsafe_b64decode" | "a2b_base64"
         | "unhexlify" | "fromhex" => Effect::Decode,
         "urlopen" | "urlretrieve" | "create_connection" => Effect::Network,
@@ -207,8 +271,8 @@ pub fn import_says(module: &str) -> Option<Effect> {
     Some(match root {
         "subprocess" | "subprocess32" | "pty" | "commands" | "popen2" | "webbrowser" | "pexpect" => Effect::Spawn,
         "antigravity" => Effect::Spawn,
-        "socket" | "urllib2" | "http" | "httplib" | "ftplib" | "smtplib" | "telnetlib" | "requests" | "httpx" | "aiohttp"
-        | "urllib3" | "paramiko" | "xmlrpc" | "xmlrpclib" | "ssl" | "socketserver" => Effect::Network,
+        "socket" | "urllib2" | "http" | "httplib" | "ftplib" | "smtplib" | "telnetlib" | "requests" | "httpx"
+        | "aiohttp" | "urllib3" | "paramiko" | "xmlrpc" | "xmlrpclib" | "ssl" | "socketserver" => Effect::Network,
         "urllib" if module == "urllib.request" => Effect::Network,
         "base64" | "binascii" | "zlib" | "lzma" | "bz2" | "gzip" | "quopri" | "uu" | "binhex" => Effect::Decode,
         "marshal" | "pickle" | "cPickle" | "dill" | "cloudpickle" | "shelve" => Effect::Deserialise,
@@ -223,8 +287,22 @@ pub fn import_says(module: &str) -> Option<Effect> {
 pub fn is_core_module(name: &str) -> bool {
     matches!(
         name,
-        "os" | "sys" | "builtins" | "subprocess" | "socket" | "base64" | "zlib" | "importlib" | "ctypes" | "codecs" | "marshal"
-            | "binascii" | "threading" | "pickle" | "runpy" | "pty" | "urllib"
+        "os" | "sys"
+            | "builtins"
+            | "subprocess"
+            | "socket"
+            | "base64"
+            | "zlib"
+            | "importlib"
+            | "ctypes"
+            | "codecs"
+            | "marshal"
+            | "binascii"
+            | "threading"
+            | "pickle"
+            | "runpy"
+            | "pty"
+            | "urllib"
     )
 }
 
@@ -232,11 +310,63 @@ pub fn is_core_module(name: &str) -> bool {
 pub fn is_builtin(name: &str) -> bool {
     matches!(
         name,
-        "exec" | "eval" | "compile" | "__import__" | "getattr" | "setattr" | "globals" | "locals" | "vars" | "open" | "chr" | "unichr"
-            | "ord" | "bytes" | "bytearray" | "str" | "int" | "list" | "tuple" | "set" | "map" | "filter" | "reversed" | "range"
-            | "xrange" | "zip" | "sum" | "len" | "hex" | "execfile" | "input" | "raw_input" | "breakpoint" | "dict" | "iter" | "next"
-            | "print" | "type" | "object" | "reload" | "apply" | "file" | "memoryview" | "repr" | "sorted" | "enumerate"
-            | "__builtins__" | "__loader__" | "__spec__" | "unicode" | "format" | "min" | "max" | "any" | "all" | "delattr" | "help"
+        "exec"
+            | "eval"
+            | "compile"
+            | "__import__"
+            | "getattr"
+            | "setattr"
+            | "globals"
+            | "locals"
+            | "vars"
+            | "open"
+            | "chr"
+            | "unichr"
+            | "ord"
+            | "bytes"
+            | "bytearray"
+            | "str"
+            | "int"
+            | "list"
+            | "tuple"
+            | "set"
+            | "map"
+            | "filter"
+            | "reversed"
+            | "range"
+            | "xrange"
+            | "zip"
+            | "sum"
+            | "len"
+            | "hex"
+            | "execfile"
+            | "input"
+            | "raw_input"
+            | "breakpoint"
+            | "dict"
+            | "iter"
+            | "next"
+            | "print"
+            | "type"
+            | "object"
+            | "reload"
+            | "apply"
+            | "file"
+            | "memoryview"
+            | "repr"
+            | "sorted"
+            | "enumerate"
+            | "__builtins__"
+            | "__loader__"
+            | "__spec__"
+            | "unicode"
+            | "format"
+            | "min"
+            | "max"
+            | "any"
+            | "all"
+            | "delattr"
+            | "help"
     )
 }
 
@@ -308,7 +438,8 @@ mod tests {
 
     #[test]
     fn exceptions_and_constants_of_a_module_are_no_effect() {
-        for path in ["subprocess.PIPE", "subprocess.CalledProcessError", "socket.timeout", "os.path.join", "os.environ"] {
+        for path in ["subprocess.PIPE", "subprocess.CalledProcessError", "socket.timeout", "os.path.join", "os.environ"]
+        {
             assert_eq!(effect(path, false), None, "{path}");
         }
         assert_eq!(effect("subprocess.Popen", false), Some(Effect::Spawn));

@@ -168,7 +168,7 @@ impl State {
             places: HashMap::new(),
             functions: vec![Function::default()],
             stars: Vec::new(),
-            fuel: 1 << 20 | size.saturating_mul(8),
+            fuel: (1 << 19) + size.saturating_mul(3),
             depth: 0,
             replays: 0,
             signals: Signals::default(),
@@ -438,11 +438,9 @@ impl State {
     /// What was found in a text that was read later belongs to the line it stands in.
     pub fn blame(&mut self, start: usize) {
         let class = self.line_class;
-        if let Some(line) = self.lines.iter_mut().find(|line| line.start == start) {
-            if class > line.class {
-                line.class = class;
-                line.hit = start;
-            }
+        if let Some(line) = self.lines.iter_mut().find(|line| line.start == start && line.class < class) {
+            line.class = class;
+            line.hit = start;
         }
     }
 
@@ -456,7 +454,11 @@ impl State {
         let mut cut = self.line_count > order.len();
         let lines = order.iter().map(|line| {
             // A line that hides its code far to the right is shown from there.
-            let from = if line.hit > line.start + Hook::MAX_LINE - 64 && line.hit < line.end { line.hit - 32 } else { line.start };
+            let from = if line.hit > line.start + Hook::MAX_LINE && line.hit <= line.end {
+                line.hit - 256
+            } else {
+                line.start
+            };
             let text = source.get(from..line.end).unwrap_or_default();
             let text = if from == line.start { text.trim_ascii_end() } else { text };
             cut |= text.len() > Hook::MAX_LINE || from > line.start;
@@ -470,7 +472,8 @@ impl State {
     pub fn remember(&mut self, function: u32, value: Value) {
         if let Some(function) = self.functions.get_mut(usize::try_from(function).unwrap_or(0)) {
             let old = function.result.take().unwrap_or_else(|| Value::unknown(0));
-            function.result = Some(if matches!(value.kind, Kind::Unknown) { old.tainted(value.taint) } else { value.or(old) });
+            function.result =
+                Some(if matches!(value.kind, Kind::Unknown) { old.tainted(value.taint) } else { value.or(old) });
         }
     }
 }

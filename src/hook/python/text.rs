@@ -152,7 +152,8 @@ pub fn scan(text: &[u8]) -> u32 {
         if !before.is_ascii_alphanumeric() || !byte.is_ascii_alphanumeric() {
             found |= at_place(text, at, byte, before);
         }
-        run = if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-') { run + 1 } else { 0 };
+        run =
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-') { run + 1 } else { 0 };
         if run == BLOB_LENGTH && looks_random(text.get(at + 1 - run..=at).unwrap_or_default()) {
             found |= BLOB;
         }
@@ -172,12 +173,17 @@ fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
             let after = rest.get(pattern.len()).copied().unwrap_or(b' ');
             let word_goes_on = after.is_ascii_alphanumeric() || after == b'_' || after == b'-';
             let is_directory = says & TEMPORARY != 0;
-            if is_directory && (word_goes_on || before.is_ascii_alphanumeric()) {
+            if is_directory && (word_goes_on || before.is_ascii_alphanumeric())
+                || says & LOADER_VARIABLE != 0 && word_goes_on
+            {
                 continue;
             }
             // `module.profile` and `tool.ssh` are no files.
             let is_file = byte == b'.' && (says & (CREDENTIALS | PERSISTENCE) != 0);
-            if is_file && (before.is_ascii_alphanumeric() || after.is_ascii_alphanumeric() && !pattern.ends_with(b"/") && !pattern.ends_with(b"_")) {
+            if is_file
+                && (before.is_ascii_alphanumeric()
+                    || after.is_ascii_alphanumeric() && !pattern.ends_with(b"/") && !pattern.ends_with(b"_"))
+            {
                 continue;
             }
             if says & CREDENTIALS != 0 && is_public(rest, pattern) {
@@ -186,10 +192,14 @@ fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
             found |= says;
         }
     }
-    if byte == b'.' && matches!(before, b'/') && text.get(at + 1).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_') {
+    if byte == b'.'
+        && matches!(before, b'/')
+        && text.get(at + 1).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_')
+    {
         found |= HIDDEN;
     }
-    if byte.is_ascii_digit() && !matches!(before, b'.' | b'-' | b'_') && is_address(text.get(at..).unwrap_or_default()) {
+    if byte.is_ascii_digit() && !matches!(before, b'.' | b'-' | b'_') && is_address(text.get(at..).unwrap_or_default())
+    {
         found |= ADDRESS;
     }
     found
@@ -198,7 +208,8 @@ fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
 /// `.ssh/config` and the list of known hosts are read by many tools.
 fn is_public(rest: &[u8], pattern: &[u8]) -> bool {
     let tail = rest.get(pattern.len()..).unwrap_or_default();
-    pattern == b".ssh" && (tail.starts_with(b"/known_hosts") || tail.starts_with(b"/config") || tail.starts_with(b"/authorized_keys"))
+    pattern == b".ssh"
+        && (tail.starts_with(b"/known_hosts") || tail.starts_with(b"/config") || tail.starts_with(b"/authorized_keys"))
 }
 
 /// Four numbers with dots that are no address of this machine or of no machine.
@@ -254,7 +265,15 @@ mod tests {
         ] {
             assert_eq!(scan(text.as_bytes()) & says, says, "{text}");
         }
-        for text in ["/home/u/tmpfiles", "/home/tmp", "pycurl ", "rsync -c", "module.profile", "version 1.2.3.4", "see ~/.ssh/config"] {
+        for text in [
+            "/home/u/tmpfiles",
+            "/home/tmp",
+            "pycurl ",
+            "rsync -c",
+            "module.profile",
+            "version 1.2.3.4",
+            "see ~/.ssh/config",
+        ] {
             let says = scan(text.as_bytes()) & !(HIDDEN | URL);
             assert_eq!(says, 0, "{text}");
         }

@@ -294,7 +294,11 @@ impl<'a> Lexer<'a> {
             [b'*', b'*', b'=', ..] | [b'/', b'/', b'=', ..] | [b'<', b'<', b'=', ..] | [b'>', b'>', b'=', ..] => 3,
             [b'*', b'*', ..] | [b'/', b'/', ..] | [b'<', b'<', ..] | [b'>', b'>', ..] | [b'-', b'>', ..] => 2,
             [b'<', b'>', ..] => 2,
-            [b'=' | b'!' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' | b'^' | b'@' | b':', b'=', ..] => 2,
+            [
+                b'=' | b'!' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' | b'^' | b'@' | b':',
+                b'=',
+                ..,
+            ] => 2,
             [byte, ..] => {
                 self.broken |= !b"()[]{}<>+-*/%&|^~@=.,:;!`".contains(byte);
                 1
@@ -324,8 +328,15 @@ fn number_length(rest: &[u8]) -> usize {
             byte if byte.is_ascii_alphanumeric() => {}
             _ => break,
         }
-        // `1if x else y`: the number ends before a word.
-        if !hexadecimal && byte.is_ascii_alphabetic() && !b"eEjJlLxXoObB".contains(byte) {
+        // `1if x` and `2else y`: the number ends before a word.
+        let after = rest.get(length + 1).copied().unwrap_or(b' ');
+        let belongs = match byte {
+            b'e' | b'E' => after.is_ascii_digit() || matches!(after, b'+' | b'-'),
+            b'x' | b'X' | b'o' | b'O' | b'b' | b'B' => length == 1,
+            b'j' | b'J' | b'l' | b'L' => !after.is_ascii_alphanumeric(),
+            byte => !byte.is_ascii_alphabetic(),
+        };
+        if !hexadecimal && !belongs {
             break;
         }
         length += 1;
@@ -396,7 +407,9 @@ mod tests {
 
     #[test]
     fn numbers_of_every_form_are_read() {
-        for (text, value) in [("0x41", 65), ("1_000", 1000), ("0o17", 15), ("017", 15), ("0b11", 3), ("12L", 12), ("0", 0)] {
+        for (text, value) in
+            [("0x41", 65), ("1_000", 1000), ("0o17", 15), ("017", 15), ("0b11", 3), ("12L", 12), ("0", 0)]
+        {
             assert_eq!(integer(text.as_bytes()), Some(value), "{text}");
         }
         assert_eq!(integer(b"1.5"), None);

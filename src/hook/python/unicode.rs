@@ -67,9 +67,14 @@ mod tests {
 
     #[test]
     fn compatibility_letters_fold_and_others_stay() {
-        for (name, folded) in
-            [("𝐞𝐱𝐞𝐜", "exec"), ("ｅｖａｌ", "eval"), ("ſystem", "system"), ("ﬁle", "file"), ("𝟘x", "0x"), ("ℯxec", "exec")]
-        {
+        for (name, folded) in [
+            ("𝐞𝐱𝐞𝐜", "exec"),
+            ("ｅｖａｌ", "eval"),
+            ("ſystem", "system"),
+            ("ﬁle", "file"),
+            ("𝟘x", "0x"),
+            ("ℯxec", "exec"),
+        ] {
             assert_eq!(fold(name).as_deref(), Some(folded), "{name}");
         }
         for name in ["exec", "größe", "имя", "变量"] {
