@@ -22,10 +22,12 @@ pub(super) enum Dialect {
 
 /// How deep code in `eval "..."` and the like is followed.
 const MAX_DEPTH: usize = 3;
-/// How deep quotes and expansions are nested.
+/// How deep quotes and expansions are nested; deeper ones count as never closed.
 const MAX_NESTING: usize = 64;
 /// Bytes kept of one word.
 const MAX_WORD: usize = 1 << 20;
+/// Bytes before a setting that are shown with it.
+const FAR_INTO_LINE: usize = 256;
 /// Here-documents of one line that are waited for.
 const MAX_DOCUMENTS: usize = 16;
 
@@ -168,13 +170,15 @@ impl<'a> Reader<'a, '_> {
         self.within.unwrap_or(Place { number, from: self.script.get(start..).unwrap_or_default() })
     }
 
+    /// Line number, and where what is shown of the line begins.
     fn here(&self) -> (usize, usize) {
-        (self.number, self.line_start)
+        let is_far = self.at - self.line_start > FAR_INTO_LINE;
+        (self.number, if is_far { self.at } else { self.line_start })
     }
 
     fn run(mut self) {
         while let Some(byte) = self.peek() {
-            let open_line = self.here();
+            let open_line = (self.number, self.line_start);
             let is_closed = match byte {
                 b' ' | b'\t' | b'\r' => self.bump().is_some(),
                 b'\\' if self.starts_with(b"\\\n") => self.bump().and(self.bump()).is_some(),
@@ -247,7 +251,7 @@ impl<'a> Reader<'a, '_> {
         while matches!(self.peek(), Some(b' ' | b'\t')) {
             self.at += 1;
         }
-        if !self.peek().is_some_and(|byte| !is_operator(byte)) {
+        if self.peek().is_none_or(is_operator) {
             return true;
         }
         let (word, is_closed) = self.word();
@@ -288,9 +292,13 @@ impl<'a> Reader<'a, '_> {
         let mut name_is_literal = true;
         while let Some(byte) = self.peek() {
             let outermost = open.last().copied();
+            if open.len() > MAX_NESTING {
+                break;
+            }
             if outermost.is_none() && is_operator(byte) {
                 let is_array = byte == b'(' && word.is_assignment && word.value.ends_with(b"=");
-                if !is_array && !(byte == b'(' && self.dialect == Dialect::Fish) {
+                let is_substitution = byte == b'(' && self.dialect == Dialect::Fish;
+                if !is_array && !is_substitution {
                     break;
                 }
             }
@@ -345,18 +353,18 @@ impl<'a> Reader<'a, '_> {
                     if is_raw {
                         keep(b"\"");
                     }
-                    push(&mut open, b'"');
+                    open.push(b'"');
                 }
                 (None | Some(b'"' | b'(' | b'{'), b'`') => {
                     keep(b"`");
-                    push(&mut open, b'`');
+                    open.push(b'`');
                 }
                 (None | Some(b'"' | b'(' | b'{'), b'$') => {
                     keep(b"$");
                     if let Some(next @ (b'(' | b'{')) = self.peek() {
                         self.bump();
                         keep(&[next]);
-                        push(&mut open, next);
+                        open.push(next);
                         if next == b'{' {
                             self.default_value(place);
                         }
@@ -364,7 +372,7 @@ impl<'a> Reader<'a, '_> {
                 }
                 (Some(b'('), b'(') | (None, b'(') => {
                     keep(b"(");
-                    push(&mut open, b'(');
+                    open.push(b'(');
                 }
                 (None, b'=') => {
                     word.is_assignment |= name_is_literal && has_name;
@@ -552,12 +560,6 @@ impl<'a> Reader<'a, '_> {
             let place = self.place(command.place);
             self.found.set(variable.as_bytes(), value, place);
         }
-    }
-}
-
-fn push(open: &mut Vec<u8>, context: u8) {
-    if open.len() < MAX_NESTING {
-        open.push(context);
     }
 }
 
