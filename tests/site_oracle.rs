@@ -12,6 +12,7 @@
 //! Without any Python it says so and passes; with `PYHOOKWATCH_REQUIRE_LIVE=1` it fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use pyhookwatch::hook::pth;
 use pyhookwatch::hook::start;

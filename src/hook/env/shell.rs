@@ -130,6 +130,8 @@ struct Command {
 
 struct Document {
     delimiter: Vec<u8>,
+    /// The delimiter is not quoted, so the shell expands the text.
+    is_expanded: bool,
     strip_tabs: bool,
 }
 
@@ -230,7 +232,8 @@ impl<'a> Reader<'a, '_> {
     fn take_word(&mut self) -> bool {
         let place = self.here();
         let (word, is_closed) = self.word();
-        if is_closed {
+        // A line read for itself may end within a word that the next lines go on with.
+        if is_closed || self.depth > 0 {
             self.accept(word, place);
         }
         is_closed
@@ -256,7 +259,7 @@ impl<'a> Reader<'a, '_> {
         }
         let (word, is_closed) = self.word();
         if is_document && self.documents.len() < MAX_DOCUMENTS {
-            self.documents.push(Document { delimiter: word.value, strip_tabs });
+            self.documents.push(Document { delimiter: word.value, is_expanded: word.is_plain, strip_tabs });
         } else if is_string {
             self.command.input = word.value;
         } else if is_input {
@@ -274,7 +277,14 @@ impl<'a> Reader<'a, '_> {
                     return false;
                 }
                 let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
-                self.at += line.len();
+                let (end, place) = (self.at + line.len(), (self.number, self.at));
+                while document.is_expanded && self.at < end {
+                    self.at += 1;
+                    if self.script.get(..self.at).is_some_and(|before| before.ends_with(b"${")) {
+                        self.default_value(place);
+                    }
+                }
+                self.at = end;
                 self.bump();
                 let tabs = if document.strip_tabs { line.iter().take_while(|&&byte| byte == b'\t').count() } else { 0 };
                 if line.get(tabs..) == Some(document.delimiter.as_slice()) {
@@ -496,7 +506,16 @@ impl<'a> Reader<'a, '_> {
             self.set(&word.value, place);
             return;
         }
-        let name = word.value.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        // An expansion may come to nothing, and then what follows it is the name: the rest or the next word.
+        let mut text = word.value.as_slice();
+        if matches!(text.first(), Some(b'$' | b'`')) {
+            text = text.rsplit(|byte| matches!(byte, b'`' | b')' | b'}')).next().unwrap_or_default();
+            if text.is_empty() || text.starts_with(b"$") {
+                self.command.expect = Expect::NameOrOption;
+                return;
+            }
+        }
+        let name = text.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         self.command.expect = match name {
             b"if" | b"then" | b"elif" | b"else" | b"while" | b"until" | b"do" | b"{" | b"}" | b"!" | b"time"
             | b"begin" | b"and" | b"or" | b"not" | b"fi" | b"done"
