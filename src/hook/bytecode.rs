@@ -115,6 +115,7 @@ pub fn analyse_bytecode(content: &[u8]) -> Findings {
         imports: Vec::new(),
         paths: Vec::new(),
         interpreters: None,
+        settings: Vec::new(),
     }
 }
 

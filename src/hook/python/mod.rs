@@ -80,6 +80,7 @@ pub fn analyse(source: &[u8], kind: Strictness) -> Findings {
         imports: state.imports,
         paths: Vec::new(),
         interpreters: None,
+        settings: Vec::new(),
     }
 }
 
