@@ -4,6 +4,7 @@
 //! A field that is not known is left out, never guessed. Everything that others chose goes through
 //! [`crate::escape`].
 
+mod hook;
 mod shorten;
 mod writer;
 
@@ -12,7 +13,7 @@ pub use shorten::shortened;
 use super::Alert;
 use super::utc;
 use crate::escape;
-use crate::event::{Action, Change, EnvironmentSetting, FileState, Gap, Hook, HookKind, Level, Match, Verdict, Writer};
+use crate::event::{Action, Change, FileState, Gap, Hook, Level, Match, Verdict, Writer};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -77,7 +78,8 @@ impl Composer {
         let Finding { change, writer, hook, verdict, names } = finding;
         let first = verdict.matches.first()?;
         let level = verdict.level()?;
-        let risk = verdict.matches.iter().map(|found| found.rule.risk_score).max().unwrap_or_default();
+        let deciding = verdict.matches.iter().filter(|found| found.rule.is_baseline == first.rule.is_baseline);
+        let risk = deciding.map(|found| found.rule.risk_score).max().unwrap_or_default();
         self.sequence += 1;
         let mut document = self.record(change.first.wall, message(finding, first, level));
         document.insert(
@@ -325,16 +327,17 @@ fn own(finding: &Finding<'_>, first: &Match) -> Value {
         });
         own.insert("excluded".into(), excluded.collect());
     }
-    own.insert("hook".into(), json!({ "kind": hook.at.kind.as_str() }));
-    insert(&mut own, "content", content(hook));
+    own.insert("hook".into(), hook::place(hook));
+    insert(&mut own, "content", hook::content(hook));
+    own.insert("provenance".into(), hook::provenance(&hook.provenance));
     if !hook.settings.is_empty() {
-        own.insert("environment".into(), hook.settings.iter().map(setting).collect());
+        own.insert("environment".into(), hook.settings.iter().map(hook::setting).collect());
     }
     insert(&mut own, "previous_path", change.previous_path.as_deref().map(path));
     own.insert("writer".into(), writer::facts(finding));
     own.insert("complete".into(), change.complete.into());
     own.insert("count".into(), change.records.into());
-    own.insert("next_step".into(), next_step(hook.at.kind).into());
+    own.insert("next_step".into(), hook::next_step(hook).into());
     Value::Object(own)
 }
 
@@ -351,40 +354,6 @@ fn matched_rule(found: &Match) -> Value {
         rule.insert("exclusion_not_applied".into(), json!({ "filter": filter, "reason": reason }));
     }
     value
-}
-
-fn content(hook: &Hook) -> Option<Value> {
-    let mut content = Map::new();
-    match &hook.file.state {
-        FileState::Regular => {
-            content.insert("lines".into(), hook.runs.iter().map(|line| escape::reversible(line)).collect());
-            content.insert("truncated".into(), hook.runs_truncated.into());
-        }
-        FileState::Gone => insert(&mut content, "unreadable", Some("gone before it could be read")),
-        FileState::Unreadable(reason) => insert(&mut content, "unreadable", Some(escape::one_line(reason))),
-        FileState::SymbolicLink(_) => {
-            insert(&mut content, "unreadable", Some("a symbolic link; the target was not read"))
-        }
-        FileState::Special(what) => insert(&mut content, "unreadable", Some(format!("a {what}"))),
-        FileState::NotLooked => return None,
-    }
-    Some(Value::Object(content))
-}
-
-fn setting(setting: &EnvironmentSetting) -> Value {
-    json!({ "variable": setting.variable, "line": setting.line, "text": escape::reversible(&setting.text) })
-}
-
-/// What to do first, for whoever reads the alert at night.
-fn next_step(kind: HookKind) -> &'static str {
-    match kind {
-        HookKind::Environment => {
-            "Read the setting and the file or directory it names before anyone logs in again; remove the line if nobody can explain it."
-        }
-        _ => {
-            "Read the file before any Python starts on this host (python3 -I -S skips most hooks); if nobody can explain it, move it aside and keep it as evidence."
-        }
-    }
 }
 
 fn path(path: &Path) -> String {

@@ -1,6 +1,6 @@
 //! `pyhookwatch check`.
 
-use super::{Exit, Overrides, complain, complain_of, print};
+use super::{Exit, Overrides, complain, complain_of, print, rule_tests};
 use crate::daemon::known_names;
 use crate::problem::Problem;
 use crate::rules::{self, RuleSet};
@@ -21,6 +21,7 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
     match RuleSet::load(&settings, &known_names) {
         Ok((rules, warnings)) => {
             warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+            problems.extend(rule_tests::run(&rules));
             if problems.is_empty() {
                 let list: String = rules
                     .infos()
@@ -34,7 +35,11 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
                         )
                     })
                     .collect();
-                print(&format!("configuration and rules are right; {} rules:\n{list}", rules.infos().count()));
+                print(&format!(
+                    "configuration and rules are right; {} rules, {} of their own test cases hold:\n{list}",
+                    rules.infos().count(),
+                    rules.tests().count()
+                ));
                 return Exit::Fine;
             }
         }

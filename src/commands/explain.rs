@@ -3,7 +3,7 @@
 use super::{Exit, Overrides, complain, complain_of, print};
 use crate::daemon::known_names;
 use crate::escape;
-use crate::event::{Action, Evidence, Executable, Process, Writer};
+use crate::event::{Action, Evidence, Executable, HookKind, Interest, Process, Writer};
 use crate::hook;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 const MAX_CONTENT: u64 = 16 << 20;
 
 /// The change to explain.
+#[derive(Default)]
 pub struct Question {
     /// The changed file.
     pub path: PathBuf,
@@ -74,10 +75,13 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
     let answer = Answer {
         question,
         outcomes: rules.outcomes(&values, writer.may_be_excluded()).collect(),
-        passes_name_filter: question
-            .path
-            .file_name()
-            .is_some_and(|name| rules.filter().matches(name.as_encoded_bytes())),
+        passes_name_filter: question.path.file_name().is_some_and(|name| {
+            match rules.filter().interest(name.as_encoded_bytes()) {
+                Interest::None => false,
+                Interest::InPlace => hook.at.kind != HookKind::Other,
+                Interest::Always => true,
+            }
+        }),
         values,
         environment: fields::variables(&hook),
         hook_kind: hook.at.kind.as_str(),
@@ -103,6 +107,15 @@ pub fn parse_field(word: &str) -> Result<(&'static str, FieldValue), String> {
     if let Some(option) = option {
         return Err(format!("give {name} with {option}"));
     }
+    parse_known_field(field.name, value)
+}
+
+/// A field's value in the form of the rules.
+///
+/// # Errors
+/// There is no such field, or it is a number and the value is none.
+pub fn parse_known_field(name: &str, value: &str) -> Result<(&'static str, FieldValue), String> {
+    let field = fields::find(name).ok_or_else(|| fields::no_such_field(name))?;
     let value = match fields::NUMBERS.contains(&field.name) {
         true => FieldValue::Number(value.parse().map_err(|_| format!("{name} is a number, and {value} is none"))?),
         false => FieldValue::Text(value.to_owned()),
@@ -121,7 +134,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// A writer that was verified unless the evidence is another, or one of whom nothing is known.
-fn supposed_writer(question: &Question) -> Writer {
+pub fn supposed_writer(question: &Question) -> Writer {
     let executable = question.executable.as_ref();
     let arguments = question.command_line.as_deref().unwrap_or_default().split_ascii_whitespace();
     let process = Process {

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod rule_tests;
 mod run;
 
 pub use check::check;

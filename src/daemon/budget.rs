@@ -1,43 +1,61 @@
-//! How much content may be hashed: whoever can write files can write many large ones, and an alert
-//! without a hash is better than one that waits behind them.
+//! How much content may be read: whoever can write files can write many large ones, and an alert without a hash, or
+//! one that says that the content was not read to its end, is better than one that waits behind them.
 //!
 //! Pure: time comes in with the calls.
 
-use crate::hook::content::MAX_HASHED;
+use crate::hook::content::{Limits, MAX_HASHED, MAX_PARSED};
 use std::time::Instant;
 
-/// Bytes that may be hashed in a second, on average: some tenth of a core.
-const PER_SECOND: u64 = 32 << 20;
-/// Bytes that may be hashed at once after a quiet time.
-const BURST: u64 = 64 << 20;
+/// Bytes that may be hashed in a second, on average: some tenth of a core. And at once, after a quiet time.
+const HASHED: Rate = Rate { per_second: 32 << 20, burst: 64 << 20 };
+/// Bytes that may be parsed: at the same cost.
+const PARSED: Rate = Rate { per_second: 2 << 20, burst: 8 << 20 };
+/// Bytes of each file that are parsed in any case: thirty times the largest benign `.pth` that is known.
+const ALWAYS_PARSED: u64 = 64 << 10;
+
+struct Rate {
+    per_second: u64,
+    burst: u64,
+}
 
 /// See the module.
 #[derive(Debug)]
-pub struct HashBudget {
-    left: u64,
+pub struct ReadBudget {
+    hashing: u64,
+    parsing: u64,
     since: Instant,
 }
 
-impl HashBudget {
+impl ReadBudget {
     /// A full budget.
     pub fn new(now: Instant) -> Self {
-        Self { left: BURST, since: now }
+        Self { hashing: HASHED.burst, parsing: PARSED.burst, since: now }
     }
 
-    /// The largest file that may be hashed now, in bytes.
-    pub fn limit(&mut self, now: Instant) -> u64 {
+    /// How much of a file may be read now.
+    pub fn limits(&mut self, now: Instant) -> Limits {
         let milliseconds = u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX);
-        let gained = milliseconds.saturating_mul(PER_SECOND / 1000);
-        if gained > 0 {
-            self.left = self.left.saturating_add(gained).min(BURST);
+        if milliseconds > 0 {
+            let gain = |left: u64, rate: &Rate| {
+                left.saturating_add(milliseconds.saturating_mul(rate.per_second / 1000)).min(rate.burst)
+            };
+            self.hashing = gain(self.hashing, &HASHED);
+            self.parsing = gain(self.parsing, &PARSED);
             self.since = now;
         }
-        self.left.min(MAX_HASHED)
+        let parse = self.parsing.max(ALWAYS_PARSED);
+        Limits {
+            hash: self.hashing.min(MAX_HASHED),
+            parse: usize::try_from(parse).unwrap_or(MAX_PARSED).min(MAX_PARSED),
+        }
     }
 
-    /// So much was hashed.
-    pub fn spend(&mut self, bytes: u64) {
-        self.left = self.left.saturating_sub(bytes);
+    /// A file of this size was read within these limits.
+    pub fn spend(&mut self, limits: Limits, size: u64) {
+        if size <= limits.hash {
+            self.hashing = self.hashing.saturating_sub(size);
+        }
+        self.parsing = self.parsing.saturating_sub(size.min(limits.parse as u64));
     }
 }
 
@@ -49,16 +67,33 @@ mod tests {
     #[test]
     fn many_large_files_use_it_up_small_ones_still_fit_and_time_fills_it_again() {
         let start = Instant::now();
-        let mut budget = HashBudget::new(start);
+        let mut budget = ReadBudget::new(start);
         for _ in 0..3 {
-            assert_eq!(budget.limit(start), MAX_HASHED);
-            budget.spend(MAX_HASHED);
+            assert_eq!(budget.limits(start).hash, MAX_HASHED);
+            budget.spend(budget_limits(MAX_HASHED), MAX_HASHED);
         }
-        budget.spend(MAX_HASHED - 1000);
-        assert_eq!(budget.limit(start), 1000);
-        budget.spend(1000);
-        assert_eq!(budget.limit(start), 0);
-        assert_eq!(budget.limit(start + Duration::from_millis(100)), PER_SECOND / 1000 * 100);
-        assert_eq!(budget.limit(start + Duration::from_secs(3600)), MAX_HASHED);
+        budget.spend(budget_limits(MAX_HASHED), MAX_HASHED - 1000);
+        assert_eq!(budget.limits(start).hash, 1000);
+        budget.spend(budget_limits(1000), 1000);
+        assert_eq!(budget.limits(start).hash, 0);
+        assert_eq!(budget.limits(start + Duration::from_millis(100)).hash, HASHED.per_second / 1000 * 100);
+        assert_eq!(budget.limits(start + Duration::from_secs(3600)).hash, MAX_HASHED);
+    }
+
+    #[test]
+    fn however_many_large_files_were_parsed_the_beginning_of_each_is() {
+        let start = Instant::now();
+        let mut budget = ReadBudget::new(start);
+        for _ in 0..1000 {
+            let limits = budget.limits(start);
+            assert!(limits.parse as u64 >= ALWAYS_PARSED);
+            budget.spend(limits, 1 << 30);
+        }
+        assert_eq!(budget.limits(start).parse as u64, ALWAYS_PARSED);
+        assert_eq!(budget.limits(start + Duration::from_secs(60)).parse, MAX_PARSED);
+    }
+
+    fn budget_limits(hash: u64) -> Limits {
+        Limits { hash, parse: 0 }
     }
 }

@@ -2,7 +2,7 @@
 //! directory, and a tree of 300,000 entries must hold up neither an alert nor a write of an output.
 
 use super::watch::{Handover, SharedFilter};
-use crate::event::{FileEvent, FileRef, Gap};
+use crate::event::{FileEvent, FileRef, Gap, Interest};
 use crate::source::Message;
 use crate::walk::{self, Kind, Limits};
 use std::io;
@@ -60,7 +60,10 @@ impl Listings {
 fn list(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut(Message)) {
     let (Some(parent), Some(name)) = (&event.file.directory, event.file.path.file_name()) else { return };
     let walked = walk::walk_at(parent, name.as_ref(), &event.file.path, Limits::default(), |entry| {
-        if matches!(entry.kind, Kind::Directory | Kind::OtherFilesystem) || !filter.matches(entry.name) {
+        if matches!(entry.kind, Kind::Directory | Kind::OtherFilesystem) {
+            return;
+        }
+        if filter.interest(entry.name) == Interest::None || !filter.wants(&entry.path()) {
             return;
         }
         let Ok(directory) = entry.directory() else { return };

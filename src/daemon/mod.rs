@@ -9,6 +9,7 @@ mod gaps;
 mod listings;
 mod pipeline;
 mod settle;
+mod stock;
 mod watch;
 
 use crate::alert::Format;
@@ -17,6 +18,7 @@ use crate::alert::sink::{OutputError, OutputSettings, Outputs, Target};
 use crate::config::{self, Config};
 use crate::event::Gap;
 use crate::hook;
+use crate::hook::Surface;
 use crate::problem::Problem;
 use crate::rules::RuleSet;
 use crate::sys;
@@ -104,7 +106,15 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
         _ => Failure::Start(error),
     })?;
     let listings = Listings::start(filter.clone(), sources.handover.clone())?;
-    let mut pipeline = Pipeline::new(rules, composer, outputs.clone(), sources.handover.clone(), listings);
+    let surface = Surface::new(&config.source.root, filter.learned().clone());
+    let mut pipeline =
+        Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
+    stock::start(
+        config.source.root.clone(),
+        &config.source.trees,
+        filter.clone(),
+        sources.handover.clone(),
+    )?;
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
 
     let result = loop {

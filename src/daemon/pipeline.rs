@@ -1,18 +1,22 @@
 //! From a message of a source to an alert in the outputs' queues: settle, judge, read what matters, tell.
 
-use super::budget::HashBudget;
+use super::budget::ReadBudget;
 use super::gaps::Gaps;
 use super::listings::Listings;
-use super::settle::{Outcome, Settle};
-use super::watch::{Handover, tell};
+use super::settle::{Outcome, Settle, begin};
+use super::watch::{Handover, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
-use crate::event::{Change, FileEvent, FileState, Gap, Hook, Verdict, Writer};
-use crate::hook;
+use crate::event::{Action, Change, FileEvent, FileRef, FileState, Gap, Hook, HookKind, Seen, Verdict, Writer};
+use crate::hook::Surface;
+use crate::hook::content;
 use crate::rules::RuleSet;
 use crate::rules::fields::Facts;
+use crate::source::mounts;
 use crate::source::{Guarded, Message};
 use crate::users::Users;
+use rustix::fs::{Mode, OFlags};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -37,7 +41,10 @@ pub struct Pipeline {
     pub tally: Tally,
     settle: Settle,
     gaps: Gaps,
-    hashing: HashBudget,
+    reading: ReadBudget,
+    surface: Surface,
+    filter: SharedFilter,
+    has_learned: bool,
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
@@ -49,6 +56,8 @@ impl Pipeline {
     /// Puts the stages together.
     pub fn new(
         rules: RuleSet,
+        surface: Surface,
+        filter: SharedFilter,
         composer: Arc<Mutex<Composer>>,
         outputs: Arc<Outputs>,
         handover: Handover,
@@ -59,7 +68,10 @@ impl Pipeline {
             tally: Tally::default(),
             settle: Settle::default(),
             gaps: Gaps::default(),
-            hashing: HashBudget::new(Instant::now()),
+            reading: ReadBudget::new(Instant::now()),
+            surface,
+            filter,
+            has_learned: false,
             users: Users::default(),
             composer,
             outputs,
@@ -75,12 +87,18 @@ impl Pipeline {
             Message::Event(mut event) => {
                 // While messages wait, their time is what passes, so that no flood holds up an alert.
                 self.due(event.seen.monotonic);
-                event.complete |= hook::content::is_complete_at_once(&event.file);
+                event.complete |= content::is_complete_at_once(&event.file);
                 for change in self.settle.observe(event) {
                     self.finish(&change);
                 }
             }
+            Message::Known(file) => {
+                let hook = self.surface.remember(&file);
+                self.has_learned |= self.surface.learn(&file.path, &hook);
+            }
+            Message::MountedOver(path) => self.mounted_over(path),
             Message::EndOfRead => {
+                self.refresh_filter();
                 for change in self.settle.end_of_read() {
                     self.finish(&change);
                 }
@@ -167,15 +185,18 @@ impl Pipeline {
 
     /// One settled change: judge it by each of its writers; if it matters, read the file, and tell.
     fn finish(&mut self, change: &Change) {
-        let glance = hook::glance(&change.file);
-        let Some((writer, verdict)) = self.judge(change, &glance) else { return };
+        let mut hook = self.surface.glance(&change.file);
+        let is_hook = hook.at.kind != HookKind::Other;
+        if is_hook {
+            hook = self.look(&change.file);
+        }
+        let Some((writer, verdict)) = self.judge(change, &hook) else { return };
         if verdict.matches.is_empty() {
             self.tally.excluded += u64::from(!verdict.excluded.is_empty());
             return;
         }
-        let hook = hook::look(&change.file, self.hashing.limit(Instant::now()));
-        if hook.file.sha256.is_some() {
-            self.hashing.spend(hook.file.size.unwrap_or_default());
+        if !is_hook {
+            hook = self.look(&change.file);
         }
         if hook.file.state != FileState::Gone && !self.settle.is_news(change, outcome(change, &hook)) {
             self.tally.repeated += 1;
@@ -195,6 +216,44 @@ impl Pipeline {
             self.tally.alerts += 1;
             self.outputs.send(Arc::new(alert));
         }
+    }
+
+    /// Reads the file, as much of it as the budget allows, and learns where it leads.
+    fn look(&mut self, file: &FileRef) -> Hook {
+        let limits = self.reading.limits(Instant::now());
+        let hook = self.surface.look(file, limits);
+        self.reading.spend(limits, hook.file.size.unwrap_or_default());
+        self.has_learned |= self.surface.learn(&file.path, &hook);
+        self.refresh_filter();
+        hook
+    }
+
+    fn refresh_filter(&mut self) {
+        if std::mem::take(&mut self.has_learned) {
+            self.filter.replace(self.rules.filter().clone());
+        }
+    }
+
+    /// Something was mounted. Over a hook or a directory that Python searches it is a change, of which the kernel
+    /// tells nothing else.
+    fn mounted_over(&mut self, path: PathBuf) {
+        if !self.filter.learned().is_hook(&path) {
+            return;
+        }
+        let directory = path.parent().and_then(|parent| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(mounts::above_root(parent, self.surface.root()), flags, Mode::empty()).ok()
+        });
+        self.finish(&begin(FileEvent {
+            action: Action::Mount,
+            complete: true,
+            is_directory: false,
+            listed: false,
+            file: FileRef { path, directory: directory.map(Arc::new) },
+            previous_path: None,
+            writer: Arc::new(Writer::unknown("the kernel does not tell who mounts")),
+            seen: Seen::now(),
+        }));
     }
 
     /// All rules that match for any of the writers, and the writer for whom the worst does: nobody is
@@ -228,9 +287,13 @@ impl Pipeline {
         Some((writer, verdict))
     }
 
-    /// A directory was renamed: the kernel tells only its name, so what came with it is listed.
+    /// A directory was renamed: the kernel tells only its name, so what came with it is listed. One that Python
+    /// searches is a change of its own.
     fn list(&mut self, event: FileEvent) {
         let path = event.file.path.clone();
+        if self.filter.learned().is_hook(&path) {
+            self.finish(&begin(event.clone()));
+        }
         if !self.listings.add(event) {
             self.report(Gap {
                 cause: Gap::UNREADABLE,

@@ -169,7 +169,8 @@ fn appeared(change: &Change) -> Option<Instant> {
     (change.action != Action::Change).then_some(change.first.monotonic)
 }
 
-fn begin(event: FileEvent) -> Change {
+/// The change that one record alone makes.
+pub fn begin(event: FileEvent) -> Change {
     Change {
         action: event.action,
         file: event.file,

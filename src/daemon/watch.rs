@@ -1,7 +1,8 @@
 //! Starts the sources: the fanotify reader thread, and inotify for the trees it cannot watch.
 
 use super::pipeline::Pipeline;
-use crate::event::{FileEvent, FileRef, Gap, HandleName, Locate, Writer};
+use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
+use crate::hook::learned::Learned;
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify};
@@ -30,19 +31,38 @@ const ROOM: usize = 2048 + 64;
 /// How often it is looked whether nothing is left to come, at the end.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// The name filter, replaced as a whole when the rules are loaded again.
+/// The filter of the hot path: by name, and for common names by place. Replaced as a whole when the rules are
+/// loaded again or something was learned.
 #[derive(Clone, Default)]
-pub struct SharedFilter(Arc<RwLock<Arc<NameFilter>>>);
+pub struct SharedFilter {
+    names: Arc<RwLock<Arc<NameFilter>>>,
+    learned: Arc<Learned>,
+}
 
 impl SharedFilter {
-    /// Puts another filter in place.
-    pub fn replace(&self, filter: NameFilter) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(filter);
+    /// Puts the filter of these rules in place, with the names learned so far.
+    pub fn replace(&self, mut filter: NameFilter) {
+        filter.learn(self.learned.patterns().iter().map(String::as_str));
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(filter);
     }
 
     /// Whether any rule could want this name.
-    pub fn matches(&self, name: &[u8]) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).matches(name)
+    pub fn interest(&self, name: &[u8]) -> Interest {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).interest(name)
+    }
+
+    /// Whether any rule could want a file of this name with this path.
+    pub fn wants(&self, path: &Path) -> bool {
+        match self.interest(path.file_name().unwrap_or_default().as_encoded_bytes()) {
+            Interest::None => false,
+            Interest::InPlace => self.learned.is_hook(path),
+            Interest::Always => true,
+        }
+    }
+
+    /// What the hook stage has learned of this machine.
+    pub fn learned(&self) -> &Arc<Learned> {
+        &self.learned
     }
 }
 
@@ -317,7 +337,8 @@ fn start_reader(
     let stopping = stop.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
-            interesting: &|name| filter.matches(name),
+            interest: &|name| filter.interest(name),
+            belongs: &|path| filter.learned().is_hook(path),
             witness: &mut Witnessing { attribution, over: handover.over.clone(), unseen: 0 },
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
@@ -336,13 +357,13 @@ fn start_inotify(
     filter: &SharedFilter,
     handover: &Handover,
 ) -> io::Result<Inotify> {
-    let (filter, handover, root) = (filter.clone(), handover.clone(), settings.root.clone());
+    let (by_name, filter, handover, root) = (filter.clone(), filter.clone(), handover.clone(), settings.root.clone());
     let inotify = inotify::spawn(
         trees,
-        Arc::new(move |name: &[u8]| filter.matches(name)),
+        Arc::new(move |name: &[u8]| by_name.interest(name) != Interest::None),
         Box::new(move |message| match message {
             Message::Event(event) => {
-                if let Some(event) = seen_from(&root, event) {
+                if let Some(event) = seen_from(&root, event).filter(|event| filter.wants(&event.file.path)) {
                     handover.emit(Message::Event(event));
                     handover.emit(Message::EndOfRead);
                 }

@@ -136,7 +136,7 @@ words! {
         /// Runs a text as code.
         Execute = "execute",
         /// Runs decoded or computed text as code.
-        ExecuteDecoded = "execute-decoded",
+        ExecuteDecoded = "hidden-code",
         /// Loads marshalled or pickled objects.
         Deserialise = "deserialise",
         /// Starts a process.
@@ -210,6 +210,11 @@ impl Signals {
     /// Adds one.
     pub fn insert(&mut self, signal: Signal) {
         self.0 |= 1 << signal as u32;
+    }
+
+    /// Takes one away.
+    pub fn remove(&mut self, signal: Signal) {
+        self.0 &= !(1 << signal as u32);
     }
 
     /// Adds all of another set.
@@ -317,6 +322,8 @@ pub struct Hook {
     pub interpreters: Option<&'static str>,
     /// A file of the same import name that Python finds before this one.
     pub shadowed_by: Option<PathBuf>,
+    /// The Python tree it is in was made a moment ago: it is being installed.
+    pub in_new_tree: bool,
     /// Whose it is.
     pub provenance: Provenance,
 }
@@ -344,6 +351,7 @@ impl Hook {
             paths: Vec::new(),
             interpreters: None,
             shadowed_by: None,
+            in_new_tree: false,
             provenance: Provenance::Unknown,
         }
     }
@@ -405,4 +413,18 @@ pub enum FileState {
     /// Not looked at (`explain` without content).
     #[default]
     NotLooked,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rules look for signals with `contains`.
+    #[test]
+    fn no_signal_s_word_is_part_of_another_one() {
+        for signal in Signal::ALL {
+            let containing = Signal::ALL.iter().filter(|other| other.as_str().contains(signal.as_str()));
+            assert_eq!(containing.count(), 1, "{}", signal.as_str());
+        }
+    }
 }

@@ -24,9 +24,10 @@ use std::time::{Instant, SystemTime};
 
 /// What was done to a file. The words are an interface: `--action`, the rules' `EventAction` and
 /// `event.action` of the alert all use them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
     /// The name is new: a created file, a hard link, a symbolic link.
+    #[default]
     Creation,
     /// An existing file was written, truncated, or opened for writing and closed.
     Change,
@@ -83,7 +84,7 @@ impl FromStr for Action {
 
 /// One record of a kernel queue about one name, as a source hands it over. Several of them make one
 /// [`Change`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FileEvent {
     /// What happened to the name.
     pub action: Action,
@@ -129,6 +130,17 @@ impl Seen {
     pub fn now() -> Self {
         Self { wall: SystemTime::now(), monotonic: Instant::now() }
     }
+}
+
+/// Whether a name is of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interest {
+    /// No rule can want it.
+    None,
+    /// It may be the name of a hook: whether it is one, its directory tells.
+    InPlace,
+    /// A rule names it.
+    Always,
 }
 
 /// One logical change of one hook file: what create + write + close, a rename or a link amount to.
@@ -222,6 +234,9 @@ pub struct RuleInfo {
     pub ruleset: String,
     /// Sigma level.
     pub level: Level,
+    /// It judges by names alone (`baseline: true`): where a rule that knows more matches too, that one's level is the
+    /// alert's.
+    pub is_baseline: bool,
     /// 0 to 100.
     pub risk_score: u8,
     /// What it is about.
@@ -259,7 +274,7 @@ pub struct Exclusion {
 /// What the rules say of one change.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// Matching rules, highest level first.
+    /// Matching rules: those that are no baseline first, then by level, highest first.
     pub matches: Vec<Match>,
     /// Rules silenced by an exclusion.
     pub excluded: Vec<Exclusion>,
@@ -274,13 +289,20 @@ impl Verdict {
                 self.matches.push(found);
             }
         }
-        self.matches.sort_by_key(|found| std::cmp::Reverse(found.rule.level));
+        self.sort();
         self.excluded.retain(|excluded| !self.matches.iter().any(|found| found.rule.id == excluded.rule.id));
     }
 
-    /// The highest level of the matching rules.
+    /// The level of the change: the highest of the matching rules, and of a baseline only where nothing else matches.
     pub fn level(&self) -> Option<Level> {
-        self.matches.iter().map(|found| found.rule.level).max()
+        let found = |baseline: bool| self.matches.iter().filter(move |found| found.rule.is_baseline == baseline);
+        let highest = |matches: &mut dyn Iterator<Item = &Match>| matches.map(|found| found.rule.level).max();
+        highest(&mut found(false)).or_else(|| highest(&mut found(true)))
+    }
+
+    /// Puts the matches into their order.
+    pub fn sort(&mut self) {
+        self.matches.sort_by_key(|found| (found.rule.is_baseline, std::cmp::Reverse(found.rule.level)));
     }
 }
 

@@ -3,6 +3,7 @@
 //! hashed from the same bytes that are parsed.
 
 use crate::event::{FileFacts, FileRef, FileState};
+use md5::Md5;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -18,14 +19,31 @@ pub const MAX_PARSED: usize = 1 << 20;
 /// Most bytes hashed; a larger file has no hash in the alert.
 pub const MAX_HASHED: u64 = 16 << 20;
 
+/// How much of a file is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most bytes hashed; a larger file has no hash.
+    pub hash: u64,
+    /// Most bytes parsed.
+    pub parse: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { hash: MAX_HASHED, parse: MAX_PARSED }
+    }
+}
+
 /// What was found.
 pub struct Content {
     /// The file's metadata, and its hash.
     pub facts: FileFacts,
-    /// The first [`MAX_PARSED`] bytes of a regular file.
+    /// The first bytes of a regular file, at most [`Limits::parse`].
     pub head: Vec<u8>,
     /// `head` is all of it.
     pub whole: bool,
+    /// MD5 of the whole content, which dpkg lists; `None` when there is no SHA-256 either.
+    pub md5: Option<[u8; 16]>,
 }
 
 /// Looks at the file without reading it. Never fails: what went wrong is the file's state.
@@ -36,21 +54,31 @@ pub fn metadata(file: &FileRef) -> FileFacts {
     }
 }
 
-/// Reads the file, and hashes it if it has at most `hash_limit` bytes. Never fails: what went wrong is
-/// the file's state.
-pub fn read(file: &FileRef, hash_limit: u64) -> Content {
-    try_read(file, hash_limit).unwrap_or_else(|errno| without_content(failed(errno)))
+/// Reads the file within these limits. Never fails: what went wrong is the file's state.
+pub fn read(file: &FileRef, limits: Limits) -> Content {
+    try_read(file, limits).unwrap_or_else(|errno| without_content(failed(errno)))
 }
 
-fn failed(errno: Errno) -> FileState {
+/// Reads what is open, if it is a regular file.
+pub fn read_opened(opened: OwnedFd, limits: Limits) -> Content {
+    match rustix::fs::fstat(&opened) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => hashed(opened, &stat, limits),
+        Ok(_) => without_content(FileState::Special("no regular file")),
+        Err(errno) => without_content(failed(errno)),
+    }
+}
+
+/// The state of a file that could not be opened.
+pub fn failed(errno: Errno) -> FileState {
     match errno {
         Errno::NOENT | Errno::NOTDIR | Errno::STALE => FileState::Gone,
         errno => FileState::Unreadable(std::io::Error::from(errno).to_string()),
     }
 }
 
-fn without_content(state: FileState) -> Content {
-    Content { facts: FileFacts { state, ..FileFacts::default() }, head: Vec::new(), whole: true }
+/// A file of which only this is known.
+pub fn without_content(state: FileState) -> Content {
+    Content { facts: FileFacts { state, ..FileFacts::default() }, head: Vec::new(), whole: true, md5: None }
 }
 
 /// What has the name, without following it.
@@ -74,10 +102,10 @@ fn find(file: &FileRef) -> rustix::io::Result<(Stat, FileState)> {
     Ok((stat, state))
 }
 
-fn try_read(file: &FileRef, hash_limit: u64) -> rustix::io::Result<Content> {
+fn try_read(file: &FileRef, limits: Limits) -> rustix::io::Result<Content> {
     let (stat, state) = find(file)?;
     if state != FileState::Regular {
-        return Ok(Content { facts: facts(&stat, state), head: Vec::new(), whole: true });
+        return Ok(Content { facts: facts(&stat, state), head: Vec::new(), whole: true, md5: None });
     }
     let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
     let name = file.path.file_name().ok_or(Errno::NOENT)?;
@@ -88,16 +116,16 @@ fn try_read(file: &FileRef, hash_limit: u64) -> rustix::io::Result<Content> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(without_content(FileState::Unreadable("it was replaced while it was looked at".into())));
     }
-    Ok(hashed(opened, &stat, hash_limit))
+    Ok(hashed(opened, &stat, limits))
 }
 
-fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
+fn hashed(opened: OwnedFd, stat: &Stat, limits: Limits) -> Content {
     let mut facts = facts(stat, FileState::Regular);
-    let is_hashed = facts.size.is_some_and(|size| size <= hash_limit);
+    let is_hashed = facts.size.is_some_and(|size| size <= limits.hash);
     // It may grow while it is read.
-    let limit = if is_hashed { hash_limit + 1 } else { MAX_PARSED as u64 + 1 };
+    let limit = if is_hashed { limits.hash.max(limits.parse as u64) + 1 } else { limits.parse as u64 + 1 };
     let mut file = std::fs::File::from(opened).take(limit);
-    let (mut hash, mut head, mut total) = (Sha256::new(), Vec::new(), 0u64);
+    let (mut hash, mut md5, mut head, mut total) = (Sha256::new(), Md5::new(), Vec::new(), 0u64);
     let mut buffer = vec![0; 64 << 10];
     loop {
         match file.read(&mut buffer) {
@@ -106,23 +134,26 @@ fn hashed(opened: OwnedFd, stat: &Stat, hash_limit: u64) -> Content {
                 let bytes = buffer.get(..length).unwrap_or_default();
                 if is_hashed {
                     hash.update(bytes);
+                    md5.update(bytes);
                 }
                 total += length as u64;
-                let room = MAX_PARSED.saturating_sub(head.len()).min(length);
+                let room = limits.parse.saturating_sub(head.len()).min(length);
                 head.extend_from_slice(bytes.get(..room).unwrap_or_default());
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
                 facts.state = FileState::Unreadable(error.to_string());
-                return Content { facts, head, whole: false };
+                return Content { facts, head, whole: false, md5: None };
             }
         }
     }
-    if is_hashed && total <= hash_limit {
+    let is_whole = is_hashed && total <= limits.hash;
+    if is_whole {
         facts.sha256 = Some(hash.finalize().into());
     }
+    let md5 = is_whole.then(|| md5.finalize().into());
     let whole = head.len() as u64 == total;
-    Content { facts, head, whole }
+    Content { facts, head, whole, md5 }
 }
 
 fn facts(stat: &Stat, state: FileState) -> FileFacts {
@@ -169,7 +200,7 @@ mod tests {
     fn a_regular_file_is_read_and_hashed() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.pth"), "abc").unwrap();
-        let content = read(&file_ref(directory.path(), "a.pth"), MAX_HASHED);
+        let content = read(&file_ref(directory.path(), "a.pth"), Limits::default());
         assert_eq!(content.facts.state, FileState::Regular);
         assert_eq!(content.head, b"abc");
         assert!(content.whole);
@@ -180,7 +211,7 @@ mod tests {
     fn a_symbolic_link_is_named_and_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("a.pth")).unwrap();
-        let content = read(&file_ref(directory.path(), "a.pth"), MAX_HASHED);
+        let content = read(&file_ref(directory.path(), "a.pth"), Limits::default());
         assert_eq!(content.facts.state, FileState::SymbolicLink(PathBuf::from("/etc/passwd")));
         assert!(content.head.is_empty());
     }
@@ -189,7 +220,10 @@ mod tests {
     fn a_fifo_does_not_hold_up_the_watcher() {
         let directory = tempfile::tempdir().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("a.pth"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert_eq!(read(&file_ref(directory.path(), "a.pth"), MAX_HASHED).facts.state, FileState::Special("fifo"));
+        assert_eq!(
+            read(&file_ref(directory.path(), "a.pth"), Limits::default()).facts.state,
+            FileState::Special("fifo")
+        );
     }
 
     #[test]
@@ -197,7 +231,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = std::fs::File::create(directory.path().join("a.pth")).unwrap();
         file.set_len(1 << 40).unwrap();
-        let content = read(&file_ref(directory.path(), "a.pth"), MAX_HASHED);
+        let content = read(&file_ref(directory.path(), "a.pth"), Limits::default());
         assert_eq!(content.facts.size, Some(1 << 40));
         assert_eq!(content.head.len(), MAX_PARSED);
         assert!(!content.whole);
@@ -207,6 +241,6 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_is_said_to_be_gone() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(read(&file_ref(directory.path(), "a.pth"), MAX_HASHED).facts.state, FileState::Gone);
+        assert_eq!(read(&file_ref(directory.path(), "a.pth"), Limits::default()).facts.state, FileState::Gone);
     }
 }

@@ -1,16 +1,35 @@
-//! The third stage: what is it, and what would run? A glance for the rules, and a full look at what
-//! matters to them, both through the directory of the event, with a cap on everything read.
+//! The third stage: what is it, what would run, and whose is it? Facts for the rules, found through the directory
+//! of the event, with a cap on everything read.
+//!
+//! [`kind`] knows a hook by its path and [`learned`] by what other hooks lead to; [`content`] reads the file once;
+//! [`judge`] reads the bytes with the grammar of the kind; [`follow`] looks at what the hook leads to;
+//! [`provenance`] asks the lists of packages.
 
+pub mod bytecode;
 pub mod content;
 pub mod env;
+pub mod follow;
+pub mod judge;
 pub mod kind;
-mod place;
+pub mod learned;
+pub mod place;
+pub mod provenance;
 pub mod pth;
+pub mod python;
+pub mod search_path;
 pub mod sites;
+pub mod start;
+pub mod venv;
 
-use crate::event::{ContentClass, FileFacts, FileRef, FileState, Hook, HookKind, Signals, Whereabouts};
-use content::Content;
-use std::path::Path;
+use crate::event::{ContentClass, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
+use content::{Content, Limits};
+use learned::Learned;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Environment files whose settings are remembered.
+const MAX_REMEMBERED: usize = 4096;
 
 /// What reading a content gives: the part of a [`Hook`] that comes from its bytes.
 #[derive(Clone, Debug)]
@@ -31,94 +50,151 @@ pub struct Findings {
     pub paths: Vec<Vec<u8>>,
     /// See [`Hook::interpreters`].
     pub interpreters: Option<&'static str>,
+    /// See [`Hook::settings`].
+    pub settings: Vec<EnvironmentSetting>,
 }
 
-/// What the rules need to judge a changed file: its kind, what it is, and what an environment file
-/// sets. Nothing else is read yet: most files of an interesting name are of interest to no rule, and
-/// anybody can make many large ones.
-pub fn glance(file: &FileRef) -> Hook {
-    let at = kind::of(&file.path);
-    match at.kind {
-        HookKind::Environment => look(file, 0),
-        _ => judge(at, content::metadata(file), &[], false),
+impl Default for Findings {
+    fn default() -> Self {
+        Self {
+            class: ContentClass::Inert,
+            signals: Signals::default(),
+            runs: Vec::new(),
+            truncated: false,
+            decoded: Vec::new(),
+            imports: Vec::new(),
+            paths: Vec::new(),
+            interpreters: None,
+            settings: Vec::new(),
+        }
     }
 }
 
-/// All that is told of a changed file, hashed if it has at most `hash_limit` bytes.
-pub fn look(file: &FileRef, hash_limit: u64) -> Hook {
-    look_as(file, kind::of(&file.path), hash_limit)
+/// The start-up surface of one machine: what is known of it, and how to look at a file of it.
+pub struct Surface {
+    root: PathBuf,
+    learned: Arc<Learned>,
+    ledger: provenance::Ledger,
+    /// What environment files set when they were looked at last.
+    settings: HashMap<PathBuf, Vec<EnvironmentSetting>>,
 }
 
-/// As [`look`], for a file that is something else than its path tells: what a link leads to, a module that a hook
-/// imports.
-pub fn look_as(file: &FileRef, at: Whereabouts, hash_limit: u64) -> Hook {
-    let Content { facts, head, whole } = content::read(file, hash_limit);
-    judge(at, facts, &head, !whole)
+impl Surface {
+    /// The surface below this root.
+    pub fn new(root: &Path, learned: Arc<Learned>) -> Self {
+        Self { root: root.to_owned(), learned, ledger: provenance::Ledger::new(root), settings: HashMap::new() }
+    }
+
+    /// The directory treated as `/`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What is known without reading the file: enough for what is no hook and of interest to few rules.
+    pub fn glance(&self, file: &FileRef) -> Hook {
+        Hook { file: content::metadata(file), ..Hook::at(self.learned.whereabouts(&file.path)) }
+    }
+
+    /// Everything about a changed file.
+    pub fn look(&mut self, file: &FileRef, limits: Limits) -> Hook {
+        let mut hook = self.read(file, limits);
+        if hook.at.kind == HookKind::Environment {
+            self.keep_what_is_new(&file.path, &mut hook);
+        }
+        hook
+    }
+
+    /// Looks at a file that was there before, so that a later change can be told from it.
+    pub fn remember(&mut self, file: &FileRef) -> Hook {
+        let hook = self.read(file, Limits { hash: 0, ..Limits::default() });
+        if hook.at.kind == HookKind::Environment {
+            self.remember_settings(&file.path, hook.settings.clone());
+        }
+        hook
+    }
+
+    /// Learns where the hook leads. Tells whether there are new names to watch for.
+    pub fn learn(&mut self, path: &Path, hook: &Hook) -> bool {
+        follow::learn(&self.learned, path, hook)
+    }
+
+    fn read(&mut self, file: &FileRef, limits: Limits) -> Hook {
+        let at = self.learned.whereabouts(&file.path);
+        let mut content = content::read(file, limits);
+        let facts = content.facts.clone();
+        if let FileState::SymbolicLink(target) = &facts.state {
+            // What Python runs is at the other end.
+            content = follow::target(&self.root, &file.path, target, limits);
+        }
+        let mut hook = hook_of(at, &file.path, facts, &content);
+        if hook.at.kind == HookKind::Other {
+            return hook;
+        }
+        if let FileState::SymbolicLink(target) = &hook.file.state {
+            hook.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
+        }
+        follow::look_around(&self.root, file, &mut hook);
+        hook.provenance = self.ledger.of(file, &hook.file, content.md5);
+        hook
+    }
+
+    /// Leaves only the settings that were not there before.
+    fn keep_what_is_new(&mut self, path: &Path, hook: &mut Hook) {
+        let now = hook.settings.clone();
+        let before = self.settings.get(path).map(Vec::as_slice).unwrap_or_default();
+        hook.settings = env::changed(before, std::mem::take(&mut hook.settings));
+        hook.signals = judge::signals_of(&hook.settings);
+        self.remember_settings(path, now);
+    }
+
+    fn remember_settings(&mut self, path: &Path, settings: Vec<EnvironmentSetting>) {
+        if settings.is_empty() {
+            self.settings.remove(path);
+        } else if self.settings.len() < MAX_REMEMBERED || self.settings.contains_key(path) {
+            // Past the bound a setting that was there before is reported as new.
+            self.settings.insert(path.to_owned(), settings);
+        }
+    }
 }
 
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.
 pub fn suppose(path: &Path, content: Option<&[u8]>) -> Hook {
-    let head = content.unwrap_or_default();
-    let kept = head.get(..content::MAX_PARSED).unwrap_or(head);
-    let state = if content.is_some() { FileState::Regular } else { FileState::NotLooked };
-    judge(kind::of(path), FileFacts { state, ..FileFacts::default() }, kept, kept.len() < head.len())
-}
-
-/// What of the content would run, by the kind of the hook.
-fn judge(at: Whereabouts, file: FileFacts, head: &[u8], cut: bool) -> Hook {
-    let settings = if at.kind == HookKind::Environment { env::settings(head) } else { Vec::new() };
-    let mut lines: Box<dyn Iterator<Item = &[u8]>> = match at.kind {
-        HookKind::Pth => Box::new(pth::executed(head)),
-        HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::Site => Box::new(python_lines(head)),
-        HookKind::Environment => Box::new(settings.iter().map(|setting| setting.text.as_slice())),
-        _ => Box::new(std::iter::empty()),
+    let at = kind::of(path);
+    let Some(content) = content else { return Hook::at(at) };
+    let head = content.get(..content::MAX_PARSED).unwrap_or(content);
+    let content = Content {
+        facts: FileFacts { state: FileState::Regular, size: Some(content.len() as u64), ..FileFacts::default() },
+        whole: head.len() == content.len(),
+        head: head.to_vec(),
+        md5: None,
     };
-    let mut truncated = cut;
-    let mut runs = Vec::new();
-    for line in lines.by_ref().take(Hook::MAX_LINES) {
-        truncated |= line.len() > Hook::MAX_LINE;
-        runs.push(line.get(..Hook::MAX_LINE).unwrap_or(line).to_vec());
-    }
-    truncated |= lines.next().is_some();
-    drop(lines);
-    Hook { file, runs, runs_truncated: truncated, settings, ..Hook::at(at) }
+    let facts = content.facts.clone();
+    hook_of(at, path, facts, &content)
 }
 
-/// Lines of a Python source that are neither blank nor a comment. Compiled files have none to show.
-fn python_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_text = !head.contains(&0);
-    head.split(|byte| matches!(byte, b'\n' | b'\r')).filter(move |line| {
-        let code = line.trim_ascii_start();
-        is_text && !code.is_empty() && !code.starts_with(b"#")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_alert_shows_the_code_and_not_the_comments() {
-        let hook = suppose(Path::new("/usr/lib/python3/sitecustomize.py"), Some(b"# hello\n\nimport os\r\nos.x()\n"));
-        assert_eq!(hook.at.kind, HookKind::Sitecustomize);
-        assert_eq!(hook.runs, [b"import os".to_vec(), b"os.x()".to_vec()]);
-        assert!(!hook.runs_truncated);
+/// What the path and the content tell, without a look at anything else.
+fn hook_of(at: crate::event::Whereabouts, path: &Path, file: FileFacts, content: &Content) -> Hook {
+    if content.facts.state != FileState::Regular {
+        let class = match content.facts.state {
+            FileState::Special("directory") => ContentClass::Inert,
+            _ => ContentClass::Unknown,
+        };
+        return Hook { file, class, ..Hook::at(at) };
     }
-
-    #[test]
-    fn long_and_many_lines_are_cut_and_said_to_be() {
-        let long = [b"x".repeat(10_000), b"\n".to_vec()].concat();
-        let hook = suppose(Path::new("/x/usercustomize.py"), Some(&long));
-        assert_eq!(hook.runs.concat().len(), Hook::MAX_LINE);
-        assert!(hook.runs_truncated);
-        let hook = suppose(Path::new("/x/usercustomize.py"), Some(&b"pass\n".repeat(Hook::MAX_LINES + 1)));
-        assert_eq!(hook.runs.len(), Hook::MAX_LINES);
-        assert!(hook.runs_truncated);
-    }
-
-    #[test]
-    fn bytecode_shows_no_lines() {
-        let hook = suppose(Path::new("/x/sitecustomize.pyc"), Some(b"\xcb\r\r\n\0\0\0\0code"));
-        assert!(hook.runs.is_empty());
+    let findings = judge::judge(at, path, &content.head, !content.whole);
+    let mut signals = findings.signals;
+    signals.extend(judge::signals_of(&findings.settings));
+    Hook {
+        file,
+        runs: findings.runs,
+        runs_truncated: findings.truncated,
+        settings: findings.settings,
+        class: findings.class,
+        signals,
+        decoded: findings.decoded,
+        imports: findings.imports,
+        paths: findings.paths,
+        interpreters: findings.interpreters,
+        ..Hook::at(at)
     }
 }

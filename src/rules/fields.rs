@@ -4,7 +4,7 @@
 //! byte that is not UTF-8 becomes U+FFFD there, which only a wildcard can match; the alert shows the
 //! true bytes.
 
-use crate::event::{Action, FileState, Hook, Process, Writer};
+use crate::event::{Action, FileState, Hook, Process, Signal, Writer};
 use sigma_rust::Event;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -26,12 +26,36 @@ const fn field(name: &'static str, of_writer: bool, meaning: &'static str) -> Fi
 }
 
 /// Every field, in the order of the documentation.
-pub const FIELDS: [Field; 25] = [
+pub const FIELDS: [Field; 36] = [
     field("TargetFilename", false, "path of the changed file"),
     field("EventAction", false, "creation, change, rename, deletion, attribute or mount"),
     field("PreviousFilename", false, "path before a rename, when the kernel told it"),
     field("SymlinkTarget", false, "target, when the file is a symbolic link"),
-    field("HookKind", false, "sitecustomize, usercustomize, pth, site, environment or other"),
+    field(
+        "HookKind",
+        false,
+        "sitecustomize, usercustomize, pth, start, site, stdlib-boot, stdlib-file, stdlib-zip, interpreter-config, \
+         venv-config, module, startup-script, bundled-wheel, interpreter, site-directory, environment or other",
+    ),
+    field(
+        "HookForm",
+        false,
+        "module, package, extension, bytecode, sourceless, archive, directory or file: the hook's shape",
+    ),
+    field(
+        "HookPlace",
+        false,
+        "stdlib, site, user-site, archive, etc, search-path, program, system, user or elsewhere: what the directory is",
+    ),
+    field("PythonVersion", false, "version by the path, as 3.11"),
+    field("ContentClass", false, "inert, neutral, suspicious, hostile, opaque or unknown"),
+    field("ContentSignals", false, "what was found in the content, comma separated"),
+    field("Interpreters", false, "the interpreters that run it when not all do, as 3.15+"),
+    field("ShadowedBy", false, "path of the file that Python finds in its place"),
+    field("NewTree", false, "true when the Python tree it is in was made less than a quarter of an hour ago"),
+    field("Provenance", false, "owned, changed, unowned or unknown, by the lists of packages"),
+    field("Package", false, "the package that lists it, as dpkg:python3-pip or wheel:coverage-7.6.1"),
+    field("FileSize", false, "size in bytes"),
     field("EnvironmentVariables", false, "Python's variables that an environment file sets, comma separated"),
     field("Image", true, "path of the writer's executable"),
     field("CommandLine", true, "the writer's arguments, separated by blanks"),
@@ -132,7 +156,7 @@ impl From<u32> for FieldValue {
 pub type Values = BTreeMap<&'static str, FieldValue>;
 
 /// The fields that hold a number.
-pub const NUMBERS: [&str; 4] = ["ProcessId", "UserId", "LoginUserId", "LoginSession"];
+pub const NUMBERS: [&str; 5] = ["FileSize", "ProcessId", "UserId", "LoginUserId", "LoginSession"];
 
 /// Every field that is known of one change by one writer.
 pub fn values(facts: &Facts<'_>) -> Values {
@@ -146,6 +170,7 @@ pub fn values(facts: &Facts<'_>) -> Values {
     set("TargetFilename", Some(facts.path.into()));
     set("EventAction", Some(facts.action.as_str().into()));
     set("HookKind", Some(facts.hook.at.kind.as_str().into()));
+    content(facts.hook, &mut set);
     set("PreviousFilename", facts.previous_path.map(Into::into));
     if let FileState::SymbolicLink(target) = &facts.hook.file.state {
         set("SymlinkTarget", Some(target.as_path().into()));
@@ -176,6 +201,22 @@ pub fn values(facts: &Facts<'_>) -> Values {
         set("LoginSession", process.user.and_then(|user| user.session).map(Into::into));
     }
     values
+}
+
+/// What the file is and would run.
+fn content(hook: &Hook, set: &mut impl FnMut(&'static str, Option<FieldValue>)) {
+    set("HookForm", Some(hook.at.form.as_str().into()));
+    set("HookPlace", Some(hook.at.place.as_str().into()));
+    set("PythonVersion", hook.at.version.map(|(major, minor)| format!("{major}.{minor}").into()));
+    set("ContentClass", Some(hook.class.as_str().into()));
+    let signals: Vec<&str> = hook.signals.iter().map(Signal::as_str).collect();
+    set("ContentSignals", (!signals.is_empty()).then(|| signals.join(",").into()));
+    set("Interpreters", hook.interpreters.map(Into::into));
+    set("ShadowedBy", hook.shadowed_by.as_deref().map(Into::into));
+    set("NewTree", hook.in_new_tree.then(|| "true".into()));
+    set("Provenance", Some(hook.provenance.as_str().into()));
+    set("Package", hook.provenance.package().map(Into::into));
+    set("FileSize", hook.file.size.and_then(|size| Some(FieldValue::Number(i64::try_from(size).ok()?))));
 }
 
 /// The fields in the form that `sigma-rust` evaluates.

@@ -4,49 +4,71 @@
 //! too little: what it lets through is judged by the rules themselves.
 
 use super::condition::Condition;
+use crate::event::Interest;
 use serde_norway::Value;
 use std::collections::BTreeMap;
 
 /// Names of the files that fields other than `TargetFilename` stand for, told by the hook stage:
-/// `HookKind` word to patterns in the form of [`Names`] (`*.pth` or `.bashrc`).
+/// `HookKind` word to patterns: `.bashrc`, `*.pth` or `sitecustomize.*`.
 pub type KnownNames<'a> = &'a dyn Fn(&str) -> &'static [&'static str];
 
 /// Longest file name of Linux, in bytes (NAME_MAX).
 const NAME_MAX: usize = 255;
 
-/// File names that a rule can want: exact ones and endings, in lower case. `None` of [`derive()`]
-/// stands for "any name".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    exact: Vec<String>,
-    endings: Vec<String>,
+/// What of a name must be as the pattern says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Whole,
+    Ending,
+    Beginning,
 }
+
+/// A pattern of file names, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    text: Box<[u8]>,
+    shape: Shape,
+    interest: Interest,
+}
+
+/// File names that a rule can want. `None` of [`derive()`] stands for "any name".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Vec<Pattern>);
 
 impl Names {
     fn add(&mut self, other: Names) {
-        self.exact.extend(other.exact);
-        self.endings.extend(other.endings);
+        self.0.extend(other.0);
     }
 
+    fn one(text: &str, shape: Shape, interest: Interest) -> Self {
+        // Char by char as `lower` does: `str::to_lowercase` makes another sigma of the last in a word.
+        let text: String = text.chars().flat_map(char::to_lowercase).collect();
+        Self(vec![Pattern { text: text.into_bytes().into(), shape, interest }])
+    }
+
+    /// The names of a `TargetFilename` in Sigma's grammar.
     fn of_pattern(pattern: &str) -> Option<Self> {
         // Sigma's escapes: what is certain is only the text after the last wildcard or backslash.
         let literal = pattern.rsplit(['*', '?', '\\']).next().unwrap_or_default();
         let is_whole = literal.len() == pattern.len();
-        // Char by char as `lower` does: `str::to_lowercase` makes another sigma of the last in a word.
-        let literal: String = literal.chars().flat_map(char::to_lowercase).collect();
         match literal.rsplit_once('/') {
             Some((_, "")) => None,
-            Some((_, name)) => Some(Self { exact: vec![name.to_owned()], endings: Vec::new() }),
+            Some((_, name)) => Some(Self::one(name, Shape::Whole, Interest::Always)),
             None if literal.is_empty() => None,
-            None if is_whole => Some(Self { exact: vec![literal], endings: Vec::new() }),
-            None => Some(Self { exact: Vec::new(), endings: vec![literal] }),
+            None if is_whole => Some(Self::one(literal, Shape::Whole, Interest::Always)),
+            None => Some(Self::one(literal, Shape::Ending, Interest::Always)),
         }
     }
 
+    /// The names of a kind of hook: exact, `*` and an ending, or a beginning and `*`.
     fn of_known(patterns: &[&str]) -> Option<Self> {
         let mut names = Self::default();
         for pattern in patterns {
-            names.add(Self::of_pattern(pattern)?);
+            names.add(match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+                (Some(ending), _) => Self::one(ending, Shape::Ending, Interest::InPlace),
+                (None, Some(beginning)) => Self::one(beginning, Shape::Beginning, Interest::InPlace),
+                (None, None) => Self::one(pattern, Shape::Whole, Interest::InPlace),
+            });
         }
         (!patterns.is_empty()).then_some(names)
     }
@@ -116,70 +138,92 @@ fn of_field(key: &str, values: &Value, known: KnownNames<'_>) -> Option<Names> {
 }
 
 /// The compiled filter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NameFilter {
     /// Some rule can want any name.
     everything: bool,
-    /// Exact names and endings by their last byte, lower case.
+    /// Whole names and endings by their last byte, beginnings by their first one.
     by_last: Vec<Vec<Pattern>>,
+    by_first: Vec<Vec<Pattern>>,
 }
 
-#[derive(Clone, Debug)]
-struct Pattern {
-    text: Box<[u8]>,
-    exact: bool,
+impl Default for NameFilter {
+    fn default() -> Self {
+        Self { everything: false, by_last: vec![Vec::new(); 256], by_first: vec![Vec::new(); 256] }
+    }
 }
 
 impl NameFilter {
     /// Compiles the names of all rules; `None` among them opens the filter for every name.
     pub fn new(rules: impl IntoIterator<Item = Option<Names>>) -> Self {
-        let mut filter = Self { everything: false, by_last: vec![Vec::new(); 256] };
+        let mut filter = Self::default();
         for names in rules {
             match names {
                 None => filter.everything = true,
-                Some(names) => {
-                    names.exact.iter().for_each(|name| filter.add(name, true));
-                    names.endings.iter().for_each(|ending| filter.add(ending, false));
-                }
+                Some(names) => names.0.into_iter().for_each(|pattern| filter.add(pattern)),
             }
         }
         filter
     }
 
-    fn add(&mut self, text: &str, exact: bool) {
-        let bucket = text.bytes().last().and_then(|last| self.by_last.get_mut(usize::from(last)));
-        if let Some(bucket) = bucket
-            && !bucket.iter().any(|known| known.exact == exact && *known.text == *text.as_bytes())
-        {
-            bucket.push(Pattern { text: text.as_bytes().into(), exact });
+    /// Adds names that were learned on this machine, in the form of [`KnownNames`]: wanted where their directory
+    /// makes them a hook.
+    pub fn learn<'a>(&mut self, patterns: impl IntoIterator<Item = &'a str>) {
+        for pattern in patterns {
+            let names = Names::of_known(&[pattern]).unwrap_or_default();
+            names.0.into_iter().for_each(|pattern| self.add(pattern));
+        }
+    }
+
+    fn add(&mut self, pattern: Pattern) {
+        let (buckets, byte) = match pattern.shape {
+            Shape::Beginning => (&mut self.by_first, pattern.text.first()),
+            Shape::Whole | Shape::Ending => (&mut self.by_last, pattern.text.last()),
+        };
+        let Some(bucket) = byte.and_then(|byte| buckets.get_mut(usize::from(*byte))) else { return };
+        match bucket.iter_mut().find(|known| known.shape == pattern.shape && known.text == pattern.text) {
+            Some(known) => known.interest = known.interest.max(pattern.interest),
+            None => bucket.push(pattern),
         }
     }
 
     /// Whether any rule could want a file of this name. Called for every record of the kernel: no
     /// allocation, no system call.
-    pub fn matches(&self, name: &[u8]) -> bool {
+    pub fn interest(&self, name: &[u8]) -> Interest {
         if self.everything {
-            return true;
+            return Interest::Always;
         }
         if name.is_ascii() {
-            return self.matches_lower(name);
+            return self.interest_in_lower(name);
         }
         let mut buffer = [0; NAME_MAX * 3];
         match lower(name, &mut buffer) {
-            Some(lower) => self.matches_lower(lower),
+            Some(lower) => self.interest_in_lower(lower),
             // Longer than any name of Linux: let the rules decide.
-            None => true,
+            None => Interest::Always,
         }
     }
 
-    fn matches_lower(&self, name: &[u8]) -> bool {
-        let Some(last) = name.last() else { return false };
-        let bucket = self.by_last.get(usize::from(last.to_ascii_lowercase())).map(Vec::as_slice).unwrap_or_default();
-        bucket.iter().any(|pattern| {
-            let tail = name.len().checked_sub(pattern.text.len()).and_then(|start| name.get(start..));
-            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(&pattern.text))
-                && (!pattern.exact || name.len() == pattern.text.len())
-        })
+    fn interest_in_lower(&self, name: &[u8]) -> Interest {
+        let of = |buckets: &[Vec<Pattern>], byte: Option<&u8>| -> Interest {
+            let bucket = byte.and_then(|byte| buckets.get(usize::from(byte.to_ascii_lowercase())));
+            let matching = bucket.into_iter().flatten().filter(|pattern| pattern.matches(name));
+            matching.map(|pattern| pattern.interest).max().unwrap_or(Interest::None)
+        };
+        of(&self.by_last, name.last()).max(of(&self.by_first, name.first()))
+    }
+}
+
+impl Pattern {
+    /// Compares with a name in lower case, or in ASCII.
+    fn matches(&self, name: &[u8]) -> bool {
+        let length = self.text.len();
+        let part = match self.shape {
+            Shape::Whole => (name.len() == length).then_some(name),
+            Shape::Ending => name.len().checked_sub(length).and_then(|start| name.get(start..)),
+            Shape::Beginning => name.get(..length),
+        };
+        part.is_some_and(|part| part.eq_ignore_ascii_case(&self.text))
     }
 }
 
@@ -218,12 +262,16 @@ mod tests {
         derive(&Condition::parse(condition.as_str().unwrap(), &of).unwrap(), &selections, &known)
     }
 
+    fn patterns(names: &[&str], shape: Shape, interest: Interest) -> Option<Names> {
+        Some(Names(names.iter().flat_map(|name| Names::one(name, shape, interest).0).collect()))
+    }
+
     fn exact(names: &[&str]) -> Option<Names> {
-        Some(Names { exact: names.iter().map(|name| (*name).to_owned()).collect(), endings: Vec::new() })
+        patterns(names, Shape::Whole, Interest::Always)
     }
 
     fn ending(names: &[&str]) -> Option<Names> {
-        Some(Names { exact: Vec::new(), endings: names.iter().map(|name| (*name).to_owned()).collect() })
+        patterns(names, Shape::Ending, Interest::Always)
     }
 
     #[test]
@@ -280,18 +328,32 @@ mod tests {
 
     #[test]
     fn kinds_of_hooks_stand_for_their_names() {
-        assert_eq!(names("{s: {HookKind: pth}, condition: s}"), ending(&[".pth"]));
-        let mut both = exact(&["environment"]).unwrap();
-        both.add(ending(&[".conf"]).unwrap());
+        assert_eq!(names("{s: {HookKind: pth}, condition: s}"), patterns(&[".pth"], Shape::Ending, Interest::InPlace));
+        let mut both = patterns(&["environment"], Shape::Whole, Interest::InPlace).unwrap();
+        both.add(patterns(&[".conf"], Shape::Ending, Interest::InPlace).unwrap());
         assert_eq!(names("{s: {EnvironmentVariables|contains: PYTHONPATH}, condition: s}"), Some(both));
         assert_eq!(names("{s: {HookKind: other}, condition: s}"), None);
     }
 
     #[test]
     fn a_rule_without_names_opens_the_filter_for_everything() {
-        assert!(NameFilter::new([ending(&[".pth"]), None]).matches(b"anything"));
-        assert!(!NameFilter::new([ending(&[".pth"])]).matches(b"anything"));
-        assert!(!NameFilter::default().matches(b"x"));
+        assert_eq!(NameFilter::new([ending(&[".pth"]), None]).interest(b"anything"), Interest::Always);
+        assert_eq!(NameFilter::new([ending(&[".pth"])]).interest(b"anything"), Interest::None);
+        assert_eq!(NameFilter::default().interest(b"x"), Interest::None);
+    }
+
+    #[test]
+    fn a_name_of_a_kind_of_hook_is_wanted_in_its_place_and_a_name_in_a_rule_everywhere() {
+        let known = |names: &[&str]| Names::of_known(names);
+        let mut filter = NameFilter::new([known(&["__init__.py", "*.pth", "python*"]), ending(&[".pth"])]);
+        filter.learn(["evil.*", "Startup.py"]);
+        for name in ["__init__.py", "python3.11", "evil.py", "evil.cpython-311.so", "startup.py"] {
+            assert_eq!(filter.interest(name.as_bytes()), Interest::InPlace, "{name}");
+        }
+        assert_eq!(filter.interest(b"a.pth"), Interest::Always);
+        for name in ["x__init__.py", "pytho", "xevil.py", "evil"] {
+            assert_eq!(filter.interest(name.as_bytes()), Interest::None, "{name}");
+        }
     }
 
     #[test]
@@ -300,11 +362,11 @@ mod tests {
         for name in
             ["sitecustomize.py", "SITECUSTOMIZE.PY", "a.pth", ".pth", ".PTH", "KÄSE.py", "hoo\u{212a}.x", "ä.pth"]
         {
-            assert!(filter.matches(name.as_bytes()), "{name}");
+            assert!(filter.interest(name.as_bytes()) != Interest::None, "{name}");
         }
-        assert!(filter.matches(b"\xff\xfe.pth"));
+        assert!(filter.interest(b"\xff\xfe.pth") != Interest::None);
         for name in ["xsitecustomize.py", "sitecustomize.pyc", "a.pth.bak", "", "kase.py"] {
-            assert!(!filter.matches(name.as_bytes()), "{name}");
+            assert!(filter.interest(name.as_bytes()) == Interest::None, "{name}");
         }
     }
 
@@ -313,10 +375,10 @@ mod tests {
         for pattern in ["ΧΡΗΣΤΗΣ", "*ΤΗΣ", "/a/ΧΡΗΣΤΗΣ"] {
             let filter = NameFilter::new([names(&format!("{{s: {{TargetFilename: '{pattern}'}}, condition: s}}"))]);
             for name in ["ΧΡΗΣΤΗΣ", "χρηστησ"] {
-                assert!(filter.matches(name.as_bytes()), "{pattern} {name}");
+                assert!(filter.interest(name.as_bytes()) != Interest::None, "{pattern} {name}");
             }
             // A final sigma is another letter to `sigma-rust`, so also here.
-            assert!(!filter.matches("χρηστης".as_bytes()), "{pattern}");
+            assert!(filter.interest("χρηστης".as_bytes()) == Interest::None, "{pattern}");
         }
     }
 
@@ -357,7 +419,7 @@ mod tests {
                 action: Action::Creation, path: &path, previous_path: None, hook: &hook, writer: &writer, user_name: None,
             };
             if !rules.judge(&facts).matches.is_empty() {
-                prop_assert!(rules.filter().matches(name.as_bytes()), "{}", path.display());
+                prop_assert!(rules.filter().interest(name.as_bytes()) != Interest::None, "{}", path.display());
             }
         }
     }

@@ -36,6 +36,39 @@ struct OwnKeys {
     detection_type: Option<DetectionTypes>,
     #[serde(default)]
     detection_type_selections: Mapping,
+    #[serde(default)]
+    baseline: bool,
+    #[serde(default)]
+    tests: Vec<RuleTest>,
+}
+
+/// A change that a rule's author expects the rule to match, or not to: `pyhookwatch check` tries each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleTest {
+    /// What the case is about.
+    pub name: String,
+    /// `TargetFilename`.
+    pub path: PathBuf,
+    /// `EventAction`; a creation when it is not told.
+    pub action: Option<String>,
+    /// `Image` of a verified writer.
+    pub exe: Option<PathBuf>,
+    /// Content of the file.
+    pub content: Option<String>,
+    /// Further fields, over what the rest says.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+    /// Whether the rule matches.
+    #[serde(default = "yes")]
+    pub matches: bool,
+    /// The detection type it must give.
+    #[serde(rename = "type")]
+    pub detection_type: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -215,18 +248,19 @@ impl RuleReader<'_> {
         if self.problems.len() > before {
             return None;
         }
-        let (condition, names, info) = (condition?, names?, info?);
+        let (condition, names, info, tests) = (condition?, names?, info?, own.tests);
         let silencing = condition.silencing().into_iter().map(str::to_owned).collect();
-        Some(Rule { info: Arc::new(info), condition, silencing, selections, extra, detection_types, names })
+        Some(Rule { info: Arc::new(info), condition, silencing, selections, extra, detection_types, names, tests })
     }
 
     fn own_keys(&mut self, value: &Value) -> OwnKeys {
-        const OURS: [&str; 4] = ["ruleset", "risk_score", "detection_type", "detection_type_selections"];
+        const OURS: [&str; 6] =
+            ["ruleset", "risk_score", "detection_type", "detection_type_selections", "baseline", "tests"];
         let ours: Mapping = OURS.iter().filter_map(|key| Some(((*key).into(), value.get(*key)?.clone()))).collect();
-        serde_norway::from_value(Value::Mapping(ours)).unwrap_or_else(|_| {
+        serde_norway::from_value(Value::Mapping(ours)).unwrap_or_else(|error| {
             self.problem(
                 "detection_type",
-                "`ruleset` must be text, `risk_score` a number from 0 to 100, `detection_type` a name or a list of `when` and `type`".into(),
+                format!("`ruleset` must be text, `risk_score` a number from 0 to 100, `detection_type` a name or a list of `when` and `type`, `baseline` true or false, `tests` a list of cases ({error})"),
             );
             OwnKeys::default()
         })
@@ -346,6 +380,7 @@ impl RuleReader<'_> {
             name: name.to_owned(),
             ruleset: ruleset.unwrap_or(self.origin.ruleset).to_owned(),
             level,
+            is_baseline: own.baseline,
             risk_score: own.risk_score.unwrap_or(default_risk(level)),
             description: text("description").unwrap_or_default().to_owned(),
             references: list("references"),

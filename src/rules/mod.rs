@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use condition::{Condition, Truth};
 use fields::Facts;
 use filter::{KnownNames, NameFilter, Names};
+use load::RuleTest;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,12 +24,19 @@ use std::sync::Arc;
 pub const SITE_RULES: &str = "/etc/pyhookwatch/rules.d";
 
 /// The rules in the program itself: file name and text.
-pub const EMBEDDED: [(&str, &str); 2] = [
+pub const EMBEDDED: [(&str, &str); 9] = [
     (
         "elastic-python-site-or-user-customize.yml",
         include_str!("../../config/rules/elastic-python-site-or-user-customize.yml"),
     ),
     ("sumo-detect-python-startup-hooks.yml", include_str!("../../config/rules/sumo-detect-python-startup-hooks.yml")),
+    ("pyhookwatch-content.yml", include_str!("../../config/rules/pyhookwatch-content.yml")),
+    ("pyhookwatch-pth.yml", include_str!("../../config/rules/pyhookwatch-pth.yml")),
+    ("pyhookwatch-customize.yml", include_str!("../../config/rules/pyhookwatch-customize.yml")),
+    ("pyhookwatch-module.yml", include_str!("../../config/rules/pyhookwatch-module.yml")),
+    ("pyhookwatch-stdlib.yml", include_str!("../../config/rules/pyhookwatch-stdlib.yml")),
+    ("pyhookwatch-interpreter.yml", include_str!("../../config/rules/pyhookwatch-interpreter.yml")),
+    ("pyhookwatch-environment.yml", include_str!("../../config/rules/pyhookwatch-environment.yml")),
 ];
 
 /// Detection type of a rule that names none.
@@ -55,6 +63,7 @@ pub struct Rule {
     extra: Vec<Selection>,
     detection_types: Vec<DetectionType>,
     names: Option<Names>,
+    tests: Vec<RuleTest>,
 }
 
 /// One selection, evaluated by `sigma-rust`.
@@ -136,6 +145,11 @@ impl RuleSet {
         self.rules.iter().map(|rule| &rule.info)
     }
 
+    /// The cases that the rules' authors wrote, each with its rule.
+    pub fn tests(&self) -> impl Iterator<Item = (&Arc<RuleInfo>, &RuleTest)> {
+        self.rules.iter().flat_map(|rule| rule.tests.iter().map(|test| (&rule.info, test)))
+    }
+
     /// The name filter that these rules need.
     pub fn filter(&self) -> &NameFilter {
         &self.filter
@@ -162,7 +176,7 @@ impl RuleSet {
                 _ => {}
             }
         }
-        verdict.matches.sort_by_key(|found| std::cmp::Reverse(found.rule.level));
+        verdict.sort();
         verdict
     }
 

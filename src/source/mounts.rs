@@ -5,6 +5,7 @@
 //! name that is not UTF-8 and leaves `\040` undecoded.
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -145,6 +146,25 @@ pub fn below_root(path: &Path, root: &Path) -> Option<PathBuf> {
     seen.push(inside);
     debug_assert!(seen.as_bytes().starts_with(b"/"));
     Some(PathBuf::from(seen))
+}
+
+/// The path as this process sees it, of one below the root.
+pub fn above_root(path: &Path, root: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// The mounts of the last look, by id, to know new ones.
+#[derive(Debug, Default)]
+pub struct Known(HashSet<u64>);
+
+impl Known {
+    /// Where something was mounted since the last call: what was at these paths is covered.
+    pub fn news(&mut self, all: &[Mount]) -> Vec<PathBuf> {
+        let new = all.iter().filter(|mount| !self.0.contains(&mount.id)).map(|mount| mount.mount_point.clone());
+        let new = new.collect();
+        self.0 = all.iter().map(|mount| mount.id).collect();
+        new
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ const STEPS: [fn(&mut Value); 6] = [
     },
     |document| {
         cut_list(document, "/pyhookwatch/content/lines", 5);
+        cut_list(document, "/pyhookwatch/content/decoded", 5);
+        cut_list(document, "/pyhookwatch/content/paths", 5);
+        cut_list(document, "/pyhookwatch/content/imports", 10);
         cut_list(document, "/pyhookwatch/writer/ancestors", 3);
         cut_strings(document, 500);
     },
@@ -18,10 +21,15 @@ const STEPS: [fn(&mut Value); 6] = [
         remove(document, &["pyhookwatch", "excluded"]);
         remove(document, &["pyhookwatch", "writer", "others"]);
         cut_list(document, "/pyhookwatch/environment", 3);
+        remove(document, &["pyhookwatch", "content", "imports"]);
+        cut_list(document, "/pyhookwatch/content/decoded", 2);
+        cut_list(document, "/pyhookwatch/content/paths", 2);
         cut_list(document, "/pyhookwatch/content/lines", 2);
     },
     |document| {
-        remove(document, &["pyhookwatch", "content", "lines"]);
+        for list in ["lines", "decoded", "paths"] {
+            remove(document, &["pyhookwatch", "content", list]);
+        }
         remove(document, &["pyhookwatch", "writer", "ancestors"]);
         remove(document, &["pyhookwatch", "writer", "candidates"]);
         remove(document, &["pyhookwatch", "environment"]);

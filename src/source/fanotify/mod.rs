@@ -13,13 +13,13 @@ pub mod record;
 
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
-use crate::event::{Action, FileEvent, FileRef, Gap, HandleName, Locate, Seen, Writer};
+use crate::event::{Action, FileEvent, FileRef, Gap, HandleName, Interest, Locate, Seen, Writer};
 use crate::sys;
 use fanotify::low_level::{
     FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
 };
 use group::Group;
-use handle::Filesystems;
+use handle::{Filesystems, Located};
 use held::Held;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use record::Record;
@@ -88,7 +88,9 @@ pub trait Witness {
 pub struct Callbacks<'a> {
     /// The name filter: could any rule want a file of this name? Called for every record; must not
     /// allocate or make a system call.
-    pub interesting: &'a dyn Fn(&[u8]) -> bool,
+    pub interest: &'a dyn Fn(&[u8]) -> Interest,
+    /// Whether a path whose name is of interest in its place is in such a place.
+    pub belongs: &'a dyn Fn(&Path) -> bool,
     /// Who wrote it?
     pub witness: &'a mut dyn Witness,
     /// Is there room for the changes of one whole read? While there is not, the kernel keeps them.
@@ -105,6 +107,9 @@ pub struct Watcher {
     mountinfo: File,
     /// Devices of the filesystems whose guard was told.
     known: HashSet<(u32, u32)>,
+    /// Mounts that were seen, and where new ones lie that were not handed on yet.
+    mounted: mounts::Known,
+    covered: Vec<PathBuf>,
     counters: Arc<Counters>,
     patience: Patience,
     /// A program was started when the queue was read last.
@@ -126,11 +131,14 @@ impl Watcher {
             settings,
             mountinfo,
             known: HashSet::new(),
+            mounted: mounts::Known::default(),
+            covered: Vec::new(),
             counters,
             patience: Patience::default(),
             saw_start: false,
         };
         let guards = watcher.mark_mounts()?;
+        watcher.covered.clear();
         Ok((watcher, guards))
     }
 
@@ -174,6 +182,11 @@ impl Watcher {
             if mounts_changed {
                 for guard in self.mark_mounts()? {
                     (callbacks.emit)(Message::Mounted(guard));
+                }
+                for path in self.covered.drain(..) {
+                    if let Some(path) = mounts::below_root(&path, &self.settings.root) {
+                        (callbacks.emit)(Message::MountedOver(path));
+                    }
                 }
             }
         }
@@ -301,21 +314,26 @@ impl Watcher {
         let renamed = record.mask & (libc::FAN_RENAME | FAN_MOVED_TO) != 0;
         let is_directory = record.mask & FAN_ONDIR != 0;
         let written = renamed || record.mask & (FAN_CREATE | FAN_MODIFY | FAN_CLOSE_WRITE) != 0;
-        let wanted = if is_directory { renamed } else { written && (callbacks.interesting)(name.name) };
-        if !wanted || pid == std::process::id() {
+        let interest = match is_directory {
+            true if renamed => Interest::Always,
+            false if written => (callbacks.interest)(name.name),
+            _ => Interest::None,
+        };
+        if interest == Interest::None || pid == std::process::id() {
             return;
         }
+        // Nearly all files of a common name are in no place of interest, and a look at their writers costs far more
+        // than one at their directories.
+        let known = match interest {
+            Interest::InPlace => match self.locate(name, callbacks) {
+                Some(located) if (callbacks.belongs)(&located.path) => Some(located),
+                _ => return,
+            },
+            _ => None,
+        };
         let place = held.expect();
         callbacks.witness.wrote(pid, pidfd);
-        let located = match self.filesystems.locate(name) {
-            Ok(located) => located,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.counters.vanished.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Err(error) => return (callbacks.emit)(Message::Gap(not_located(name.name, &error))),
-        };
-        let Some(path) = mounts::below_root(&located.path, &self.settings.root) else { return };
+        let Some(Located { directory, path }) = known.or_else(|| self.locate(name, callbacks)) else { return };
         let action = match record.mask {
             _ if renamed => Action::Rename,
             mask if mask & FAN_CREATE != 0 => Action::Creation,
@@ -328,12 +346,29 @@ impl Watcher {
                 complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
                 is_directory,
                 listed: false,
-                file: FileRef { path, directory: Some(Arc::new(located.directory)) },
+                file: FileRef { path, directory: Some(Arc::new(directory)) },
                 previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
                 writer: held.nobody.clone(),
                 seen,
             },
         );
+    }
+
+    /// Where the name is, as seen from the root; `None` when it is gone, not below it, or could not be found.
+    fn locate(&self, name: &record::Name<'_>, callbacks: &mut Callbacks<'_>) -> Option<Located> {
+        match self.filesystems.locate(name) {
+            Ok(Located { directory, path }) => {
+                Some(Located { directory, path: mounts::below_root(&path, &self.settings.root)? })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.counters.vanished.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            Err(error) => {
+                (callbacks.emit)(Message::Gap(not_located(name.name, &error)));
+                None
+            }
+        }
     }
 
     fn previous_path(&self, old: &record::Name<'_>) -> Option<PathBuf> {
@@ -365,6 +400,7 @@ impl Watcher {
     /// so that an overlay is known to be covered through its upper directory.
     fn mark_mounts(&mut self) -> io::Result<Vec<Guard>> {
         let all = mounts::read()?;
+        self.covered.extend(self.mounted.news(&all));
         let holder = mounts::holding(&all, &self.settings.root).map(|mount| mount.device);
         let root = self.settings.root.clone();
         let (in_scope, beside): (Vec<_>, Vec<_>) =

@@ -1,0 +1,60 @@
+//! What was there before: one look over the machine after the start, in a thread of its own. The hooks that are found
+//! tell which modules, directories and files to watch besides; the environment files, what they set already.
+//!
+//! Changes are watched from the first moment; until this look is over, a setting that was there before counts as new,
+//! and a module that a hook imports is not known as one.
+
+use super::watch::{Handover, SharedFilter};
+use crate::event::{Gap, HookKind, HookPlace};
+use crate::hook::sites;
+use crate::source::Message;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Hooks whose names are learned together.
+const BATCH: usize = 256;
+
+/// Starts the look. It ends by itself, or with the first message that nobody takes any more.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn start(root: PathBuf, trees: &[PathBuf], filter: SharedFilter, handover: Handover) -> io::Result<()> {
+    let tops = match root == Path::new("/") {
+        true => trees.to_vec(),
+        false => vec![root.clone()],
+    };
+    std::thread::Builder::new().name("pyhookwatch-stk".into()).spawn(move || look(&root, &tops, &filter, &handover))?;
+    Ok(())
+}
+
+fn look(root: &Path, tops: &[PathBuf], filter: &SharedFilter, handover: &Handover) {
+    let inventory = sites::take_stock(root, tops, &|_| ());
+    for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
+        if let Some(end) = &directory.leads_to {
+            filter.learned().add_directory(end.clone(), directory.place);
+        }
+    }
+    let leads_on = inventory.hooks.iter().filter(|found| match found.at.kind {
+        HookKind::Environment => true,
+        HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
+            found.at.place != HookPlace::Elsewhere
+        }
+        _ => false,
+    });
+    for (number, found) in leads_on.enumerate() {
+        // Gone since, or not to be reached: then its next change tells.
+        let Ok(file) = inventory.open(found) else { continue };
+        let sent = handover.sender.blocking_send(Message::Known(file));
+        if sent.is_err() || (number % BATCH == BATCH - 1 && handover.sender.blocking_send(Message::EndOfRead).is_err()) {
+            return;
+        }
+    }
+    if inventory.truncated {
+        let _ = handover.sender.blocking_send(Message::Gap(Gap {
+            cause: Gap::UNREADABLE,
+            lost: None,
+            detail: "there are more hooks than are kept: modules that some of them import are not watched".into(),
+        }));
+    }
+    let _ = handover.sender.blocking_send(Message::EndOfRead);
+}

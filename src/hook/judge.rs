@@ -1,0 +1,148 @@
+//! What a content would do, by what the path is: each kind is read with its own grammar. Pure.
+
+use super::bytecode;
+use super::python;
+use super::python::Strictness;
+use super::{Findings, env, pth, start, venv};
+use crate::event::{ContentClass, Hook, HookForm, HookKind, Signal, Signals, Whereabouts};
+use std::path::Path;
+
+/// What the first bytes of a file at this place would do; `cut` says that there are more.
+pub fn judge(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
+    let mut findings = match at.kind {
+        HookKind::Pth => pth_file(path, head, cut),
+        HookKind::Start => start_file(head),
+        HookKind::VenvConfig | HookKind::InterpreterConfig => config(path, head),
+        HookKind::Environment => environment(path, head),
+        HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript => {
+            code(at.form, head, Strictness::Customize)
+        }
+        HookKind::Module | HookKind::Site | HookKind::StdlibBoot | HookKind::StdlibFile => {
+            code(at.form, head, Strictness::Module)
+        }
+        // Below `pythonXY.zip/`.
+        HookKind::StdlibZip if at.form == HookForm::Module => code(at.form, head, Strictness::Module),
+        HookKind::StdlibZip | HookKind::BundledWheel => of_class(ContentClass::Opaque),
+        HookKind::Interpreter => program(head),
+        HookKind::SiteDirectory => of_class(ContentClass::Inert),
+        HookKind::Other => of_class(ContentClass::Unknown),
+    };
+    if cut {
+        findings.signals.insert(Signal::Truncated);
+        findings.truncated = true;
+        // What was not read may be anything.
+        if matches!(findings.class, ContentClass::Inert | ContentClass::Neutral) && runs_all(at) {
+            findings.class = ContentClass::Unknown;
+        }
+    }
+    bounded(findings)
+}
+
+/// Whether all of a file of this kind is run, so that the unread rest matters.
+fn runs_all(at: Whereabouts) -> bool {
+    !matches!(at.kind, HookKind::Environment | HookKind::Interpreter | HookKind::BundledWheel)
+}
+
+fn of_class(class: ContentClass) -> Findings {
+    Findings { class, ..Findings::default() }
+}
+
+fn code(form: HookForm, head: &[u8], strictness: Strictness) -> Findings {
+    match form {
+        HookForm::Module | HookForm::Package => python::analyse(head, strictness),
+        HookForm::Bytecode | HookForm::Sourceless => bytecode::analyse_bytecode(head),
+        HookForm::Extension | HookForm::Archive | HookForm::Directory | HookForm::File => {
+            of_class(ContentClass::Opaque)
+        }
+    }
+}
+
+/// A script with the name of an interpreter is read as what it says it is; machine code is not read.
+fn program(head: &[u8]) -> Findings {
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match first.starts_with(b"#!") {
+        true if first.windows(6).any(|window| window == b"python") => python::analyse(head, Strictness::Customize),
+        true => of_class(ContentClass::Suspicious),
+        false => of_class(ContentClass::Opaque),
+    }
+}
+
+fn pth_file(path: &Path, head: &[u8], cut: bool) -> Findings {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let parsed = if cut { pth::parse_beginning(head) } else { pth::parse(head) };
+    let code: Vec<&[u8]> =
+        parsed.lines.iter().filter(|line| line.kind == pth::Kind::Import).map(|line| line.text).collect();
+    let mut findings = match code.is_empty() {
+        true => of_class(ContentClass::Inert),
+        // Every line sees what the ones before it have imported, so they are read as one text.
+        false => python::analyse(&code.join(&b'\n'), Strictness::Line),
+    };
+    if !code.is_empty() && findings.class == ContentClass::Inert {
+        // An import runs the module, whatever the rest of the line is.
+        findings.class = ContentClass::Neutral;
+    }
+    findings.signals.extend(parsed.signals);
+    findings.signals.extend(pth::name_signals(name));
+    findings.interpreters = parsed.interpreters.intersection(pth::name_interpreters(name)).label();
+    findings.paths = parsed.paths.iter().map(|path| path.to_vec()).collect();
+    if pth::is_model_weights(head) {
+        findings.signals.insert(Signal::ModelWeights);
+        findings.class = ContentClass::Inert;
+    }
+    findings
+}
+
+fn start_file(head: &[u8]) -> Findings {
+    let parsed = start::parse(head);
+    let class = if parsed.entries.is_empty() { ContentClass::Inert } else { ContentClass::Neutral };
+    Findings {
+        class,
+        signals: parsed.signals,
+        runs: parsed.entries.iter().map(|entry| entry.text.as_bytes().to_vec()).collect(),
+        imports: parsed.imports.clone(),
+        interpreters: parsed.interpreters().label(),
+        ..Findings::default()
+    }
+}
+
+fn config(path: &Path, head: &[u8]) -> Findings {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let mut findings = of_class(ContentClass::Neutral);
+    if name.ends_with(b"_pth") || name == b"pybuilddir.txt" {
+        let parsed = if name.ends_with(b"_pth") { venv::path_file(head) } else { venv::build_directory(head) };
+        findings.signals = parsed.signals;
+        findings.paths = parsed.paths.iter().map(|path| path.to_vec()).collect();
+    } else {
+        let parsed = venv::pyvenv(head);
+        findings.signals = parsed.signals;
+        findings.paths = parsed.home.iter().map(|home| home.to_vec()).collect();
+    }
+    findings
+}
+
+fn environment(path: &Path, head: &[u8]) -> Findings {
+    let settings = env::settings(path, head);
+    let class = if settings.is_empty() { ContentClass::Inert } else { ContentClass::Neutral };
+    Findings { class, settings, ..Findings::default() }
+}
+
+/// Signals of these settings.
+pub fn signals_of(settings: &[crate::event::EnvironmentSetting]) -> Signals {
+    let mut signals = Signals::default();
+    settings.iter().for_each(|setting| signals.extend(env::value_signals(setting)));
+    signals
+}
+
+/// Within what an alert keeps.
+fn bounded(mut findings: Findings) -> Findings {
+    findings.truncated |= findings.runs.len() > Hook::MAX_LINES;
+    findings.runs.truncate(Hook::MAX_LINES);
+    findings.decoded.truncate(Hook::MAX_LINES);
+    findings.paths.truncate(Hook::MAX_LINES);
+    for line in findings.runs.iter_mut().chain(&mut findings.decoded).chain(&mut findings.paths) {
+        findings.truncated |= line.len() > Hook::MAX_LINE;
+        line.truncate(Hook::MAX_LINE);
+    }
+    findings.imports.truncate(Hook::MAX_IMPORTS);
+    findings
+}

@@ -1,0 +1,129 @@
+//! What this machine has taught: modules that its hooks import, directories that they add to the path,
+//! files that links and PYTHONSTARTUP lead to. Changes of these are changes of hooks.
+//!
+//! Shared between the reader, which asks for each name of interest, and the hook stage, which learns.
+//! Each of the three lists is bounded by [`MAX_LEARNED`]; past it nothing more is learned, and
+//! [`Learned::is_full`] says so.
+
+use super::kind;
+use crate::event::{HookKind, HookPlace, Whereabouts};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Entries of each list.
+pub const MAX_LEARNED: usize = 4096;
+/// Longest module name that is learned, in bytes: a file name with the shortest ending.
+const MAX_MODULE: usize = 252;
+
+#[derive(Debug, Default)]
+struct Lists {
+    modules: HashSet<OsString>,
+    directories: HashMap<PathBuf, HookPlace>,
+    files: HashMap<PathBuf, Whereabouts>,
+    full: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Learned(RwLock<Lists>);
+
+impl Learned {
+    /// Where the path stands, by its name and by what was learned.
+    pub fn whereabouts(&self, path: &Path) -> Whereabouts {
+        let at = kind::of(path);
+        let lists = self.read();
+        if let Some(known) = lists.files.get(path) {
+            return *known;
+        }
+        let is_searched = |place: HookPlace| !matches!(place, HookPlace::Elsewhere | HookPlace::Program);
+        let at = match at.place {
+            HookPlace::Elsewhere => lists.searched(path).map_or(at, |place| Whereabouts { place, ..at }),
+            _ => at,
+        };
+        if at.kind != HookKind::Other {
+            return at;
+        }
+        let Some((name, form, directory)) = kind::module_of(path) else { return at };
+        if !lists.modules.contains(name) {
+            return at;
+        }
+        let place = lists.directories.get(directory).copied().unwrap_or_else(|| kind::directory(directory).place);
+        match is_searched(place) {
+            true => Whereabouts { kind: HookKind::Module, form, place, version: kind::directory(directory).version },
+            false => at,
+        }
+    }
+
+    /// Whether a path of an interesting name is a hook.
+    pub fn is_hook(&self, path: &Path) -> bool {
+        self.whereabouts(path).kind != HookKind::Other
+    }
+
+    /// Learns a module that a hook imports. Tells whether it is new.
+    pub fn add_module(&self, name: &OsStr) -> bool {
+        let mut lists = self.write();
+        if name.is_empty() || name.len() > MAX_MODULE || lists.modules.contains(name) {
+            return false;
+        }
+        if lists.modules.len() >= MAX_LEARNED {
+            lists.full = true;
+            return false;
+        }
+        lists.modules.insert(name.to_owned())
+    }
+
+    /// Learns a directory that Python searches. Tells whether it is new.
+    pub fn add_directory(&self, path: PathBuf, place: HookPlace) -> bool {
+        let mut lists = self.write();
+        if lists.directories.len() >= MAX_LEARNED && !lists.directories.contains_key(&path) {
+            lists.full = true;
+            return false;
+        }
+        lists.directories.insert(path, place).is_none()
+    }
+
+    /// Learns that this very file is a hook. Tells whether it is new.
+    pub fn add_file(&self, path: PathBuf, at: Whereabouts) -> bool {
+        let mut lists = self.write();
+        if lists.files.len() >= MAX_LEARNED && !lists.files.contains_key(&path) {
+            lists.full = true;
+            return false;
+        }
+        lists.files.insert(path, at).is_none()
+    }
+
+    /// Something could not be learned.
+    pub fn is_full(&self) -> bool {
+        self.read().full
+    }
+
+    /// Patterns of names for the name filter.
+    pub fn patterns(&self) -> Vec<String> {
+        let lists = self.read();
+        let files = lists.files.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        // `evil.py`, `evil.cpython-313.pyc`; the `__init__` of a package is known anyway.
+        let modules = lists.modules.iter().filter_map(|name| Some(format!("{}.*", name.to_str()?)));
+        let links = lists.directories.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        files.chain(modules).chain(links).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Lists> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Lists> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lists {
+    /// The learned directory that Python would find this path in, as a file, a package or bytecode.
+    fn searched(&self, path: &Path) -> Option<HookPlace> {
+        if self.directories.is_empty() {
+            return None;
+        }
+        path.ancestors().skip(1).take(2).find_map(|directory| self.directories.get(directory).copied())
+    }
+}

@@ -1,0 +1,179 @@
+//! The lines of dpkg's database (deb(5), dpkg(1), and how dpkg 1.21 writes it). Pure.
+//!
+//! * `info/PACKAGE.list`: one absolute path a line, directories too.
+//! * `info/PACKAGE.md5sums`: `MD5  PATH`, the path without its first slash; no configuration files.
+//! * `status`: of each package the configuration files, ` /etc/x MD5` below the line `Conffiles:`.
+//! * `diversions`: three lines each: the path, where it went, the package that wanted it.
+
+use std::borrow::Cow;
+
+/// Directories all of whose files are of interest: they hold what sets the environment of others.
+const DIRECTORIES: [&[u8]; 5] =
+    [b"/etc/", b"/usr/lib/environment.d/", b"/usr/lib/systemd/", b"/usr/share/fish/", b"/usr/share/python-wheels/"];
+/// Endings that a file of Python's may have.
+const ENDINGS: [&[u8]; 9] = [b".py", b".so", b".pyc", b".pyo", b".pth", b".start", b".whl", b".zip", b".cfg"];
+/// What is in the path of such a file when it belongs to Python itself or to all of its programs.
+const WORDS: [&[u8]; 4] = [b"python", b"pypy", b"site-packages", b"dist-packages"];
+
+/// Whether a path (see [`merged`]) is one that can matter at the start of Python. Only these are indexed;
+/// of all others nothing is known.
+pub fn matters(path: &[u8]) -> bool {
+    if DIRECTORIES.iter().any(|directory| path.starts_with(directory)) {
+        return true;
+    }
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_code = ENDINGS.iter().any(|ending| name.ends_with(ending)) || name.ends_with(b"._pth");
+    if is_code {
+        let says_so = name.ends_with(b".pth") || name.ends_with(b".start") || name.starts_with(b"sitecustomize");
+        return says_so || name.starts_with(b"usercustomize") || WORDS.iter().any(|word| contains(path, word));
+    }
+    let is_interpreter = name.starts_with(b"python") || name.starts_with(b"pypy");
+    is_interpreter && path.strip_suffix(name).is_some_and(|above| above.ends_with(b"bin/"))
+}
+
+fn contains(path: &[u8], word: &[u8]) -> bool {
+    // Most are below /usr/lib/python3: found at once.
+    path.strip_prefix(b"/usr/lib/").is_some_and(|below| below.starts_with(word))
+        || path.windows(word.len()).any(|window| window == word)
+}
+
+/// The path below `/usr`, where the directories `/bin`, `/sbin` and `/lib*` are links to those in `/usr`:
+/// packages list either.
+pub fn merged(path: &[u8], is_merged: bool) -> Cow<'_, [u8]> {
+    let moved: [&[u8]; 7] = [b"/bin/", b"/sbin/", b"/lib/", b"/lib64/", b"/lib32/", b"/libx32/", b"/libo32/"];
+    match is_merged && moved.iter().any(|directory| path.starts_with(directory)) {
+        true => Cow::Owned([b"/usr", path].concat()),
+        false => Cow::Borrowed(path),
+    }
+}
+
+/// The path and the hash of one line of `md5sums`, the path absolute.
+pub fn md5sum(line: &[u8]) -> Option<(Vec<u8>, [u8; 16])> {
+    let (hash, rest) = line.split_at_checked(32)?;
+    let path = rest.strip_prefix(b"  ").or_else(|| rest.strip_prefix(b" *"))?;
+    let path = path.strip_prefix(b"./").unwrap_or(path);
+    Some(([b"/", path].concat(), md5(hash)?))
+}
+
+/// Whether a line of `md5sums` can be about this path: a glance that needs no memory.
+pub fn may_be_of(line: &[u8], path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    line.ends_with(name)
+}
+
+/// 32 hexadecimal digits.
+pub fn md5(digits: &[u8]) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != 16 || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let digit = |letter: u8| char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+/// Reads `status` line by line for its configuration files.
+#[derive(Debug, Default)]
+pub struct Conffiles {
+    within: bool,
+}
+
+impl Conffiles {
+    /// The configuration file that this line names, with the hash of the package's version of it. One
+    /// that is not yet configured, or no longer of the package, has none.
+    pub fn line<'a>(&mut self, line: &'a [u8]) -> Option<(&'a [u8], [u8; 16])> {
+        let Some(text) = line.strip_prefix(b" ") else {
+            self.within = line == b"Conffiles:";
+            return None;
+        };
+        if !self.within {
+            return None;
+        }
+        // The words after the hash say that it is obsolete; then the path may hold blanks only before.
+        let text = text.strip_suffix(b" obsolete").unwrap_or(text);
+        let at = text.iter().rposition(|byte| *byte == b' ')?;
+        let (path, hash) = text.split_at_checked(at)?;
+        Some((path, md5(hash.get(1..)?)?))
+    }
+}
+
+/// A path that a package gave up to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diversion {
+    /// The path as packages list it.
+    pub from: Vec<u8>,
+    /// Where the file of all other packages is.
+    pub to: Vec<u8>,
+    /// The package whose file stays there; `:` when the administrator did it.
+    pub by: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_python_reads_at_its_start_matters_and_nothing_else() {
+        for path in [
+            "/usr/lib/python3/dist-packages/a.pth",
+            "/usr/lib/python3.11/encodings/__init__.py",
+            "/etc/python3.11/sitecustomize.py",
+            "/etc/environment",
+            "/usr/bin/python3.11",
+            "/opt/x/lib/python3.9/site-packages/x/__init__.py",
+            "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl",
+            "/usr/lib/python311.zip",
+            "/opt/x/odd.pth",
+            "/usr/lib/systemd/system/x.service",
+        ] {
+            assert!(matters(path.as_bytes()), "{path}");
+        }
+        for path in ["/usr/lib/python3.11", "/usr/share/doc/python3/README", "/usr/bin/perl", "/usr/share/x/x.py", ""] {
+            assert!(!matters(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn both_names_of_a_merged_directory_are_one() {
+        assert_eq!(&*merged(b"/lib/python3/x.py", true), b"/usr/lib/python3/x.py");
+        assert_eq!(&*merged(b"/lib/python3/x.py", false), b"/lib/python3/x.py");
+        assert_eq!(&*merged(b"/library/x.py", true), b"/library/x.py");
+    }
+
+    #[test]
+    fn a_line_of_md5sums_tells_path_and_hash() {
+        let hash = [0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0, 0xb2, 4, 0xe9, 0x80, 9, 0x98, 0xec, 0xf8, 0x42, 0x7e];
+        let line = b"d41d8cd98f00b204e9800998ecf8427e  usr/lib/a b.pth";
+        assert_eq!(md5sum(line), Some((b"/usr/lib/a b.pth".to_vec(), hash)));
+        assert!(may_be_of(line, b"/usr/lib/a b.pth"));
+        assert!(!may_be_of(line, b"/usr/lib/c.pth"));
+        for line in ["", "d41d8cd98f00b204e9800998ecf8427e", "x41d8cd98f00b204e9800998ecf8427e  a", "é"] {
+            assert_eq!(md5sum(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn configuration_files_are_read_from_their_paragraphs_only() {
+        let status = "Package: x\nConffiles:\n /etc/a d41d8cd98f00b204e9800998ecf8427e\n /etc/b newconffile\n \
+                      /etc/c d41d8cd98f00b204e9800998ecf8427e obsolete\nDescription: y\n /etc/d d41d8cd98f00b204e9800998ecf8427e\n";
+        let mut conffiles = Conffiles::default();
+        let found: Vec<_> =
+            status.split('\n').filter_map(|line| Some(conffiles.line(line.as_bytes())?.0.to_vec())).collect();
+        assert_eq!(found, [b"/etc/a", b"/etc/c"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut conffiles = Conffiles { within: true };
+            conffiles.line(&bytes);
+            md5sum(&bytes);
+            matters(&bytes);
+            prop_assert!(merged(&bytes, true).ends_with(&bytes));
+        }
+    }
+}
