@@ -13,7 +13,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{Python, Role, SearchedDirectory};
+pub use assemble::{Python, Role, SearchedDirectory, prefix};
 
 use super::kind;
 use crate::event::{FileRef, HookForm, HookKind, HookPlace, Whereabouts};
@@ -246,14 +246,15 @@ fn judge(path: PathBuf, is: Kind) -> Option<Found> {
 }
 
 impl Inventory {
-    /// Opens the directory of a hook, following no link but those that Python would, and none out of the root.
+    /// Opens the directory of a hook, following no link but those that Python would, and none out of the root. The
+    /// path is the one that Python sees.
     ///
     /// # Errors
     /// Whatever opening it gives.
     pub fn open(&self, found: &Found) -> io::Result<FileRef> {
         let path = found.lies.as_ref().unwrap_or(&found.path);
         let (parent, _) = resolve(&self.root, path.parent().unwrap_or(Path::new("/")))?;
-        Ok(FileRef { path: path.clone(), directory: Some(Arc::new(parent)) })
+        Ok(FileRef { path: found.path.clone(), directory: Some(Arc::new(parent)) })
     }
 
     /// Where a path leads, links followed below the root: the real path, as seen from the root.
