@@ -101,20 +101,17 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
 
     let composer = Arc::new(Mutex::new(Composer::new()));
     let outputs = Arc::new(start_outputs(&config, &composer)?);
+    // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
+    let since = SystemTime::now() - Duration::from_millis(100);
     let mut sources = Sources::start(&config.source, &filter).map_err(|error| match error.raw_os_error() {
         Some(libc::EPERM | libc::ENOSYS | libc::EINVAL) => Failure::Refused(error),
         _ => Failure::Start(error),
     })?;
     let listings = Listings::start(filter.clone(), sources.handover.clone())?;
-    let surface = Surface::new(&config.source.root, filter.learned().clone());
+    let surface = Surface::new(&config.source.root, filter.learned().clone(), since);
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
-    stock::start(
-        config.source.root.clone(),
-        &config.source.trees,
-        filter.clone(),
-        sources.handover.clone(),
-    )?;
+    stock::start(config.source.root.clone(), &config.source.trees, filter.clone(), sources.handover.clone())?;
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
 
     let result = loop {

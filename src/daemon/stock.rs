@@ -45,7 +45,8 @@ fn look(root: &Path, tops: &[PathBuf], filter: &SharedFilter, handover: &Handove
         // Gone since, or not to be reached: then its next change tells.
         let Ok(file) = inventory.open(found) else { continue };
         let sent = handover.sender.blocking_send(Message::Known(file));
-        if sent.is_err() || (number % BATCH == BATCH - 1 && handover.sender.blocking_send(Message::EndOfRead).is_err()) {
+        if sent.is_err() || (number % BATCH == BATCH - 1 && handover.sender.blocking_send(Message::EndOfRead).is_err())
+        {
             return;
         }
     }

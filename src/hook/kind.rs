@@ -296,14 +296,7 @@ fn interpreter(name: &[u8]) -> Option<Whereabouts> {
 }
 
 fn environment(path: &Path) -> Option<Whereabouts> {
-    if !env::is_environment_file(path) {
-        return None;
-    }
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let is_hidden = bytes.windows(2).any(|pair| pair == b"/.");
-    let is_personal = is_hidden
-        || [b"/home/".as_slice(), b"/root/", b"/var/spool/cron/"].iter().any(|start| bytes.starts_with(start));
-    let place = if is_personal { HookPlace::User } else { HookPlace::System };
+    let (_, place) = env::grammar(path)?;
     Some(Whereabouts { kind: HookKind::Environment, form: HookForm::File, place, version: None })
 }
 
@@ -326,6 +319,8 @@ pub fn names(kind: &str) -> &'static [&'static str] {
         "bundled-wheel" => &["*.whl"],
         "interpreter" => &["python*", "pypy*"],
         "site-directory" => &["python*", "pypy*", "site-packages", "dist-packages", "lib-dynload", "__pycache__"],
+        // Any name can be learned; these are usual.
+        "startup-script" => &[".pythonrc", ".pythonrc.py", ".pythonstartup"],
         "environment" => &env::NAMES,
         _ => &[],
     }

@@ -27,6 +27,7 @@ use learned::Learned;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Environment files whose settings are remembered.
 const MAX_REMEMBERED: usize = 4096;
@@ -75,14 +76,16 @@ pub struct Surface {
     root: PathBuf,
     learned: Arc<Learned>,
     ledger: provenance::Ledger,
+    /// Before this moment nothing was watched: what was changed later has an event of its own.
+    since: SystemTime,
     /// What environment files set when they were looked at last.
     settings: HashMap<PathBuf, Vec<EnvironmentSetting>>,
 }
 
 impl Surface {
-    /// The surface below this root.
-    pub fn new(root: &Path, learned: Arc<Learned>) -> Self {
-        Self { root: root.to_owned(), learned, ledger: provenance::Ledger::new(root), settings: HashMap::new() }
+    /// The surface below this root, watched since this moment.
+    pub fn new(root: &Path, learned: Arc<Learned>, since: SystemTime) -> Self {
+        Self { root: root.to_owned(), learned, ledger: provenance::Ledger::new(root), since, settings: HashMap::new() }
     }
 
     /// The directory treated as `/`.
@@ -107,7 +110,8 @@ impl Surface {
     /// Looks at a file that was there before, so that a later change can be told from it.
     pub fn remember(&mut self, file: &FileRef) -> Hook {
         let hook = self.read(file, Limits { hash: 0, ..Limits::default() });
-        if hook.at.kind == HookKind::Environment {
+        let is_old = hook.file.changed.is_some_and(|changed| changed < self.since);
+        if hook.at.kind == HookKind::Environment && is_old {
             self.remember_settings(&file.path, hook.settings.clone());
         }
         hook

@@ -2,6 +2,9 @@
 
 use crate::actor::Actor;
 use crate::expect::{Alert, Expected};
+use pyhookwatch::daemon::known_names;
+use pyhookwatch::rules::RuleSet;
+use pyhookwatch::rules::Settings;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -37,15 +40,24 @@ impl Backend {
 /// A tree of its own for one test.
 pub struct Scene {
     directory: tempfile::TempDir,
+    /// The configuration of the rules.
+    rules: String,
 }
 
 impl Scene {
     /// An empty tree with the directories that most tests write to.
     pub fn new() -> Self {
-        let scene = Self { directory: tempfile::tempdir().unwrap() };
+        let scene = Self { directory: tempfile::tempdir().unwrap(), rules: two_seeds_alone() };
         make_directories(&scene.root());
         std::fs::create_dir(scene.outside()).unwrap();
         scene
+    }
+
+    /// With the project's own rules too. Without them a test shows what the sources see, by two rules that go by
+    /// names alone.
+    pub fn with_all_rules(mut self) -> Self {
+        self.rules = "directories = []".into();
+        self
     }
 
     /// The directory that the daemon takes for `/`.
@@ -80,6 +92,12 @@ impl Scene {
     pub fn watch_within(self, actor: &Actor) -> Watch {
         Watch::start(self, "fanotify", Backend::Fanotify, Some(actor))
     }
+}
+
+fn two_seeds_alone() -> String {
+    let (rules, _) = RuleSet::load(&Settings::default(), &known_names).unwrap();
+    let own = rules.infos().filter(|rule| rule.ruleset == "pyhookwatch").map(|rule| format!("{:?}", rule.id));
+    format!("directories = []\ndisabled = [{}]", own.collect::<Vec<_>>().join(", "))
 }
 
 /// The directories of an empty tree.
@@ -120,7 +138,7 @@ impl Watch {
     fn start_through(scene: Scene, word: &str, backend: Backend, prefix: &[&str], root: PathBuf) -> Self {
         let configuration = scene.outside().join("pyhookwatch.toml");
         // The machine's own rules and configuration are kept out.
-        std::fs::write(&configuration, "[rules]\ndirectories = []\n").unwrap();
+        std::fs::write(&configuration, format!("[rules]\n{}\n", scene.rules)).unwrap();
         let mut words = prefix.iter().copied().chain([env!("CARGO_BIN_EXE_pyhookwatch")]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words);

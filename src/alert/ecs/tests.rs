@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{
-    Candidate, Credentials, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookPlace,
-    Process, RuleInfo, Script, Seen, Surroundings, Whereabouts,
+    Candidate, Credentials, EnvironmentSetting, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookForm,
+    HookKind, HookPlace, Process, RuleInfo, Script, Seen, Surroundings, Whereabouts,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -15,6 +15,7 @@ fn rule(level: Level, risk_score: u8) -> Arc<RuleInfo> {
         name: "A rule".into(),
         ruleset: "set".into(),
         level,
+        is_baseline: false,
         risk_score,
         description: "what it is about".into(),
         references: vec!["https://example.org/rule".into()],

@@ -58,7 +58,7 @@ impl Machine {
         // Databases of this very moment are read again, but not all the time.
         std::thread::sleep(Duration::from_millis(5));
         let file = file_ref(self.root.path(), path);
-        let content = content::read(&file, content::MAX_HASHED);
+        let content = content::read(&file, content::Limits::default());
         self.ledger.of(&file, &content.facts, content.md5)
     }
 
@@ -308,7 +308,7 @@ fn the_packages_of_this_machine_own_their_files() {
     let mut ledger = Ledger::new(Path::new("/"));
     let ask = |ledger: &mut Ledger, path: &str, suffix: Option<&[u8]>| {
         let file = file_ref(Path::new("/"), path);
-        let mut content = content::read(&file, content::MAX_HASHED);
+        let mut content = content::read(&file, content::Limits::default());
         if let Some(suffix) = suffix {
             let other = [fs::read(path).unwrap().as_slice(), suffix].concat();
             content.md5 = Some(Md5::digest(&other).into());
@@ -324,7 +324,7 @@ fn the_packages_of_this_machine_own_their_files() {
         let answer = ask(&mut ledger, path, Some(b"\nimport x\n"));
         assert!(matches!(answer, Provenance::Changed(_)), "{path} {answer:?}");
     }
-    let content = content::read(&file_ref(Path::new("/"), conffile), content::MAX_HASHED);
+    let content = content::read(&file_ref(Path::new("/"), conffile), content::Limits::default());
     let nowhere = FileRef { path: "/usr/lib/python3.11/usercustomize.py".into(), ..file_ref(Path::new("/"), conffile) };
     assert_eq!(ledger.of(&nowhere, &content.facts, content.md5), Provenance::Unowned);
 }
@@ -335,7 +335,7 @@ fn the_packages_of_this_machine_own_their_files() {
 fn what_it_costs() {
     let measure = |name: &str, ledger: &mut Ledger, root: &Path, path: &str| {
         let file = file_ref(root, path);
-        let content = content::read(&file, content::MAX_HASHED);
+        let content = content::read(&file, content::Limits::default());
         let start = Instant::now();
         let answer = ledger.of(&file, &content.facts, content.md5);
         let first = start.elapsed();
