@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Progress is shown of walks that take longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -183,7 +183,7 @@ fn judge(root: &Path, tops: &[PathBuf]) -> Report {
 /// Looks at every hook, then at what these lead to.
 fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
     let learned = Arc::new(Learned::default());
-    let mut surface = Surface::new(root, learned.clone());
+    let mut surface = Surface::new(root, learned.clone(), SystemTime::now());
     let mut judged: BTreeMap<PathBuf, Judged> = BTreeMap::new();
     let mut followed = HashSet::new();
     for _ in 0..ROUNDS {

@@ -15,6 +15,7 @@ mod tests;
 
 pub use assemble::{Python, Role, SearchedDirectory, prefix};
 
+use super::env;
 use super::kind;
 use crate::event::{FileRef, HookForm, HookKind, HookPlace, Whereabouts};
 use crate::walk::{self, Entry, Kind, Limits, WalkReport};
@@ -124,6 +125,8 @@ pub fn take_stock(root: &Path, tops: &[PathBuf], progress: &dyn Fn(Progress)) ->
         }
     });
     let (found, mut inventory) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut found = found;
+    stock.see_environment(tops, &mut found, &mut inventory);
     inventory.truncated |= stock.found.load(Ordering::Relaxed) > MAX_FOUND;
     inventory.settle(found);
     inventory
@@ -191,6 +194,22 @@ impl Stock<'_> {
         }
         if let Ok(parent) = entry.directory() {
             parts.push(Part { parent, name: OsStr::from_bytes(entry.name).to_owned(), path: entry.path() });
+        }
+    }
+
+    /// Files of any name that set variables: the sieve of names cannot know them.
+    fn see_environment(&self, tops: &[PathBuf], found: &mut Vec<Found>, inventory: &mut Inventory) {
+        for directory in env::directories() {
+            let path = self.root.join(directory.trim_start_matches('/'));
+            if !tops.iter().any(|top| path.starts_with(top)) {
+                continue;
+            }
+            let report = walk::walk(&path, limits(0), |entry| {
+                let hook = judge(seen_from(self.root, &entry.path()), entry.kind);
+                found.extend(hook.filter(|hook| hook.at.kind == HookKind::Environment));
+            });
+            // Listed and counted once already.
+            inventory.truncated |= report.is_ok_and(|report| report.entries >= ENTRIES);
         }
     }
 

@@ -129,9 +129,10 @@ fn entry(judged: &Judged, style: &Style) -> String {
         Some(package) => escape::one_line(package),
         None => hook.provenance.as_str().into(),
     };
-    let line = format!("  {:<10}  {}  [{shape}, {owner}]", hook.class.as_str(), text(&found.path));
-    let mut output = style.paint(hook.class, style.fit(&line));
+    let name = middle(&text(&found.path), style.width.saturating_sub(14));
+    let mut output = style.paint(hook.class, style.fit(&format!("  {:<10}  {name}", hook.class.as_str())));
     let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
+    tell("is", &format!("{shape}, {owner}"));
     if let Some(lies) = &found.lies {
         tell("lies in", &text(lies));
     }
@@ -153,6 +154,20 @@ fn entry(judged: &Judged, style: &Style) -> String {
     }
     what_runs(hook).for_each(|(what, line)| tell(what, &line));
     output
+}
+
+/// A name that is too long without its middle: both ends tell more.
+fn middle(name: &str, width: usize) -> String {
+    let length = name.chars().count();
+    if length <= width {
+        return name.to_owned();
+    }
+    let end = width.saturating_sub(1) * 2 / 3;
+    let start = width.saturating_sub(1).saturating_sub(end);
+    let mut short: String = name.chars().take(start).collect();
+    short.push('…');
+    short.extend(name.chars().skip(length.saturating_sub(end)));
+    short
 }
 
 /// The first lines of what would run, and of what was hidden in it.
@@ -194,4 +209,25 @@ fn summary(report: &Report, style: &Style) -> String {
         output += &style.fit("NOT COMPLETE: a directory was too deep or too large, or there are too many hooks");
     }
     output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_both_ends_and_a_line_its_width() {
+        assert_eq!(middle("/usr/lib/python3.11/x.pth", 40), "/usr/lib/python3.11/x.pth");
+        assert_eq!(middle("/usr/lib/python3.11/x.pth", 10), "/us…/x.pth");
+        assert_eq!(middle("", 0), "");
+        let style = Style { width: 5, colour: false };
+        assert_eq!((style.fit("abcde"), style.fit("äbcdef")), ("abcde\n".into(), "äbcd…\n".into()));
+    }
+
+    #[test]
+    fn colours_end_with_their_line() {
+        let style = Style { width: 80, colour: true };
+        assert_eq!(style.paint(ContentClass::Hostile, "x\n".into()), "\x1b[1;31mx\x1b[0m\n");
+        assert_eq!(style.paint(ContentClass::Neutral, "x\n".into()), "x\n");
+    }
 }
