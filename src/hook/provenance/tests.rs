@@ -357,7 +357,9 @@ fn what_it_costs() {
     for number in 0..3000 {
         let directory =
             if number % 9 == 0 { format!("{DIST}/module{number}") } else { format!("/usr/share/x{number}") };
-        let paths: Vec<String> = (0..200).map(|file| format!("{directory}/some/directory/file{file}.py")).collect();
+        let ending = |file| if number % 9 == 0 || file % 10 == 0 { "py" } else { "html" };
+        let path = |file| format!("{directory}/some/directory/file{file}.{}", ending(file));
+        let paths: Vec<String> = (0..200).map(path).collect();
         machine.install(&format!("package{number}"), &paths.iter().map(|path| (path.as_str(), "")).collect::<Vec<_>>());
     }
     machine.install("python3-a", &[(&format!("{DIST}/a.pth"), "1")]);
