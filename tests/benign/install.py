@@ -140,8 +140,7 @@ def debian():
     names = [package for package, _ in DEBIAN]
     done = run("/usr/bin/apt-get", *options, "install", "--yes", "--reinstall", "--no-install-recommends", *names)
     for package, hook in DEBIAN:
-        place = "/etc" if package.startswith("libpython") else "/usr/lib/python3"
-        installed(place, "apt-get", package, hook, done)
+        installed("/usr/lib", "apt-get", package, hook, done)
 
 
 def everything_else():

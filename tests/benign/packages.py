@@ -47,7 +47,8 @@ FEW = ["coverage", "hunter", "protobuf==3.20.3"]
 # Debian's, with the hook that must be seen. Those that every machine has are installed again.
 DEBIAN = [
     ("python3-setuptools", "distutils-precedence.pth"),
-    ("libpython3.11-minimal", "sitecustomize.py"),
+    # Its sitecustomize.py is a configuration file, which dpkg leaves as it is when it did not change.
+    ("libpython3.11-minimal", None),
     ("python3-pip-whl", None),
     ("python3-setuptools-whl", None),
     ("python3-coverage", None),

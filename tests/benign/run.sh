@@ -71,13 +71,19 @@ done
 grep --quiet ready "$scratch/messages" || { cat "$scratch/messages" >&2; exit 1; }
 
 begun=$SECONDS
+# The overlay becomes the root of a mount namespace, so that an installer has the path it has without one.
+# shellcheck disable=SC2016 # expanded inside
 install() {
-    chroot "$machine" /usr/bin/python3 -I -B /srv/tools/install.py "$tools" "$1" >>"$scratch/installed" ||
-        { echo "the installations failed" >&2; exit 1; }
+    unshare --mount --fork sh -euc '
+        cd "$1"
+        pivot_root . mnt
+        exec chroot . /bin/sh -euc "umount --lazy /mnt; exec /usr/bin/python3 -I -B /srv/tools/install.py \"\$@\"" - "$2" "$3"
+    ' - "$machine" "$tools" "$1" >>"$scratch/installed" || { echo "the installations failed" >&2; exit 1; }
 }
 # dpkg may replace Python, and cannot where something is mounted.
 install debian
 own "$(readlink -f /usr/bin/python3)"
+[ ! -d /root/.pyenv/versions ] || own /root/.pyenv/versions
 install wheels
 sleep 2
 kill -TERM "$watcher"
