@@ -31,9 +31,13 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/pyhookwatch-benign.XXXXXX")
 watcher=
 finish() {
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
-    umount --recursive --lazy "$scratch/machine" 2>/dev/null || true
+    # Parts of this machine are mounted below: nothing is removed while they are.
+    if mountpoint --quiet "$scratch/machine" && ! umount --recursive --lazy "$scratch/machine"; then
+        echo "$scratch is left, because something is still mounted there" >&2
+        return
+    fi
     umount --lazy "$scratch/layers" 2>/dev/null || true
-    rm -rf --one-file-system "$scratch"
+    rmdir "$scratch/machine" && rm -rf --one-file-system "$scratch"
 }
 trap finish EXIT
 
