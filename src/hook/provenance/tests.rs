@@ -400,7 +400,7 @@ fn a_database_that_changes_all_the_time_is_not_read_all_the_time() {
     machine.ledger.packages.tire();
     machine.install("python3-a", &[(path, "1")]);
     let file = file_ref(machine.root.path(), path);
-    let content = content::read(&file, content::MAX_HASHED);
+    let content = content::read(&file, content::Limits::default());
     assert_eq!(machine.ledger.of(&file, &content.facts, content.md5), Provenance::Unknown);
     assert_eq!(machine.ask(path), owned("dpkg:python3-a"));
 }
