@@ -493,7 +493,8 @@ impl Machine<'_, '_> {
                 if reversed {
                     items.reverse();
                 }
-                Value::list(items).tainted(if reversed { value::CRYPTIC } else { 0 })
+                // A list turned round is a list; a text turned round was meant not to be read.
+                Value::list(items).tainted(if reversed && one.bytes().is_some() { value::CRYPTIC } else { 0 })
             }
             _ => Value::unknown(taint),
         }
