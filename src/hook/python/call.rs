@@ -512,7 +512,7 @@ impl Machine<'_, '_> {
         };
         let mut results = Vec::with_capacity(items.len());
         for item in items {
-            if !self.state.spend(4) {
+            if !self.state.spend(48) {
                 break;
             }
             results.push(self.call(function, &[item], &[]));

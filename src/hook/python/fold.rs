@@ -331,7 +331,7 @@ impl Machine<'_, '_> {
             items.push(Value::of(Kind::Integer(at)));
             at = at.saturating_add(step);
         }
-        if self.state.spend(items.len()) { Value::list(items) } else { Value::unknown(0) }
+        if self.state.spend(items.len() * 4) { Value::list(items) } else { Value::unknown(0) }
     }
 
     /// The values of a mapping as a sequence.

@@ -171,7 +171,7 @@ impl State {
             places: HashMap::new(),
             functions: vec![Function::default()],
             stars: Vec::new(),
-            fuel: (1 << 19) + size.saturating_mul(3),
+            fuel: (1 << 20) + size.saturating_mul(3),
             depth: 0,
             replays: 0,
             signals: Signals::default(),

@@ -33,8 +33,11 @@ pub const PIPE_TO_SHELL: u32 = 1 << 13;
 /// An environment variable that makes a later Python or a loader run something.
 pub const LOADER_VARIABLE: u32 = 1 << 14;
 
+/// Bytes to look for, and what they say.
+type Pattern = (&'static [u8], u32);
+
 /// Patterns in no order; one that begins with a letter has no letter or digit before it.
-const PATTERNS: &[(&[u8], u32)] = &[
+const PATTERNS: &[Pattern] = &[
     (b"/tmp", TEMPORARY),
     (b"/var/tmp", TEMPORARY),
     (b"/dev/shm", TEMPORARY),
@@ -143,7 +146,7 @@ const PATTERNS: &[(&[u8], u32)] = &[
 ];
 
 /// The patterns by their first byte, which is ASCII.
-static BY_FIRST_BYTE: LazyLock<Vec<Vec<(&[u8], u32)>>> = LazyLock::new(|| {
+static BY_FIRST_BYTE: LazyLock<Vec<Vec<Pattern>>> = LazyLock::new(|| {
     let begins = |byte: u8| PATTERNS.iter().copied().filter(|(pattern, _)| pattern.first() == Some(&byte)).collect();
     (0..128).map(begins).collect()
 });
