@@ -325,6 +325,9 @@ impl Machine<'_, '_> {
             Some([from, to, step]) if *step != 0 => (*from, *to, *step),
             _ => return Value::unknown(0),
         };
+        if self.state.fuel < 4 * 4096 {
+            return Value::unknown(0);
+        }
         let mut items = Vec::new();
         let mut at = from;
         while items.len() < 4096 && (step > 0 && at < to || step < 0 && at > to) {
