@@ -493,7 +493,8 @@ impl Machine<'_, '_> {
                 if reversed {
                     items.reverse();
                 }
-                Value::list(items).tainted(if reversed { value::CRYPTIC } else { 0 })
+                // A list turned round is a list; a text turned round was meant not to be read.
+                Value::list(items).tainted(if reversed && one.bytes().is_some() { value::CRYPTIC } else { 0 })
             }
             _ => Value::unknown(taint),
         }
@@ -511,7 +512,7 @@ impl Machine<'_, '_> {
         };
         let mut results = Vec::with_capacity(items.len());
         for item in items {
-            if !self.state.spend(4) {
+            if !self.state.spend(48) {
                 break;
             }
             results.push(self.call(function, &[item], &[]));

@@ -415,7 +415,9 @@ impl Machine<'_, '_> {
         }
         let (token, before) = (self.token, self.before);
         let rounds = match clauses.as_slice() {
-            [(Some(place), iterable)] => iterable.items(MAX_ROUNDS).map(|items| (place.clone(), items)),
+            [(Some(place), iterable)] if self.state.fuel > 0 => {
+                iterable.items(MAX_ROUNDS).map(|items| (place.clone(), items))
+            }
             _ => None,
         };
         let value = match rounds {

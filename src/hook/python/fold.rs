@@ -325,13 +325,16 @@ impl Machine<'_, '_> {
             Some([from, to, step]) if *step != 0 => (*from, *to, *step),
             _ => return Value::unknown(0),
         };
+        if self.state.fuel < 4 * 4096 {
+            return Value::unknown(0);
+        }
         let mut items = Vec::new();
         let mut at = from;
         while items.len() < 4096 && (step > 0 && at < to || step < 0 && at > to) {
             items.push(Value::of(Kind::Integer(at)));
             at = at.saturating_add(step);
         }
-        if self.state.spend(items.len()) { Value::list(items) } else { Value::unknown(0) }
+        if self.state.spend(items.len() * 4) { Value::list(items) } else { Value::unknown(0) }
     }
 
     /// The values of a mapping as a sequence.

@@ -113,7 +113,9 @@ pub struct Function {
 /// All of it.
 pub struct State {
     strictness: Strictness,
-    names: HashMap<(u32, Box<str>), Value>,
+    /// Names by the function they belong to, 0 for none.
+    names: HashMap<u32, HashMap<Box<str>, Value>>,
+    name_count: usize,
     redirected: HashSet<(u32, Box<str>)>,
     /// Functions by the source and place they are defined at.
     places: HashMap<(u32, usize), u32>,
@@ -164,11 +166,12 @@ impl State {
         Self {
             strictness,
             names: HashMap::new(),
+            name_count: 0,
             redirected: HashSet::new(),
             places: HashMap::new(),
             functions: vec![Function::default()],
             stars: Vec::new(),
-            fuel: (1 << 19) + size.saturating_mul(3),
+            fuel: (1 << 20) + size.saturating_mul(3),
             depth: 0,
             replays: 0,
             signals: Signals::default(),
@@ -230,21 +233,13 @@ impl State {
 
     /// The value of a name in these scopes, the innermost last.
     pub fn lookup(&self, scopes: &[u32], name: &str) -> Option<&Value> {
-        if self.names.is_empty() {
-            return None;
-        }
-        let mut key = (0, Box::from(name));
-        scopes.iter().rev().chain(&[0]).find_map(|scope| {
-            key.0 = *scope;
-            self.names.get(&key)
-        })
+        scopes.iter().rev().chain(&[0]).find_map(|scope| self.names.get(scope)?.get(name))
     }
 
     /// Binds a name in a scope. What is dangerous is not forgotten for something that is not known.
     pub fn bind(&mut self, scope: u32, name: &str, value: Value) {
         let scope = if scope != 0 && self.redirected.contains(&(scope, Box::from(name))) { 0 } else { scope };
-        let key = (scope, Box::from(name));
-        if let Some(old) = self.names.get_mut(&key) {
+        if let Some(old) = self.names.get_mut(&scope).and_then(|names| names.get_mut(name)) {
             let is_dangerous = old.as_path().is_some_and(|path| names::effect(path, false).is_some());
             let is_better = value.as_path().is_some_and(|path| names::effect(path, false).is_some());
             if !is_dangerous || is_better {
@@ -258,8 +253,9 @@ impl State {
                 return;
             }
         }
-        if self.names.len() < MAX_NAMES {
-            self.names.insert(key, value);
+        if self.name_count < MAX_NAMES {
+            self.name_count += 1;
+            self.names.entry(scope).or_default().insert(name.into(), value);
         } else {
             self.hit(Signal::Truncated, ODD);
         }

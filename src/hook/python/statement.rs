@@ -68,7 +68,7 @@ impl<'a, 's> Machine<'a, 's> {
     /// The next token becomes the present one.
     pub fn advance(&mut self) {
         self.before = self.token.start + self.token.text.len();
-        if self.state.replays > 0 && !self.state.spend(12) {
+        if self.state.replays > 0 && !self.state.spend(24) {
             let start = self.token.start;
             self.token = Token { kind: T::End, text: b"", start, raw: false, bytes: false, column: None };
             return;

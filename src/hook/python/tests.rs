@@ -105,6 +105,12 @@ fn names_put_together_are_followed() {
 }
 
 #[test]
+fn a_list_turned_round_is_not_hidden_code() {
+    let code = "from importlib.util import spec_from_file_location\nfor p in reversed(list(d)):\n    spec_from_file_location('x', p)\n";
+    assert_eq!(customize(code).class, ContentClass::Neutral);
+}
+
+#[test]
 fn codecs_that_make_other_code_of_the_source_are_hostile() {
     for name in ["rot13", "utf-7", "unicode_escape", "raw_unicode_escape", "punycode", "idna", "no-such"] {
         assert_eq!(module(&format!("# coding: {name}\nx = 1\n")).class, ContentClass::Hostile, "{name}");

@@ -1,5 +1,7 @@
 //! What a string says: paths, programs, addresses. Searched in one pass, by the first byte.
 
+use std::sync::LazyLock;
+
 /// A directory that everybody may write.
 pub const TEMPORARY: u32 = 1;
 /// A shell's way to the network, or a downloader.
@@ -31,8 +33,11 @@ pub const PIPE_TO_SHELL: u32 = 1 << 13;
 /// An environment variable that makes a later Python or a loader run something.
 pub const LOADER_VARIABLE: u32 = 1 << 14;
 
+/// Bytes to look for, and what they say.
+type Pattern = (&'static [u8], u32);
+
 /// Patterns in no order; one that begins with a letter has no letter or digit before it.
-const PATTERNS: &[(&[u8], u32)] = &[
+const PATTERNS: &[Pattern] = &[
     (b"/tmp", TEMPORARY),
     (b"/var/tmp", TEMPORARY),
     (b"/dev/shm", TEMPORARY),
@@ -140,6 +145,12 @@ const PATTERNS: &[(&[u8], u32)] = &[
     (b"ftp://", URL),
 ];
 
+/// The patterns by their first byte, which is ASCII.
+static BY_FIRST_BYTE: LazyLock<Vec<Vec<Pattern>>> = LazyLock::new(|| {
+    let begins = |byte: u8| PATTERNS.iter().copied().filter(|(pattern, _)| pattern.first() == Some(&byte)).collect();
+    (0..128).map(begins).collect()
+});
+
 /// Length from which a run of letters and digits without a blank is looked at for randomness.
 const BLOB_LENGTH: usize = 160;
 
@@ -164,10 +175,11 @@ pub fn scan(text: &[u8]) -> u32 {
 
 fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
     let mut found = 0;
-    if b"/.bnmswctoax|ikAlLPpdurh1@".contains(&byte) || byte == b'f' {
+    let patterns = BY_FIRST_BYTE.get(usize::from(byte)).map_or(&[][..], Vec::as_slice);
+    if !patterns.is_empty() {
         let rest = text.get(at..).unwrap_or_default();
-        for (pattern, says) in PATTERNS {
-            if pattern.first() != Some(&byte) || !rest.starts_with(pattern) {
+        for (pattern, says) in patterns {
+            if !rest.starts_with(pattern) {
                 continue;
             }
             let after = rest.get(pattern.len()).copied().unwrap_or(b' ');
@@ -208,7 +220,7 @@ fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
 /// `.ssh/config` and the list of known hosts are read by many tools.
 fn is_public(rest: &[u8], pattern: &[u8]) -> bool {
     let tail = rest.get(pattern.len()..).unwrap_or_default();
-    pattern == b".ssh"
+    *pattern == *b".ssh"
         && (tail.starts_with(b"/known_hosts") || tail.starts_with(b"/config") || tail.starts_with(b"/authorized_keys"))
 }
 
