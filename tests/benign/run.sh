@@ -43,7 +43,10 @@ trap finish EXIT
 
 mkdir "$scratch"/{layers,machine}
 overlay() {
-    mkdir -p "$scratch/layers/upper" "$scratch/layers/work"
+    # What is watched is the upper directory alone: what links lead to and dpkg's lists must be in it too.
+    mkdir -p "$scratch/layers/upper/var/lib" "$scratch/layers/upper/etc" "$scratch/layers/work"
+    cp -a /var/lib/dpkg "$scratch/layers/upper/var/lib/"
+    cp -a /etc/python3* "$scratch/layers/upper/etc/"
     mount -t overlay overlay -o "lowerdir=/,upperdir=$scratch/layers/upper,workdir=$scratch/layers/work" "$scratch/machine"
 }
 # An overlay cannot lie on another overlay, as in a container; it can on a tmpfs.
@@ -62,6 +65,7 @@ own() {
     mount --bind "$1" "$machine$1"
 }
 own /usr/bin/dpkg
+own /usr/bin/apt-get
 for file in "$here"/install.py "$here"/packages.py; do
     cp "$file" "$machine/srv/tools/"
 done
