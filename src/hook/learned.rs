@@ -39,7 +39,7 @@ impl Learned {
         }
         let is_searched = |place: HookPlace| !matches!(place, HookPlace::Elsewhere | HookPlace::Program);
         let at = match at.place {
-            HookPlace::Elsewhere => lists.searched(path).map_or(at, |place| Whereabouts { place, ..at }),
+            HookPlace::Elsewhere => lists.searched(at.kind, path).map_or(at, |place| Whereabouts { place, ..at }),
             _ => at,
         };
         if at.kind != HookKind::Other {
@@ -119,11 +119,12 @@ impl Learned {
 }
 
 impl Lists {
-    /// The learned directory that Python would find this path in, as a file, a package or bytecode.
-    fn searched(&self, path: &Path) -> Option<HookPlace> {
-        if self.directories.is_empty() {
-            return None;
-        }
-        path.ancestors().skip(1).take(2).find_map(|directory| self.directories.get(directory).copied())
+    /// What the learned directory is in which Python would find this path: a file directly in it, or a module in any
+    /// of its forms. It reads no `.pth` and no `.start` in a directory that is only on the path.
+    fn searched(&self, kind: HookKind, path: &Path) -> Option<HookPlace> {
+        let is_read_beside_packages = matches!(kind, HookKind::Pth | HookKind::Start);
+        let directory = if is_read_beside_packages { path.parent()? } else { kind::module_of(path)?.2 };
+        let place = self.directories.get(directory).copied()?;
+        (!is_read_beside_packages || place != HookPlace::SearchPath).then_some(place)
     }
 }
