@@ -78,9 +78,10 @@ fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(Content, Whereabouts)> 
     let names = hook.imports.iter().filter(|name| !name.contains(['/', '\0'])).take(MAX_FOLLOWED);
     names
         .filter_map(|name| {
+            let path = name.replace('.', "/");
             let (opened, form) = [("/__init__.py", HookForm::Package), (".py", HookForm::Module)]
                 .into_iter()
-                .find_map(|(ending, form)| Some((open(name, ending)?, form)))?;
+                .find_map(|(ending, form)| Some((open(&path, ending)?, form)))?;
             let at = Whereabouts { kind: HookKind::Module, form, ..hook.at };
             Some((content::read_opened(opened, small()), at))
         })
@@ -183,7 +184,7 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
     match hook.at.kind {
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
             for name in &hook.imports {
-                is_new |= learned.add_module(OsStr::new(name));
+                is_new |= learned.add_module(name);
             }
             if hook.at.kind == HookKind::Pth {
                 for added in &hook.paths {

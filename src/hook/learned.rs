@@ -16,6 +16,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub const MAX_LEARNED: usize = 4096;
 /// Longest module name that is learned, in bytes: a file name with the shortest ending.
 const MAX_MODULE: usize = 252;
+/// Packages within packages that are learned.
+const MAX_DEPTH: usize = 4;
 
 #[derive(Debug, Default)]
 struct Lists {
@@ -46,14 +48,21 @@ impl Learned {
             return at;
         }
         let Some((name, form, directory)) = kind::module_of(path) else { return at };
-        if !lists.modules.contains(name) {
-            return at;
+        // A module of a package by its whole name, `package.module`.
+        let (mut name, mut directory) = (name.to_owned(), directory);
+        for _ in 0..MAX_DEPTH {
+            if lists.modules.contains(&name) || kind::is_imported(name.as_encoded_bytes()) {
+                let known = kind::directory(directory);
+                let place = lists.directories.get(directory).copied().unwrap_or(known.place);
+                if is_searched(place) {
+                    return Whereabouts { kind: HookKind::Module, form, place, version: known.version };
+                }
+            }
+            let (Some(package), Some(above)) = (directory.file_name(), directory.parent()) else { break };
+            name = [package, OsStr::new("."), &name].into_iter().collect();
+            directory = above;
         }
-        let place = lists.directories.get(directory).copied().unwrap_or_else(|| kind::directory(directory).place);
-        match is_searched(place) {
-            true => Whereabouts { kind: HookKind::Module, form, place, version: kind::directory(directory).version },
-            false => at,
-        }
+        at
     }
 
     /// Whether a path of an interesting name is a hook.
@@ -61,8 +70,13 @@ impl Learned {
         self.whereabouts(path).kind != HookKind::Other
     }
 
-    /// Learns a module that a hook imports. Tells whether it is new.
-    pub fn add_module(&self, name: &OsStr) -> bool {
+    /// Learns a module that a hook imports, and the packages that it is in. Tells whether any is new.
+    pub fn add_module(&self, name: &str) -> bool {
+        let packages = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
+        packages.chain([name]).take(MAX_DEPTH).fold(false, |new, name| self.add_one(OsStr::new(name)) || new)
+    }
+
+    fn add_one(&self, name: &OsStr) -> bool {
         let mut lists = self.write();
         if name.is_empty() || name.len() > MAX_MODULE || lists.modules.contains(name) {
             return false;
@@ -104,7 +118,7 @@ impl Learned {
         let lists = self.read();
         let files = lists.files.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
         // `evil.py`, `evil.cpython-313.pyc`; the `__init__` of a package is known anyway.
-        let modules = lists.modules.iter().filter_map(|name| Some(format!("{}.*", name.to_str()?)));
+        let modules = lists.modules.iter().filter_map(|name| Some(format!("{}.*", name.to_str()?.rsplit('.').next()?)));
         let links = lists.directories.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
         files.chain(modules).chain(links).collect()
     }

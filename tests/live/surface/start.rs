@@ -19,7 +19,7 @@ fn a_start_file_is_told_and_so_is_the_module_that_it_names() {
     if newest.is_none() {
         say("no Python 3.15 here: .start files are planted and not run\n");
     }
-    let mut ran = |stage: &mut Stage, row: &str, expected: bool| {
+    let ran = |stage: &mut Stage, row: &str, expected: bool| {
         let directory = stage.watch.at(PACKAGES);
         if let Some(newest) = &newest
             && newest.runs_in(&directory) != expected
