@@ -23,7 +23,7 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine, 1 no rule matched (explain), 64 wrong usage, 70 watching ended, 77 no permission,
+Exit codes: 0 fine, 1 no rule matched (explain) or something hostile found (scan), 64 wrong usage, 70 watching ended, 77 no permission,
 78 mistake in the configuration or the rules.
 
 With no configuration file the embedded rules are used; alerts go to syslog if /dev/log answers, and to
@@ -39,6 +39,11 @@ enum Command {
     Explain(ExplainArgs),
     /// Check the configuration and the rules; every problem with file and line
     Check(ConfigArgs),
+    /// List what Python would run at start-up now, and whose it is
+    ///
+    /// Walks the filesystems of this machine, never through links and never over the network. Exit code 1 when
+    /// something hostile is found, 77 when something could not be read.
+    Scan(ScanArgs),
 }
 
 #[derive(Args)]
@@ -101,6 +106,19 @@ struct ExplainArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct ScanArgs {
+    /// Treat DIR as `/`: a mounted image, a container's root
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Print one JSON object (docs/scan.md)
+    #[arg(long)]
+    json: bool,
+    /// Only these files and directories, as seen from the root
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
 fn backend(word: &str) -> Result<Backend, String> {
     one_of(word, &BACKENDS)
 }
@@ -133,6 +151,9 @@ pub fn main() -> ExitCode {
             format: args.format,
         }),
         Command::Check(args) => commands::check(args.config, args.rules),
+        Command::Scan(args) => {
+            commands::scan(&commands::ScanRequest { root: args.root, json: args.json, paths: args.paths })
+        }
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
             &commands::Question {
@@ -169,7 +190,7 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
             }
             _ => None,
         },
-        Command::Check(_) => None,
+        Command::Check(_) | Command::Scan(_) => None,
     };
     match wrong {
         Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),

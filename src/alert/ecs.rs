@@ -367,7 +367,7 @@ fn insert(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value
 }
 
 /// RFC 3339 in UTC with microseconds; the epoch for a time that cannot be written.
-fn timestamp(time: SystemTime) -> String {
+pub fn timestamp(time: SystemTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     utc(time).format(&format).unwrap_or_else(|_| "1970-01-01T00:00:00.000000Z".into())
 }

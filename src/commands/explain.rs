@@ -87,7 +87,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
         hook_kind: hook.at.kind.as_str(),
     };
     print(&if question.json { answer.as_json() } else { answer.as_text() });
-    if answer.matched() { Exit::Fine } else { Exit::NoMatch }
+    if answer.matched() { Exit::Fine } else { Exit::Finding }
 }
 
 /// One `NAME=VALUE` of `--field`.

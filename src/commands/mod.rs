@@ -4,10 +4,12 @@ mod check;
 mod explain;
 mod rule_tests;
 mod run;
+mod scan;
 
 pub use check::check;
 pub use explain::{Question, explain, parse_field};
 pub use run::run;
+pub use scan::{Request as ScanRequest, scan};
 
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
@@ -26,8 +28,8 @@ const CONFIG_FILE: &str = "/etc/pyhookwatch/pyhookwatch.toml";
 pub enum Exit {
     /// Fine.
     Fine = 0,
-    /// No rule matched (`explain`).
-    NoMatch = 1,
+    /// No rule matched (`explain`), something hostile was found (`scan`).
+    Finding = 1,
     /// Wrong usage of the command line.
     Usage = 64,
     /// Watching ended, or could not start, for a reason that is not the administrator's.

@@ -54,7 +54,9 @@ pub fn of(path: &Path) -> Whereabouts {
         b"_pth" | b"txt" => interpreter_config(directory, name),
         _ => without_ending(path, directory, name),
     };
-    found.or_else(|| environment(path)).unwrap_or(Whereabouts {
+    // Code is most of what is asked for, and no file that sets variables is named so.
+    let is_code = matches!(ending, b"py" | b"pyc" | b"pyo" | b"so");
+    found.or_else(|| if is_code { None } else { environment(path) }).unwrap_or(Whereabouts {
         kind: HookKind::Other,
         form: HookForm::File,
         place: HookPlace::Elsewhere,

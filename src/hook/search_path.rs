@@ -17,6 +17,9 @@ const TOOLS: [&[u8]; 9] =
 /// these below it are ordinary.
 const CACHES: [&[u8]; 5] = [b"uv", b"pip", b"pypoetry", b"pre-commit", b"pants"];
 
+/// Components kept of one path: more than the kernel takes.
+const MAX_DEPTH: usize = 4096;
+
 /// What is remarkable about a directory on the path, relative ones being taken from a directory that is not
 /// known here: `PathTemporary`, `PathHidden`, `PathRelative`, or `PathAdded` when nothing is.
 ///
@@ -24,13 +27,16 @@ const CACHES: [&[u8]; 5] = [b"uv", b"pip", b"pypoetry", b"pre-commit", b"pants"]
 /// by `..`, the directory itself (`.`), and anything below `/proc`, which differs for each process.
 pub fn signals(path: &[u8]) -> Signals {
     let absolute = path.first() == Some(&b'/');
-    // What is left after `.` and `..` were applied, and how often `..` led out of where the path began.
-    let (mut components, mut left): (Vec<&[u8]>, usize) = (Vec::new(), 0);
+    // What is left after `.` and `..` were applied, and how often `..` led out of where the path began. Python
+    // applies them before it looks, so a path of any length can lead anywhere.
+    let (mut components, mut deeper, mut left): (Vec<&[u8]>, usize, usize) = (Vec::new(), 0, 0);
     for component in path.split(|&byte| byte == b'/') {
         match component {
             b"" | b"." => {}
+            b".." if deeper > 0 => deeper -= 1,
             b".." if components.pop().is_none() => left += 1,
             b".." => {}
+            _ if components.len() >= MAX_DEPTH => deeper += 1,
             name => components.push(name),
         }
     }
@@ -63,18 +69,17 @@ fn leading<'a>(components: &'a [&'a [u8]], directory: &[u8]) -> impl Iterator<It
 
 /// Whether a component begins with a dot and is none of the tools' own.
 fn has_hidden(components: &[&[u8]]) -> bool {
-    components.iter().enumerate().any(|(index, name)| {
-        let is_tools = TOOLS.contains(name) || name.starts_with(b".venv-");
-        let is_cache = *name == b".cache" && components.get(index + 1).is_some_and(|next| CACHES.contains(next));
-        // Below a tool's cache it makes directories of its own, as `.tmpAbC`.
-        let is_below_cache = index >= 2
-            && components
-                .iter()
-                .take(index)
-                .zip(components.iter().skip(1))
-                .any(|(cache, tool)| *cache == b".cache" && CACHES.contains(tool));
-        name.starts_with(b".") && !is_tools && !is_cache && !is_below_cache
-    })
+    let mut components = components.iter().peekable();
+    while let Some(name) = components.next() {
+        if *name == b".cache" && components.peek().is_some_and(|next| CACHES.contains(next)) {
+            // Below its cache a tool makes directories of its own, as `.tmpAbC`.
+            return false;
+        }
+        if name.starts_with(b".") && !TOOLS.contains(name) && !name.starts_with(b".venv-") {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{Python, Role, SearchedDirectory};
+pub use assemble::{Python, Role, SearchedDirectory, prefix};
 
+use super::env;
 use super::kind;
 use crate::event::{FileRef, HookForm, HookKind, HookPlace, Whereabouts};
 use crate::walk::{self, Entry, Kind, Limits, WalkReport};
@@ -124,6 +125,8 @@ pub fn take_stock(root: &Path, tops: &[PathBuf], progress: &dyn Fn(Progress)) ->
         }
     });
     let (found, mut inventory) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut found = found;
+    stock.see_environment(tops, &mut found, &mut inventory);
     inventory.truncated |= stock.found.load(Ordering::Relaxed) > MAX_FOUND;
     inventory.settle(found);
     inventory
@@ -194,6 +197,22 @@ impl Stock<'_> {
         }
     }
 
+    /// Files of any name that set variables: the sieve of names cannot know them.
+    fn see_environment(&self, tops: &[PathBuf], found: &mut Vec<Found>, inventory: &mut Inventory) {
+        for directory in env::directories() {
+            let path = self.root.join(directory.trim_start_matches('/'));
+            if !tops.iter().any(|top| path.starts_with(top)) {
+                continue;
+            }
+            let report = walk::walk(&path, limits(0), |entry| {
+                let hook = judge(seen_from(self.root, &entry.path()), entry.kind);
+                found.extend(hook.filter(|hook| hook.at.kind == HookKind::Environment));
+            });
+            // Listed and counted once already.
+            inventory.truncated |= report.is_ok_and(|report| report.entries >= ENTRIES);
+        }
+    }
+
     /// Called for every entry there is: no allocation for a name that no hook can have.
     fn see(&self, entry: &Entry<'_>, found: &mut Vec<Found>) {
         if entry.kind == Kind::Directory {
@@ -246,14 +265,15 @@ fn judge(path: PathBuf, is: Kind) -> Option<Found> {
 }
 
 impl Inventory {
-    /// Opens the directory of a hook, following no link but those that Python would, and none out of the root.
+    /// Opens the directory of a hook, following no link but those that Python would, and none out of the root. The
+    /// path is the one that Python sees.
     ///
     /// # Errors
     /// Whatever opening it gives.
     pub fn open(&self, found: &Found) -> io::Result<FileRef> {
         let path = found.lies.as_ref().unwrap_or(&found.path);
         let (parent, _) = resolve(&self.root, path.parent().unwrap_or(Path::new("/")))?;
-        Ok(FileRef { path: path.clone(), directory: Some(Arc::new(parent)) })
+        Ok(FileRef { path: found.path.clone(), directory: Some(Arc::new(parent)) })
     }
 
     /// Where a path leads, links followed below the root: the real path, as seen from the root.

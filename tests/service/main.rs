@@ -21,6 +21,7 @@ mod oversize;
 mod privileges;
 mod reload;
 mod rsyslog;
+mod scan;
 mod schema;
 mod shutdown;
 mod stalled;

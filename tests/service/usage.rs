@@ -36,8 +36,14 @@ fn a_hostile_argument_cannot_drive_the_terminal() {
 
 #[test]
 fn help_and_version_are_no_errors() {
-    for arguments in [&["--help"][..], &["run", "--help"], &["explain", "--help"], &["check", "--help"], &["--version"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["explain", "--help"],
+        &["check", "--help"],
+        &["scan", "--help"],
+        &["--version"],
+    ] {
         let said = program(arguments);
         assert_eq!((said.code, said.stderr.len()), (0, 0), "{arguments:?}");
         assert!(!said.stdout.is_empty());

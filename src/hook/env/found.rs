@@ -26,7 +26,7 @@ const MAX_BROWSERS: usize = 5;
 pub(super) struct Place<'a> {
     /// From 1.
     pub(super) number: usize,
-    /// The content from the beginning of the line on.
+    /// The content from the beginning of the line on, or from the setting on where that is far into the line.
     pub(super) from: &'a [u8],
 }
 
@@ -68,13 +68,11 @@ impl Found {
         if variable == "PYTHONWARNINGS" && !has_dotted_category(value) {
             return;
         }
-        let end = place.from.iter().position(|&byte| byte == b'\n').unwrap_or(place.from.len());
-        let setting = EnvironmentSetting {
-            variable,
-            line: place.number,
-            text: kept(place.from.get(..end).unwrap_or_default().trim_ascii()),
-            value: kept(value),
-        };
+        // A line may be as long as the file, and hold a setting every few bytes.
+        let line = place.from.get(..2 * Hook::MAX_LINE).unwrap_or(place.from);
+        let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let setting =
+            EnvironmentSetting { variable, line: place.number, text: kept(line.trim_ascii()), value: kept(value) };
         let (list, most) = match variable {
             "BROWSER" => (&mut self.browsers, MAX_BROWSERS),
             _ => (&mut self.settings, MAX_SETTINGS),

@@ -8,8 +8,6 @@ use super::found::variable;
 use super::shell;
 use crate::event::Hook;
 
-/// Words looked at in one line.
-const MAX_WORDS: usize = 4096;
 /// Bytes of a continued line that are put together.
 const MAX_LOGICAL: usize = 1 << 20;
 
@@ -162,7 +160,7 @@ pub(super) fn sudoers(content: &[u8], found: &mut Found) {
         // Between the parameters stand commas, between a parameter's names blanks in quotes. A list of what is
         // kept, or of what is deleted; it is added to, or taken from.
         let (mut keeps, mut deletes, mut takes) = (false, false, false);
-        for word in defaults.split(|byte| matches!(byte, b' ' | b'\t' | b'"' | b',' | b'=')).take(MAX_WORDS) {
+        for word in defaults.split(|byte| matches!(byte, b' ' | b'\t' | b'"' | b',' | b'=')) {
             let (name, operator) = match word {
                 [name @ .., operator @ (b'+' | b'-')] => (name, Some(*operator)),
                 name => (name, None),
@@ -248,7 +246,6 @@ fn words<'a>(line: &'a [u8], escapes: &'a [u8]) -> impl Iterator<Item = Vec<u8>>
         }
         Some(word)
     })
-    .take(MAX_WORDS)
 }
 
 /// What an escape of systemd stands for, after its backslash: `\x2f`, `\057`, and any byte for itself.

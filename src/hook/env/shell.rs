@@ -22,10 +22,12 @@ pub(super) enum Dialect {
 
 /// How deep code in `eval "..."` and the like is followed.
 const MAX_DEPTH: usize = 3;
-/// How deep quotes and expansions are nested.
+/// How deep quotes and expansions are nested; deeper ones count as never closed.
 const MAX_NESTING: usize = 64;
 /// Bytes kept of one word.
 const MAX_WORD: usize = 1 << 20;
+/// Bytes before a setting that are shown with it.
+const FAR_INTO_LINE: usize = 256;
 /// Here-documents of one line that are waited for.
 const MAX_DOCUMENTS: usize = 16;
 
@@ -128,6 +130,8 @@ struct Command {
 
 struct Document {
     delimiter: Vec<u8>,
+    /// The delimiter is not quoted, so the shell expands the text.
+    is_expanded: bool,
     strip_tabs: bool,
 }
 
@@ -168,13 +172,15 @@ impl<'a> Reader<'a, '_> {
         self.within.unwrap_or(Place { number, from: self.script.get(start..).unwrap_or_default() })
     }
 
+    /// Line number, and where what is shown of the line begins.
     fn here(&self) -> (usize, usize) {
-        (self.number, self.line_start)
+        let is_far = self.at - self.line_start > FAR_INTO_LINE;
+        (self.number, if is_far { self.at } else { self.line_start })
     }
 
     fn run(mut self) {
         while let Some(byte) = self.peek() {
-            let open_line = self.here();
+            let open_line = (self.number, self.line_start);
             let is_closed = match byte {
                 b' ' | b'\t' | b'\r' => self.bump().is_some(),
                 b'\\' if self.starts_with(b"\\\n") => self.bump().and(self.bump()).is_some(),
@@ -226,7 +232,8 @@ impl<'a> Reader<'a, '_> {
     fn take_word(&mut self) -> bool {
         let place = self.here();
         let (word, is_closed) = self.word();
-        if is_closed {
+        // A line read for itself may end within a word that the next lines go on with.
+        if is_closed || self.depth > 0 {
             self.accept(word, place);
         }
         is_closed
@@ -247,12 +254,12 @@ impl<'a> Reader<'a, '_> {
         while matches!(self.peek(), Some(b' ' | b'\t')) {
             self.at += 1;
         }
-        if !self.peek().is_some_and(|byte| !is_operator(byte)) {
+        if self.peek().is_none_or(is_operator) {
             return true;
         }
         let (word, is_closed) = self.word();
         if is_document && self.documents.len() < MAX_DOCUMENTS {
-            self.documents.push(Document { delimiter: word.value, strip_tabs });
+            self.documents.push(Document { delimiter: word.value, is_expanded: word.is_plain, strip_tabs });
         } else if is_string {
             self.command.input = word.value;
         } else if is_input {
@@ -270,7 +277,14 @@ impl<'a> Reader<'a, '_> {
                     return false;
                 }
                 let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
-                self.at += line.len();
+                let (end, place) = (self.at + line.len(), (self.number, self.at));
+                while document.is_expanded && self.at < end {
+                    self.at += 1;
+                    if self.script.get(..self.at).is_some_and(|before| before.ends_with(b"${")) {
+                        self.default_value(place);
+                    }
+                }
+                self.at = end;
                 self.bump();
                 let tabs = if document.strip_tabs { line.iter().take_while(|&&byte| byte == b'\t').count() } else { 0 };
                 if line.get(tabs..) == Some(document.delimiter.as_slice()) {
@@ -288,9 +302,13 @@ impl<'a> Reader<'a, '_> {
         let mut name_is_literal = true;
         while let Some(byte) = self.peek() {
             let outermost = open.last().copied();
+            if open.len() > MAX_NESTING {
+                break;
+            }
             if outermost.is_none() && is_operator(byte) {
                 let is_array = byte == b'(' && word.is_assignment && word.value.ends_with(b"=");
-                if !is_array && !(byte == b'(' && self.dialect == Dialect::Fish) {
+                let is_substitution = byte == b'(' && self.dialect == Dialect::Fish;
+                if !is_array && !is_substitution {
                     break;
                 }
             }
@@ -345,18 +363,18 @@ impl<'a> Reader<'a, '_> {
                     if is_raw {
                         keep(b"\"");
                     }
-                    push(&mut open, b'"');
+                    open.push(b'"');
                 }
                 (None | Some(b'"' | b'(' | b'{'), b'`') => {
                     keep(b"`");
-                    push(&mut open, b'`');
+                    open.push(b'`');
                 }
                 (None | Some(b'"' | b'(' | b'{'), b'$') => {
                     keep(b"$");
                     if let Some(next @ (b'(' | b'{')) = self.peek() {
                         self.bump();
                         keep(&[next]);
-                        push(&mut open, next);
+                        open.push(next);
                         if next == b'{' {
                             self.default_value(place);
                         }
@@ -364,7 +382,7 @@ impl<'a> Reader<'a, '_> {
                 }
                 (Some(b'('), b'(') | (None, b'(') => {
                     keep(b"(");
-                    push(&mut open, b'(');
+                    open.push(b'(');
                 }
                 (None, b'=') => {
                     word.is_assignment |= name_is_literal && has_name;
@@ -488,7 +506,16 @@ impl<'a> Reader<'a, '_> {
             self.set(&word.value, place);
             return;
         }
-        let name = word.value.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        // An expansion may come to nothing, and then what follows it is the name: the rest or the next word.
+        let mut text = word.value.as_slice();
+        if matches!(text.first(), Some(b'$' | b'`')) {
+            text = text.rsplit(|byte| matches!(byte, b'`' | b')' | b'}')).next().unwrap_or_default();
+            if text.is_empty() || text.starts_with(b"$") {
+                self.command.expect = Expect::NameOrOption;
+                return;
+            }
+        }
+        let name = text.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         self.command.expect = match name {
             b"if" | b"then" | b"elif" | b"else" | b"while" | b"until" | b"do" | b"{" | b"}" | b"!" | b"time"
             | b"begin" | b"and" | b"or" | b"not" | b"fi" | b"done"
@@ -552,12 +579,6 @@ impl<'a> Reader<'a, '_> {
             let place = self.place(command.place);
             self.found.set(variable.as_bytes(), value, place);
         }
-    }
-}
-
-fn push(open: &mut Vec<u8>, context: u8) {
-    if open.len() < MAX_NESTING {
-        open.push(context);
     }
 }
 

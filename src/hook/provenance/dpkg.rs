@@ -8,40 +8,62 @@
 use std::borrow::Cow;
 
 /// Directories all of whose files are of interest: they hold what sets the environment of others.
-const DIRECTORIES: [&[u8]; 5] =
-    [b"/etc/", b"/usr/lib/environment.d/", b"/usr/lib/systemd/", b"/usr/share/fish/", b"/usr/share/python-wheels/"];
-/// Endings that a file of Python's may have.
-const ENDINGS: [&[u8]; 9] = [b".py", b".so", b".pyc", b".pyo", b".pth", b".start", b".whl", b".zip", b".cfg"];
-/// What is in the path of such a file when it belongs to Python itself or to all of its programs.
-const WORDS: [&[u8]; 4] = [b"python", b"pypy", b"site-packages", b"dist-packages"];
-
+const DIRECTORIES: [&[u8]; 4] =
+    [b"/usr/lib/environment.d/", b"/usr/lib/systemd/", b"/usr/share/fish/", b"/usr/share/python-wheels/"];
 /// Whether a path (see [`merged`]) is one that can matter at the start of Python. Only these are indexed;
 /// of all others nothing is known.
+// Asked for each of some 500,000 paths at the first question: what is compared most is compared by bytes.
 pub fn matters(path: &[u8]) -> bool {
-    if DIRECTORIES.iter().any(|directory| path.starts_with(directory)) {
-        return true;
+    match path {
+        [.., b'.', b'p', b't', b'h']
+        | [.., b'.', b's', b't', b'a', b'r', b't']
+        | [.., b'.', b'_', b'p', b't', b'h'] => true,
+        [b'/', b'e', b't', b'c', b'/', ..] => true,
+        [.., b'.', b'p', b'y']
+        | [.., b'.', b's', b'o']
+        | [.., b'.', b'p', b'y', b'c' | b'o']
+        | [.., b'.', b'w', b'h', b'l']
+        | [.., b'.', b'z', b'i', b'p']
+        | [.., b'.', b'c', b'f', b'g'] => is_python_s(path),
+        _ => is_below_a_directory(path) || is_interpreter(path),
     }
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let is_code = ENDINGS.iter().any(|ending| name.ends_with(ending)) || name.ends_with(b"._pth");
-    if is_code {
-        let says_so = name.ends_with(b".pth") || name.ends_with(b".start") || name.starts_with(b"sitecustomize");
-        return says_so || name.starts_with(b"usercustomize") || WORDS.iter().any(|word| contains(path, word));
-    }
-    let is_interpreter = name.starts_with(b"python") || name.starts_with(b"pypy");
-    is_interpreter && path.strip_suffix(name).is_some_and(|above| above.ends_with(b"bin/"))
 }
 
-fn contains(path: &[u8], word: &[u8]) -> bool {
-    // Most are below /usr/lib/python3: found at once.
-    path.strip_prefix(b"/usr/lib/").is_some_and(|below| below.starts_with(word))
-        || path.windows(word.len()).any(|window| window == word)
+fn is_below_a_directory(path: &[u8]) -> bool {
+    let may_be = matches!(path, [b'/', b'u', b's', b'r', b'/', b'l' | b's', _, _, b'/' | b'r', ..]);
+    may_be && DIRECTORIES.iter().any(|directory| path.starts_with(directory))
+}
+
+fn is_python_s(path: &[u8]) -> bool {
+    // What is in the path of a file that belongs to Python itself or to all of its programs.
+    let mut rest = path;
+    while let [_, tail @ ..] = rest {
+        match rest {
+            [b'p', b'y', b't', b'h', b'o', b'n', ..] | [b'p', b'y', b'p', b'y', ..] => return true,
+            [b'-', b'p', b'a', b'c', b'k', b'a', b'g', b'e', b's', b'/', ..] => return true,
+            _ => rest = tail,
+        }
+    }
+    let customizes = [b"sitecustomize.", b"usercustomize."].iter().any(|name| file_name(path).starts_with(*name));
+    customizes || is_below_a_directory(path)
+}
+
+fn is_interpreter(path: &[u8]) -> bool {
+    let name = file_name(path);
+    let has_name = matches!(name, [b'p', b'y', b't', b'h', b'o', b'n', ..] | [b'p', b'y', b'p', b'y', ..]);
+    has_name && path.strip_suffix(name).is_some_and(|above| above.ends_with(b"bin/"))
+}
+
+fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// The path below `/usr`, where the directories `/bin`, `/sbin` and `/lib*` are links to those in `/usr`:
 /// packages list either.
 pub fn merged(path: &[u8], is_merged: bool) -> Cow<'_, [u8]> {
     let moved: [&[u8]; 7] = [b"/bin/", b"/sbin/", b"/lib/", b"/lib64/", b"/lib32/", b"/libx32/", b"/libo32/"];
-    match is_merged && moved.iter().any(|directory| path.starts_with(directory)) {
+    let may_be_moved = is_merged && matches!(path, [b'/', b'b' | b's' | b'l', ..]);
+    match may_be_moved && moved.iter().any(|directory| path.starts_with(directory)) {
         true => Cow::Owned([b"/usr", path].concat()),
         false => Cow::Borrowed(path),
     }
@@ -57,8 +79,7 @@ pub fn md5sum(line: &[u8]) -> Option<(Vec<u8>, [u8; 16])> {
 
 /// Whether a line of `md5sums` can be about this path: a glance that needs no memory.
 pub fn may_be_of(line: &[u8], path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    line.ends_with(name)
+    line.ends_with(file_name(path))
 }
 
 /// 32 hexadecimal digits.
@@ -129,6 +150,8 @@ mod tests {
             "/usr/lib/python311.zip",
             "/opt/x/odd.pth",
             "/usr/lib/systemd/system/x.service",
+            "/usr/lib/environment.d/x.conf",
+            "/usr/share/fish/vendor_conf.d/x.fish",
         ] {
             assert!(matters(path.as_bytes()), "{path}");
         }

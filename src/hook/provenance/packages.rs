@@ -318,6 +318,18 @@ impl Packages {
         });
     }
 
+    /// The next change is looked at without a rest, however busy the machine is.
+    #[cfg(test)]
+    pub fn skip_rest(&mut self) {
+        self.refreshed = self.refreshed.map(|(ended, _)| (ended, Duration::ZERO));
+    }
+
+    /// The last look cost an hour.
+    #[cfg(test)]
+    pub fn tire(&mut self) {
+        self.refreshed = Some((Instant::now(), Duration::from_secs(3600)));
+    }
+
     /// Bytes of memory that the index holds, nearly.
     #[cfg(test)]
     pub fn memory(&self) -> usize {

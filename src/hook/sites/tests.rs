@@ -105,6 +105,7 @@ fn every_hook_is_found_once_and_nothing_else() {
         "/usr/lib/python311.zip/encodings/__init__.py",
         "/usr/lib/python3.11/email/__init__.py",
         "/etc/environment",
+        "/etc/cron.d/any-name",
         "/home/u/models/resnet.pth",
         "/site.py",
         "/a/b/c/d/e/f/lib/python3.11/site-packages/deep.pth",
@@ -114,6 +115,7 @@ fn every_hook_is_found_once_and_nothing_else() {
         hooks(&inventory),
         [
             ("/a/b/c/d/e/f/lib/python3.11/site-packages/deep.pth", HookKind::Pth, HookPlace::Site),
+            ("/etc/cron.d/any-name", HookKind::Environment, HookPlace::System),
             ("/etc/environment", HookKind::Environment, HookPlace::System),
             ("/home/u/models/resnet.pth", HookKind::Pth, HookPlace::Elsewhere),
             ("/site.py", HookKind::Site, HookPlace::Elsewhere),
@@ -128,7 +130,7 @@ fn every_hook_is_found_once_and_nothing_else() {
         ]
     );
     assert_eq!((inventory.unreadable, inventory.truncated), (0, false));
-    assert_eq!(inventory.hooks[6].at.form, HookForm::Directory);
+    assert_eq!(inventory.hooks[7].at.form, HookForm::Directory);
     // Two tops, one in the other: still once.
     let again = take_stock(&tree.root(), &[tree.root(), tree.inside("/usr/lib")], &|_| {});
     assert_eq!(hooks(&again), hooks(&inventory));
@@ -295,5 +297,4 @@ fn a_large_tree_is_walked_in_seconds() {
     let inventory = tree.stock();
     let took = start.elapsed();
     assert!(inventory.directories > 100_000 && took.as_secs() < 3, "{took:?} {}", inventory.directories);
-    println!("{took:?} for {} directories", inventory.directories);
 }

@@ -1,0 +1,116 @@
+//! The inventory as one JSON object: an interface, described in `docs/scan.md`.
+
+use super::{Judged, Report};
+use crate::alert::ecs::timestamp;
+use crate::escape;
+use crate::event::{ContentClass, FileState};
+use crate::hook::kind::Version;
+use crate::users::Users;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+pub fn of(report: &Report) -> String {
+    let mut users = Users::default();
+    let mut classes = Map::new();
+    for class in ContentClass::ALL {
+        classes.insert(class.as_str().into(), report.count(*class).into());
+    }
+    let unread = report.inventory.unread.iter().map(|directory| json!({ "path": text(directory), "reason": null }));
+    let unread_hooks = report.unread.iter().map(|(hook, reason)| json!({ "path": text(hook), "reason": line(reason) }));
+    let document = json!({
+        "root": text(&report.root),
+        "pythons": report.inventory.pythons.iter().map(python).collect::<Vec<_>>(),
+        "hooks": report.hooks.iter().map(|judged| hook(judged, &mut users)).collect::<Vec<_>>(),
+        "summary": {
+            "hooks": report.hooks.len(),
+            "classes": classes,
+            "directories": report.inventory.directories,
+            "unreadable_directories": report.inventory.unreadable,
+            "unreadable_hooks": report.unread.len(),
+            "truncated": report.inventory.truncated,
+        },
+        "unread": unread.chain(unread_hooks).collect::<Vec<_>>(),
+    });
+    format!("{document:#}\n")
+}
+
+fn python(python: &crate::hook::sites::Python) -> Value {
+    let directories = python.directories.iter().map(|site| {
+        json!({
+            "path": text(&site.path),
+            "place": site.place.as_str(),
+            "link": site.is_link,
+            "leads_to": site.leads_to.as_deref().map(text),
+        })
+    });
+    json!({
+        "prefix": text(&python.prefix),
+        "version": python.version.map(version),
+        "role": python.role.as_str(),
+        "directories": directories.collect::<Vec<_>>(),
+        "programs": python.programs.iter().map(|program| text(program)).collect::<Vec<_>>(),
+    })
+}
+
+fn hook(judged: &Judged, users: &mut Users) -> Value {
+    let Judged { found, hook } = judged;
+    let file = &hook.file;
+    let settings = hook.settings.iter().map(|setting| {
+        json!({ "variable": setting.variable, "line": setting.line, "value": escape::reversible(&setting.value) })
+    });
+    let lines = |lines: &[Vec<u8>]| lines.iter().map(|line| escape::reversible(line)).collect::<Vec<_>>();
+    let leads_to = match &file.state {
+        FileState::SymbolicLink(target) => Some(text(target)),
+        _ => None,
+    };
+    json!({
+        "path": text(&found.path),
+        "lies": found.lies.as_deref().map(text),
+        "kind": found.at.kind.as_str(),
+        "form": found.at.form.as_str(),
+        "place": found.at.place.as_str(),
+        "version": found.at.version.map(version),
+        "class": hook.class.as_str(),
+        "signals": hook.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>(),
+        "decoded": lines(&hook.decoded),
+        "runs": lines(&hook.runs),
+        "runs_truncated": hook.runs_truncated,
+        "imports": hook.imports.iter().map(|name| line(name)).collect::<Vec<_>>(),
+        "paths": lines(&hook.paths),
+        "settings": settings.collect::<Vec<_>>(),
+        "interpreters": hook.interpreters,
+        "provenance": hook.provenance.as_str(),
+        "package": hook.provenance.package().map(line),
+        "shadowed_by": hook.shadowed_by.as_deref().map(text),
+        "state": state(&file.state),
+        "target": leads_to,
+        "sha256": file.sha256.map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        "size": file.size,
+        "mtime": file.modified.map(timestamp),
+        "owner": file.owner.map(|uid| users.name(uid).map_or_else(|| uid.to_string(), str::to_owned)),
+        "mode": file.mode.map(|mode| format!("{mode:04o}")),
+    })
+}
+
+fn state(state: &FileState) -> &'static str {
+    match state {
+        FileState::Regular => "file",
+        FileState::SymbolicLink(_) => "link",
+        FileState::Special(what) => what,
+        FileState::Gone => "gone",
+        FileState::Unreadable(_) => "unreadable",
+        FileState::NotLooked => "unknown",
+    }
+}
+
+pub fn version((major, minor): Version) -> String {
+    format!("{major}.{minor}")
+}
+
+pub fn text(path: &Path) -> String {
+    escape::reversible(path.as_os_str().as_encoded_bytes())
+}
+
+fn line(text: &str) -> String {
+    escape::one_line(text)
+}

@@ -1,0 +1,233 @@
+//! The inventory for a person: by Python, the worst first, no wider than the terminal.
+
+use super::json::{text, version};
+use super::{Judged, Report};
+use crate::escape;
+use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance};
+use crate::hook::kind::Version;
+use crate::hook::sites::{self, Python};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Columns where no terminal tells.
+const WIDTH: usize = 120;
+/// Fewer than this are no help to anybody.
+const NARROWEST: usize = 40;
+/// Lines shown of what a hook runs.
+const SHOWN_LINES: usize = 3;
+/// Names shown of what could not be read.
+const SHOWN_UNREAD: usize = 10;
+
+/// How the output takes it.
+pub struct Style {
+    width: usize,
+    colour: bool,
+}
+
+impl Style {
+    /// Of standard output: its own width and colours on a terminal, none elsewhere.
+    pub fn of_output() -> Self {
+        let output = std::io::stdout();
+        if !output.is_terminal() {
+            return Self { width: WIDTH, colour: false };
+        }
+        let columns = rustix::termios::tcgetwinsize(&output).map_or(0, |size| usize::from(size.ws_col));
+        let width = if columns == 0 { WIDTH } else { columns.max(NARROWEST) };
+        Self { width, colour: std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// The line, cut to the width; what was cut is said by an ellipsis.
+    fn fit(&self, line: &str) -> String {
+        if line.chars().count() <= self.width {
+            return format!("{line}\n");
+        }
+        let kept: String = line.chars().take(self.width.saturating_sub(1)).collect();
+        format!("{kept}…\n")
+    }
+
+    fn paint(&self, class: ContentClass, line: String) -> String {
+        let code = match class {
+            ContentClass::Hostile => "1;31",
+            ContentClass::Suspicious | ContentClass::Opaque => "33",
+            _ => return line,
+        };
+        if self.colour { format!("\x1b[{code}m{}\x1b[0m\n", line.trim_end_matches('\n')) } else { line }
+    }
+}
+
+/// The worse, the smaller.
+fn rank(judged: &Judged) -> usize {
+    let changed = matches!(judged.hook.provenance, Provenance::Changed(_));
+    match judged.hook.class {
+        ContentClass::Hostile => 0,
+        ContentClass::Suspicious => 1,
+        _ if changed => 2,
+        ContentClass::Opaque => 3,
+        ContentClass::Unknown => 4,
+        ContentClass::Neutral => 5,
+        ContentClass::Inert => 6,
+    }
+}
+
+/// The Pythons in the order of their prefix; `None` comes first and is shown last.
+type Key = Option<(PathBuf, Option<Version>)>;
+
+pub fn of(report: &Report, style: &Style) -> String {
+    let pythons = &report.inventory.pythons;
+    let mut groups: BTreeMap<Key, Vec<&Judged>> = BTreeMap::new();
+    for judged in &report.hooks {
+        groups.entry(key(judged, pythons)).or_default().push(judged);
+    }
+    let mut groups: Vec<(Key, Vec<&Judged>)> = groups.into_iter().collect();
+    // Stable: those that are equally bad stay in the order of their paths.
+    groups.iter_mut().for_each(|(_, hooks)| hooks.sort_by_key(|judged| rank(judged)));
+    let worst = |hooks: &[&Judged]| hooks.first().map_or(usize::MAX, |judged| rank(judged).min(2));
+    groups.sort_by_key(|(key, hooks)| (worst(hooks), key.is_none()));
+    let mut output = String::new();
+    for (key, hooks) in &groups {
+        let shown: Vec<_> = hooks.iter().filter(|judged| judged.is_remarkable()).collect();
+        if shown.is_empty() {
+            continue;
+        }
+        output += &style.fit(&heading(key, pythons));
+        shown.iter().for_each(|judged| output += &entry(judged, style));
+        if hooks.len() > shown.len() {
+            output += &style.fit(&format!("  and {} more without anything remarkable", hooks.len() - shown.len()));
+        }
+        output.push('\n');
+    }
+    output + &summary(report, style)
+}
+
+/// The Python that a hook is listed with.
+fn key(judged: &Judged, pythons: &[Python]) -> Key {
+    let at = judged.found.at;
+    if at.kind == HookKind::Environment {
+        return None;
+    }
+    let prefix = sites::prefix(&judged.found.path, at.kind)?;
+    let is_known = pythons.iter().any(|python| python.prefix == prefix && python.version == at.version);
+    Some((prefix, at.version.filter(|_| is_known)))
+}
+
+fn heading(key: &Key, pythons: &[Python]) -> String {
+    let Some((prefix, told)) = key else { return "In no Python's directories".into() };
+    let known = pythons.iter().find(|python| python.prefix == *prefix && python.version == *told);
+    let number = told.map_or_else(String::new, |told| format!(" {}", version(told)));
+    let role = known.map_or_else(String::new, |python| format!(" ({})", python.role.as_str()));
+    format!("Python{number} in {}{role}", text(prefix))
+}
+
+fn entry(judged: &Judged, style: &Style) -> String {
+    let Judged { found, hook } = judged;
+    let shape = format!("{}/{}", found.at.kind.as_str(), found.at.form.as_str());
+    let owner = match hook.provenance.package() {
+        Some(package) if matches!(hook.provenance, Provenance::Changed(_)) => {
+            format!("changed since {}", escape::one_line(package))
+        }
+        Some(package) => escape::one_line(package),
+        None => hook.provenance.as_str().into(),
+    };
+    let name = middle(&text(&found.path), style.width.saturating_sub(14));
+    let mut output = style.paint(hook.class, style.fit(&format!("  {:<10}  {name}", hook.class.as_str())));
+    let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
+    tell("is", &format!("{shape}, {owner}"));
+    if let Some(lies) = &found.lies {
+        tell("lies in", &text(lies));
+    }
+    match &hook.file.state {
+        FileState::SymbolicLink(target) => tell("leads to", &text(target)),
+        FileState::Unreadable(reason) => tell("unread", &escape::one_line(reason)),
+        FileState::Special(what) if *what != "directory" => tell("is a", what),
+        _ => {}
+    }
+    if let Some(shadow) = &hook.shadowed_by {
+        tell("hidden by", &text(shadow));
+    }
+    if let Some(interpreters) = hook.interpreters {
+        tell("run by", interpreters);
+    }
+    if !hook.signals.is_empty() {
+        let signals: Vec<_> = hook.signals.iter().map(|signal| signal.as_str()).collect();
+        tell("signals", &signals.join(", "));
+    }
+    what_runs(hook).for_each(|(what, line)| tell(what, &line));
+    output
+}
+
+/// A name that is too long without its middle: both ends tell more.
+fn middle(name: &str, width: usize) -> String {
+    let length = name.chars().count();
+    if length <= width {
+        return name.to_owned();
+    }
+    let end = width.saturating_sub(1) * 2 / 3;
+    let start = width.saturating_sub(1).saturating_sub(end);
+    let mut short: String = name.chars().take(start).collect();
+    short.push('…');
+    short.extend(name.chars().skip(length.saturating_sub(end)));
+    short
+}
+
+/// The first lines of what would run, and of what was hidden in it.
+fn what_runs(hook: &Hook) -> impl Iterator<Item = (&'static str, String)> {
+    let settings = hook.settings.iter().map(|setting| {
+        ("sets", format!("{}={} (line {})", setting.variable, escape::reversible(&setting.value), setting.line))
+    });
+    let runs = hook.runs.iter().filter(|_| hook.settings.is_empty()).map(|line| ("runs", escape::reversible(line)));
+    let decoded = hook.decoded.iter().map(|line| ("decoded", escape::reversible(line)));
+    let paths = hook.paths.iter().map(|path| ("adds", escape::reversible(path)));
+    let more = hook.runs.len() > SHOWN_LINES && hook.settings.is_empty();
+    settings
+        .chain(runs.take(SHOWN_LINES))
+        .chain(more.then(|| ("", format!("and {} more lines", hook.runs.len().saturating_sub(SHOWN_LINES)))))
+        .chain(decoded.take(SHOWN_LINES))
+        .chain(paths.take(SHOWN_LINES))
+}
+
+fn summary(report: &Report, style: &Style) -> String {
+    let count = |class| report.count(class);
+    let hooks = report.hooks.len();
+    let installations =
+        report.inventory.pythons.iter().filter(|python| python.role == sites::Role::Installation).count();
+    let mut output = style.fit(&format!(
+        "{hooks} hooks ({} hostile, {} suspicious, {} opaque) and {installations} installed Pythons in {} directories",
+        count(ContentClass::Hostile),
+        count(ContentClass::Suspicious),
+        count(ContentClass::Opaque),
+        report.inventory.directories,
+    ));
+    let inventory = &report.inventory;
+    let unread = inventory.unreadable + report.unread.len() as u64;
+    if unread > 0 {
+        output += &style.fit(&format!("NOT READ: {unread} files and directories, among them"));
+        let names = inventory.unread.iter().chain(report.unread.iter().map(|(path, _)| path));
+        names.take(SHOWN_UNREAD).for_each(|path| output += &style.fit(&format!("  {}", text(path))));
+    }
+    if inventory.truncated {
+        output += &style.fit("NOT COMPLETE: a directory was too deep or too large, or there are too many hooks");
+    }
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_both_ends_and_a_line_its_width() {
+        assert_eq!(middle("/usr/lib/python3.11/x.pth", 40), "/usr/lib/python3.11/x.pth");
+        assert_eq!(middle("/usr/lib/python3.11/x.pth", 10), "/us…/x.pth");
+        assert_eq!(middle("", 0), "");
+        let style = Style { width: 5, colour: false };
+        assert_eq!((style.fit("abcde"), style.fit("äbcdef")), ("abcde\n".into(), "äbcd…\n".into()));
+    }
+
+    #[test]
+    fn colours_end_with_their_line() {
+        let style = Style { width: 80, colour: true };
+        assert_eq!(style.paint(ContentClass::Hostile, "x\n".into()), "\x1b[1;31mx\x1b[0m\n");
+        assert_eq!(style.paint(ContentClass::Neutral, "x\n".into()), "x\n");
+    }
+}

@@ -1,0 +1,71 @@
+"""The packages: what is installed, and which hook each must show."""
+
+# Wheels that can stand in one environment: requirement, hook that must be seen (None: no hook that runs at start-up,
+# but start-up code in a directory of its own, or none since this version).
+TOGETHER = [
+    ("coverage", "a1_coverage.pth"),
+    ("pytest-cov==5.0.0", "pytest-cov.pth"),
+    ("ddtrace", None),
+    ("hunter", "hunter.pth"),
+    ("manhole", "manhole.pth"),
+    ("future-fstrings", "aaaaa_future_fstrings.pth"),
+    ("better-exceptions", "better_exceptions_hook.pth"),
+    ("pip-system-certs", "pip_system_certs.pth"),
+    ("opentelemetry-distro", None),
+    ("opentelemetry-instrumentation", None),
+    ("debugpy", None),
+    ("elastic-apm", None),
+    ("newrelic", None),
+    ("pdm", None),
+    ("aspectlib", None),
+    ("coloredlogs", "coloredlogs.pth"),
+    ("distlib", None),
+    ("setuptools==59.8.0", "distutils-precedence.pth"),
+    ("protobuf==3.20.3", "protobuf-3.20.3-nspkg.pth"),
+    ("sphinxcontrib-websupport==1.2.4", "sphinxcontrib_websupport-1.2.4-py3.8-nspkg.pth"),
+    ("sphinxcontrib-applehelp==1.0.2", "sphinxcontrib_applehelp-1.0.2-py3.8-nspkg.pth"),
+    ("sphinxcontrib-devhelp==1.0.2", "sphinxcontrib_devhelp-1.0.2-py3.8-nspkg.pth"),
+    ("sphinxcontrib-htmlhelp==2.0.0", "sphinxcontrib_htmlhelp-2.0.0-py3.9-nspkg.pth"),
+    ("sphinxcontrib-serializinghtml==1.1.5", "sphinxcontrib_serializinghtml-1.1.5-py3.9-nspkg.pth"),
+    ("sphinxcontrib-qthelp==1.0.3", "sphinxcontrib_qthelp-1.0.3-py3.8-nspkg.pth"),
+    ("sphinxcontrib-jsmath==1.0.1", "sphinxcontrib_jsmath-1.0.1-py3.7-nspkg.pth"),
+    ("google-cloud-core==1.7.3", "google_cloud_core-1.7.3-py3.7-nspkg.pth"),
+    ("google-cloud-storage==1.42.3", "google_cloud_storage-1.42.3-py3.9-nspkg.pth"),
+    ("google-api-core==1.34.0", "google_api_core-1.34.0-py3.9-nspkg.pth"),
+    ("google-auth==1.35.0", "google_auth-1.35.0-py3.9-nspkg.pth"),
+    ("google-resumable-media==1.3.3", "google_resumable_media-1.3.3-py3.9-nspkg.pth"),
+    ("googleapis-common-protos==1.56.0", "googleapis_common_protos-1.56.0-py3.10-nspkg.pth"),
+    ("zc.lockfile==2.0", "zc.lockfile-2.0-py3.7-nspkg.pth"),
+    ("zope.event==4.6", "zope.event-4.6-py3.9-nspkg.pth"),
+    ("Paste==3.10.1", "Paste-3.10.1-py3.12-nspkg.pth"),
+    ("logilab-common==1.8.2", "logilab_common-1.8.2-py3.7-nspkg.pth"),
+]
+
+# For a few of the ways to install.
+FEW = ["coverage", "hunter", "protobuf==3.20.3"]
+
+# Debian's, with the hook that must be seen. Those that every machine has are installed again.
+DEBIAN = [
+    ("python3-setuptools", "distutils-precedence.pth"),
+    # Its sitecustomize.py is a configuration file, which dpkg leaves as it is when it did not change.
+    ("libpython3.11-minimal", None),
+    ("python3-pip-whl", None),
+    ("python3-setuptools-whl", None),
+    ("python3-coverage", None),
+    ("python3-zope.interface", "zope.interface-*-nspkg.pth"),
+    ("python3-zope.event", "zope.event-*-nspkg.pth"),
+    ("python3-zope.proxy", "zope.proxy-*-nspkg.pth"),
+    ("python3-zope.hookable", "zope.hookable-*-nspkg.pth"),
+    ("python3-zope.deprecation", "zope.deprecation-*-nspkg.pth"),
+    ("python3-zc.lockfile", "zc.lockfile-*-nspkg.pth"),
+    ("python3-repoze.lru", "repoze.lru-*-nspkg.pth"),
+    ("python3-ruamel.yaml", "ruamel.yaml-*-nspkg.pth"),
+    ("python3-flufl.lock", "flufl.lock-*-nspkg.pth"),
+    ("python3-flufl.i18n", "flufl.i18n-*-nspkg.pth"),
+    ("python3-google-auth", "google_auth-*-nspkg.pth"),
+    ("python3-coloredlogs", "coloredlogs.pth"),
+    ("python3-logilab-common", "logilab_common-*-nspkg.pth"),
+    ("python3-zope.component", "zope.component-*-nspkg.pth"),
+    ("python3-lazr.config", "lazr.config-*-nspkg.pth"),
+    ("python3-sbml5", "libsbml.pth"),
+]

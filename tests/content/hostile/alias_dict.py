@@ -1,0 +1,2 @@
+t = {'a': __import__('os').system}
+t['a']('id')

@@ -1,0 +1,2 @@
+import subprocess as logging
+logging.run(['id'])

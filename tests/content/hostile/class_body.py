@@ -1,0 +1,3 @@
+class Settings:
+    import os as _o
+    _o.system('id')

@@ -1,0 +1,2 @@
+import commands
+print commands.getoutput('id')

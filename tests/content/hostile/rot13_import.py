@@ -1,0 +1,3 @@
+import codecs
+g = codecs.decode('flfgrz', 'rot_13')
+getattr(__import__('os'), g)('id')

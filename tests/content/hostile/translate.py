@@ -1,0 +1,2 @@
+t = str.maketrans('abc', 'xyz')
+exec('bcaacb'.translate(t))

@@ -1,0 +1,5 @@
+try:
+    import subprocess
+    subprocess.Popen(['python3', '-c', 'pass'])
+except Exception:
+    pass

@@ -1,0 +1,3 @@
+import webbrowser, os
+os.environ['BROWSER'] = '/tmp/x'
+webbrowser.open('http://x')
