@@ -218,3 +218,21 @@ fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
     }
     stage.finish();
 }
+
+#[test]
+fn a_setting_in_a_file_of_any_name_is_told_where_every_file_of_a_directory_counts() {
+    let name =
+        concat!(module_path!(), "::a_setting_in_a_file_of_any_name_is_told_where_every_file_of_a_directory_counts");
+    if !can_run(name, &[]) {
+        return;
+    }
+    let mut stage = Stage::new(|scene, _| {
+        for (path, ..) in IN_DIRECTORIES {
+            fs::create_dir_all(scene.at(path).parent().unwrap()).unwrap();
+        }
+    });
+    for (path, text, level, _) in IN_DIRECTORIES {
+        stage.row(path, &[(path, PATH, level)], |stage| stage.write(path, text.replace("VALUE", "/opt/lib")));
+    }
+    stage.finish();
+}

@@ -123,6 +123,8 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
             let path = alert.text("/file/path").unwrap_or_default();
             let number = path.strip_prefix(&format!("/srv/{writer}/")).and_then(|rest| rest.split('/').next()?.parse().ok());
             match number {
+                // uv puts what goes to the prefix beside the packages first, and moves it.
+                _ if path.contains("/hostile-1.0.data/") => {}
                 Some(number) => told.entry((number, writer)).or_default().push(alert),
                 None => stage.note(&format!("{writer}: {}", super::brief(&alert))),
             }
