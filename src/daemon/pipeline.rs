@@ -8,6 +8,7 @@ use super::watch::{Handover, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
 use crate::event::{Action, Change, FileEvent, FileRef, FileState, Gap, Hook, HookKind, Seen, Verdict, Writer};
+use crate::hook;
 use crate::hook::Surface;
 use crate::hook::content;
 use crate::rules::RuleSet;
@@ -190,6 +191,9 @@ impl Pipeline {
         if is_hook {
             hook = self.look(&change.file);
         }
+        if hook.file.state == FileState::Special(content::WHITEOUT) {
+            return;
+        }
         let Some((writer, verdict)) = self.judge(change, &hook) else { return };
         if verdict.matches.is_empty() {
             self.tally.excluded += u64::from(!verdict.excluded.is_empty());
@@ -291,7 +295,7 @@ impl Pipeline {
     /// searches is a change of its own.
     fn list(&mut self, event: FileEvent) {
         let path = event.file.path.clone();
-        if self.filter.learned().is_hook(&path) {
+        if self.filter.learned().is_hook(&path) && !hook::follow::was_just_made(&event.file, event.seen.wall) {
             self.finish(&begin(event.clone()));
         }
         if !self.listings.add(event) {

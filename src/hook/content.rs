@@ -19,6 +19,9 @@ pub const MAX_PARSED: usize = 1 << 20;
 /// Most bytes hashed; a larger file has no hash in the alert.
 pub const MAX_HASHED: u64 = 16 << 20;
 
+/// The state of a name that an overlay keeps to hide a removed file: there is no file for whoever uses the overlay.
+pub const WHITEOUT: &str = "overlay whiteout";
+
 /// How much of a file is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -95,6 +98,8 @@ fn find(file: &FileRef) -> rustix::io::Result<(Stat, FileState)> {
         FileType::Directory => FileState::Special("directory"),
         FileType::Fifo => FileState::Special("fifo"),
         FileType::Socket => FileState::Special("socket"),
+        // How an overlay keeps in mind that a file was removed.
+        FileType::CharacterDevice if stat.st_rdev == 0 => FileState::Special(WHITEOUT),
         FileType::CharacterDevice => FileState::Special("character device"),
         FileType::BlockDevice => FileState::Special("block device"),
         FileType::Unknown => FileState::Special("unknown"),

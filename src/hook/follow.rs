@@ -10,7 +10,7 @@ use super::judge;
 use super::kind;
 use super::learned::Learned;
 use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookPlace, Signal, Whereabouts};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +23,8 @@ const MAX_FOLLOWED: usize = 8;
 const MAX_READ: usize = 256 << 10;
 /// A Python tree younger than this is being installed.
 const NEW: Duration = Duration::from_secs(15 * 60);
+/// A directory younger than this at its rename was made for it.
+const JUST: Duration = Duration::from_secs(2);
 /// Directories between a file of the standard library and its top: `encodings/__pycache__`.
 const MAX_DEPTH: usize = 4;
 
@@ -161,11 +163,23 @@ fn is_in_new_tree(root: &Path, path: &Path) -> bool {
         .find(|directory| kind::directory(directory).place == HookPlace::Stdlib);
     let Some(top) = top else { return false };
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::statx(CWD, below(root, top), flags, StatxFlags::BTIME).is_ok_and(|found| {
-        let birth = u64::try_from(found.stx_btime.tv_sec).unwrap_or_default();
-        let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(birth));
-        found.stx_mask & StatxFlags::BTIME.bits() != 0 && age.is_ok_and(|age| age < NEW)
-    })
+    rustix::fs::statx(CWD, below(root, top), flags, StatxFlags::BTIME)
+        .is_ok_and(|found| birth(&found).is_some_and(|birth| birth + NEW >= SystemTime::now()))
+}
+
+/// Whether a directory was made just before this moment. Then everything in it was put there since, and is told by
+/// itself: installers rename what they have made, and an overlay copies directories so before it changes them.
+pub fn was_just_made(file: &FileRef, moment: SystemTime) -> bool {
+    let (Some(directory), Some(name)) = (file.directory.as_deref(), file.path.file_name()) else { return false };
+    let found = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME | StatxFlags::TYPE);
+    found.is_ok_and(|found| birth(&found).is_some_and(|birth| birth + JUST >= moment))
+}
+
+/// When an inode was made, which nobody can set; `None` where the filesystem does not keep it.
+fn birth(found: &Statx) -> Option<SystemTime> {
+    let seconds = u64::try_from(found.stx_btime.tv_sec).ok()?;
+    let is_kept = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+    is_kept.then(|| SystemTime::UNIX_EPOCH + Duration::new(seconds, found.stx_btime.tv_nsec.min(999_999_999)))
 }
 
 /// Remembers where the hook leads. Tells whether there are new names to watch for.
@@ -237,7 +251,7 @@ fn at_home(path: &Path, value: &[u8]) -> Option<PathBuf> {
 
 /// The path that a link or a line in the file at `path` means, without `.` and `..`: the same words Python uses. A
 /// link among the directories can make it another one; then its own events are not known to be a hook's.
-fn beside(path: &Path, target: &Path) -> PathBuf {
+pub fn beside(path: &Path, target: &Path) -> PathBuf {
     let from = path.parent().unwrap_or(Path::new("/"));
     let mut clean = PathBuf::from("/");
     for component in from.join(target).components() {

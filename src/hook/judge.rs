@@ -50,11 +50,23 @@ fn of_class(class: ContentClass) -> Findings {
 fn code(form: HookForm, head: &[u8], strictness: Strictness) -> Findings {
     match form {
         HookForm::Module | HookForm::Package => python::analyse(head, strictness),
-        HookForm::Bytecode | HookForm::Sourceless => bytecode::analyse_bytecode(head),
+        HookForm::Bytecode | HookForm::Sourceless => compiled(head, strictness),
         HookForm::Extension | HookForm::Archive | HookForm::Directory | HookForm::File => {
             of_class(ContentClass::Opaque)
         }
     }
+}
+
+/// The names in bytecode do not tell what is done with them: of a whole library module only what no benign one has
+/// counts.
+fn compiled(head: &[u8], strictness: Strictness) -> Findings {
+    let mut findings = bytecode::analyse_bytecode(head);
+    let has = |signal| findings.signals.contains(signal);
+    let hides_code = has(Signal::Execute) && (has(Signal::Decode) || has(Signal::Deserialise));
+    if findings.class == ContentClass::Hostile && matches!(strictness, Strictness::Module) && !hides_code {
+        findings.class = ContentClass::Opaque;
+    }
+    findings
 }
 
 /// A script with the name of an interpreter is read as what it says it is; machine code is not read.

@@ -138,7 +138,14 @@ impl Surface {
             hook.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
         }
         follow::look_around(&self.root, file, &mut hook);
-        hook.provenance = self.ledger.of(file, &hook.file, content.md5);
+        hook.provenance = match &hook.file.state {
+            // A link is as good as what it leads to.
+            FileState::SymbolicLink(target) => {
+                let end = FileRef { path: follow::beside(&file.path, target), directory: None };
+                self.ledger.of(&end, &content.facts, content.md5)
+            }
+            _ => self.ledger.of(file, &hook.file, content.md5),
+        };
         hook
     }
 

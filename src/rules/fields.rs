@@ -26,7 +26,7 @@ const fn field(name: &'static str, of_writer: bool, meaning: &'static str) -> Fi
 }
 
 /// Every field, in the order of the documentation.
-pub const FIELDS: [Field; 36] = [
+pub const FIELDS: [Field; 37] = [
     field("TargetFilename", false, "path of the changed file"),
     field("EventAction", false, "creation, change, rename, deletion, attribute or mount"),
     field("PreviousFilename", false, "path before a rename, when the kernel told it"),
@@ -72,6 +72,7 @@ pub const FIELDS: [Field; 36] = [
     field("WriterScript", true, "script or module that the writer, an interpreter, runs"),
     field("Installer", true, "installer that the writer is by its name, as pip or dpkg"),
     field("AncestorInstaller", true, "installer that the nearest of its verified ancestors is by its name"),
+    field("WriterIsPython", true, "true or false by the name of the writer's executable, absent when it is unknown"),
     field("ContainerId", true, "container of the writer's cgroup"),
     field("SystemdUnit", true, "systemd unit of the writer's cgroup"),
     field("MountNamespace", true, "host, or other for a container or a private mount namespace"),
@@ -191,6 +192,7 @@ pub fn values(facts: &Facts<'_>) -> Values {
     if let Some(process) = &writer.process {
         set("ProcessId", (process.pid != 0).then(|| process.pid.into()));
         set("Image", process.executable.as_ref().map(|executable| executable.path.as_path().into()));
+        set("WriterIsPython", process.executable.as_ref().map(|executable| is_python(&executable.path).into()));
         set("ProcessName", (!process.comm.is_empty()).then(|| lossy(&process.comm).into()));
         set("CommandLine", (!process.arguments.is_empty()).then(|| command_line(process).into()));
         set("CurrentDirectory", process.working_directory.as_deref().map(Into::into));
@@ -201,6 +203,12 @@ pub fn values(facts: &Facts<'_>) -> Values {
         set("LoginSession", process.user.and_then(|user| user.session).map(Into::into));
     }
     values
+}
+
+/// `true` for an executable that is named as Python is.
+fn is_python(executable: &Path) -> &'static str {
+    let name = executable.file_name().unwrap_or_default().as_encoded_bytes();
+    if name.starts_with(b"python") || name.starts_with(b"pypy") { "true" } else { "false" }
 }
 
 /// What the file is and would run.

@@ -180,7 +180,8 @@ impl Machine<'_, '_> {
             }
             Some(Effect::Console) => {
                 self.state.effect(Effect::Console);
-                return Value::unknown(value::OUTSIDE);
+                // What somebody types is no payload.
+                return Value::unknown(0);
             }
             Some(Effect::Import) => return self.import_call(one),
             Some(Effect::Loader) => {

@@ -1,7 +1,7 @@
 //! Expressions: read once, and their values put together as far as they are constant.
 
 use super::names;
-use super::state::{FOREIGN, HOSTILE, NEUTRAL, ODD, STRONG, mark};
+use super::state::{BEYOND, FOREIGN, HOSTILE, NEUTRAL, ODD, STRONG, mark};
 use super::statement::{Machine, representative};
 use super::token::{Kind as T, Lexer, integer};
 use super::value::{self, Kind, Lambda, Value};
@@ -73,7 +73,7 @@ impl Machine<'_, '_> {
     /// One expression whose operators bind at least this tightly.
     pub fn expression(&mut self, level: u8) -> Value {
         if self.state.depth >= MAX_DEPTH {
-            self.state.hit(Signal::Obfuscated, ODD);
+            self.state.hit(Signal::Obfuscated, BEYOND);
             self.advance();
             return Value::unknown(0);
         }

@@ -69,7 +69,7 @@ pub fn analyse(source: &[u8], kind: Strictness) -> Findings {
     let (runs, cut) = state.lines(kept);
     let truncated = cut || kept.len() < source.len();
     if kept.len() < source.len() {
-        state.hit(Signal::Truncated, ODD);
+        state.hit(Signal::Truncated, state::BEYOND);
     }
     Findings {
         class: state.class.max(if state.runs { ContentClass::Neutral } else { ContentClass::Inert }),

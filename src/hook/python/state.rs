@@ -29,6 +29,8 @@ pub const ODD_LINE: Grade = [S, N, N];
 pub const STRONG: Grade = [H, H, S];
 /// No business of a start-up file, common in a module.
 pub const FOREIGN: Grade = [H, H, N];
+/// More of it than is followed: no benign hook has so much, and what is not seen may be anything.
+pub const BEYOND: Grade = STRONG;
 /// Nothing benign does this.
 pub const HOSTILE: Grade = [H, H, H];
 
@@ -225,7 +227,7 @@ impl State {
             }
             None => {
                 self.fuel = 0;
-                self.hit(Signal::Obfuscated, ODD);
+                self.hit(Signal::Obfuscated, BEYOND);
                 false
             }
         }
@@ -257,7 +259,7 @@ impl State {
             self.name_count += 1;
             self.names.entry(scope).or_default().insert(name.into(), value);
         } else {
-            self.hit(Signal::Truncated, ODD);
+            self.hit(Signal::Truncated, BEYOND);
         }
     }
 
@@ -362,7 +364,7 @@ impl State {
         }
         let fits = self.pending_bytes + text.len() <= MAX_PENDING_BYTES && self.seen.len() < MAX_PENDING;
         if !fits {
-            self.signals.insert(Signal::Truncated);
+            self.hit(Signal::Truncated, BEYOND);
             return;
         }
         if self.seen.contains(text) {

@@ -2,7 +2,7 @@
 
 use super::expression::Place;
 use super::names;
-use super::state::{HOSTILE, MILD, STRONG, State};
+use super::state::{BEYOND, HOSTILE, MILD, STRONG, State};
 use super::text;
 use super::token::{Kind as T, Lexer, Token};
 use super::value::{Kind, Value};
@@ -440,6 +440,9 @@ impl<'a, 's> Machine<'a, 's> {
             self.expression(0);
         }
         let entered = self.scopes.len() < MAX_SCOPES && number != 0;
+        if !entered {
+            self.state.hit(Signal::Obfuscated, BEYOND);
+        }
         if entered {
             self.scopes.push((column, number));
             self.scope.push(number);
