@@ -6,6 +6,7 @@
 
 use super::content;
 use super::content::{Content, Limits};
+use super::env;
 use super::judge;
 use super::kind;
 use super::learned::Learned;
@@ -208,6 +209,10 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
             }
         }
         HookKind::Environment => {
+            // Its name alone may not tell.
+            if env::directories().any(|directory| path.parent() == Some(Path::new(directory))) {
+                is_new |= learned.add_file(path.to_owned(), hook.at);
+            }
             for setting in &hook.settings {
                 is_new |= learn_setting(learned, path, setting.variable, &setting.value);
             }
