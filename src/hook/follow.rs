@@ -237,7 +237,7 @@ fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) -
         }),
         "PYTHONPATH" => {
             let elements = value.split(|byte| *byte == b':').filter_map(absolute);
-            elements.fold(false, |new, element| learned.add_directory(element, HookPlace::SearchPath) || new)
+            elements.filter(|element| learned.add_directory(element.clone(), HookPlace::SearchPath)).count() > 0
         }
         _ => false,
     }

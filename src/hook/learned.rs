@@ -73,7 +73,7 @@ impl Learned {
     /// Learns a module that a hook imports, and the packages that it is in. Tells whether any is new.
     pub fn add_module(&self, name: &str) -> bool {
         let packages = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
-        packages.chain([name]).take(MAX_DEPTH).fold(false, |new, name| self.add_one(OsStr::new(name)) || new)
+        packages.chain([name]).take(MAX_DEPTH).filter(|name| self.add_one(OsStr::new(name))).count() > 0
     }
 
     fn add_one(&self, name: &OsStr) -> bool {

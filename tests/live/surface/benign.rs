@@ -63,10 +63,15 @@ fn a_new_virtual_environment_is_at_most_medium_and_replaces_no_interpreter() {
 /// A project that can be installed without anything else, as a path line or by a finder.
 fn project(place: &Path) {
     let files = [
-        ("pyproject.toml", "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n\
-                            [project]\nname = \"shop\"\nversion = \"1.0\"\n"),
+        (
+            "pyproject.toml",
+            "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n\
+                            [project]\nname = \"shop\"\nversion = \"1.0\"\n",
+        ),
         ("src/shop.py", "VERSION = 1\n"),
-        ("backend.py", "import os, zipfile
+        (
+            "backend.py",
+            "import os, zipfile
 def build_wheel(directory, config_settings=None, metadata_directory=None):
     name = 'shop-1.0-py3-none-any.whl'
     source = '/home/u/shop/src'
@@ -94,7 +99,8 @@ def install():
         wheel.writestr(info + 'RECORD', '')
     return name
 build_editable = build_wheel
-"),
+",
+        ),
     ];
     for (name, content) in files {
         make_parent(&place.join(name));
@@ -104,7 +110,8 @@ build_editable = build_wheel
 
 #[test]
 fn an_editable_install_is_at_most_medium() {
-    if !can_run(concat!(module_path!(), "::an_editable_install_is_at_most_medium"), &[Need::Venv, Need::Pip, Need::Uv]) {
+    if !can_run(concat!(module_path!(), "::an_editable_install_is_at_most_medium"), &[Need::Venv, Need::Pip, Need::Uv])
+    {
         return;
     }
     let mut stage = Stage::new(|scene, _| {
@@ -130,7 +137,9 @@ fn an_editable_install_is_at_most_medium() {
             let path = alert.text("/file/path").unwrap_or_default();
             path.starts_with(&format!("/home/u/{environment}/")) && path.ends_with(name)
         };
-        for name in ["/__editable__.shop-1.0.pth", "/__editable__.shop_finder-1.0.pth", "/__editable___shop_1_0_finder.py"] {
+        for name in
+            ["/__editable__.shop-1.0.pth", "/__editable__.shop_finder-1.0.pth", "/__editable___shop_1_0_finder.py"]
+        {
             if told.iter().filter(|alert| is_of(alert, name)).count() != 1 {
                 stage.note(&format!("{environment}: {name} was not told once"));
             }
@@ -193,11 +202,9 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
             let _ = fs::remove_dir_all(library.join(cached));
         }
         let user = format!("/root/.local/lib/python{version}/site-packages");
-        for (name, content) in [
-            ("usercustomize.py", PAYLOAD),
-            ("hook.pth", "import of_hook\n"),
-            ("of_hook.py", "import os\n"),
-        ] {
+        for (name, content) in
+            [("usercustomize.py", PAYLOAD), ("hook.pth", "import of_hook\n"), ("of_hook.py", "import os\n")]
+        {
             fs::write(scene.at(&format!("{user}/{name}")), content).unwrap();
         }
         let path = scene.root().join(format!("etc/python{version}/sitecustomize.py"));
@@ -275,7 +282,8 @@ fn dpkg_that_brings_a_python_is_at_most_medium() {
             let place = tree.join(path);
             make_parent(&place);
             let ending = if path.ends_with(".pth") { "" } else { "VERSION = " };
-            fs::write(&place, format!("import os; {ending}{}\n", if ending.is_empty() { "os.sep" } else { version })).unwrap();
+            fs::write(&place, format!("import os; {ending}{}\n", if ending.is_empty() { "os.sep" } else { version }))
+                .unwrap();
             let sum = succeed(Command::new("md5sum").arg(&place));
             sums += &format!("{}  {path}\n", sum.split_whitespace().next().unwrap());
         }

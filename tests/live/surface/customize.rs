@@ -152,7 +152,8 @@ fn a_sitecustomize_that_python_does_not_find_is_nothing() {
         }
     });
     let version = stage.version();
-    for directory in [format!("/usr/local/lib/python{version}/dist-packages"), "/usr/lib/python3/dist-packages".into()] {
+    for directory in [format!("/usr/local/lib/python{version}/dist-packages"), "/usr/lib/python3/dist-packages".into()]
+    {
         let path = format!("{directory}/sitecustomize.py");
         stage.row(&path, &[(&path, "STARTUP_FILE_INERT", "informational")], |stage| stage.write(&path, PAYLOAD));
         stage.runs(&path, false, &[]);

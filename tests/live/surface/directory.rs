@@ -1,7 +1,7 @@
 //! A directory that Python searches is replaced: what is in it now came without an event of its own.
 
 use super::python::SystemPython;
-use super::{PAYLOAD, Stage, can_run, make_parent};
+use super::{PAYLOAD, Stage, can_run, let_directories_grow_old, make_parent};
 use crate::actor::{Actor, OWN_MOUNTS, py};
 use crate::harness::Scene;
 use crate::needs::Need;
@@ -32,14 +32,21 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     if !can_run(concat!(module_path!(), "::a_site_directory_replaced_by_a_rename_or_a_link_is_told"), &[]) {
         return;
     }
-    let mut stage = Stage::new(prepare);
+    let mut stage = Stage::new(|scene, version| {
+        prepare(scene, version);
+        let_directories_grow_old();
+    });
     let version = stage.version();
     let site = format!("/usr/local/lib/python{version}/dist-packages");
     let inside = format!("{site}/evil.pth");
-    stage.row("another directory renamed in", &[(&site, TYPE, "high"), (&inside, "PTH_FILE_CREATED", "medium")], |stage| {
-        fs::rename(stage.at(&site), stage.at("/srv/aside")).unwrap();
-        fs::rename(stage.at("/srv/whole"), stage.at(&site)).unwrap();
-    });
+    stage.row(
+        "another directory renamed in",
+        &[(&site, TYPE, "high"), (&inside, "PTH_FILE_CREATED", "medium")],
+        |stage| {
+            fs::rename(stage.at(&site), stage.at("/srv/aside")).unwrap();
+            fs::rename(stage.at("/srv/whole"), stage.at(&site)).unwrap();
+        },
+    );
     stage.runs("another directory renamed in", true, &["-I"]);
     let later = format!("{site}/later.pth");
     stage.row("written there later", &[(&later, "PTH_FILE_CREATED", "medium")], |stage| stage.write(&later, PAYLOAD));
@@ -82,7 +89,9 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     let path = "/srv/mount/late.pth";
     stage.row("late, for one user", &[(path, "PTH_FILE_CREATED", "medium")], |stage| stage.write(path, PAYLOAD));
     let library = "/opt/py/lib/python3.12";
-    stage.row("a standard library", &[(library, TYPE, "high")], |stage| symlink("/srv/aside", stage.at(library)).unwrap());
+    stage.row("a standard library", &[(library, TYPE, "high")], |stage| {
+        symlink("/srv/aside", stage.at(library)).unwrap()
+    });
     let cache = "/usr/lib/python3.12/encodings/__pycache__";
     stage.row("a link for bytecode", &[(cache, TYPE, "high")], |stage| symlink("/srv/aside", stage.at(cache)).unwrap());
     stage.finish();

@@ -163,7 +163,9 @@ fn the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value() {
         stage.row(line, &[(&path, detection, level)], |stage| stage.write(&path, format!("{line}\n")));
     }
     let path = "/etc/profile.d/startup.sh";
-    stage.row("for everybody", &[(path, STARTUP, "medium")], |stage| stage.write(path, "export PYTHONSTARTUP=/opt/rc.py\n"));
+    stage.row("for everybody", &[(path, STARTUP, "medium")], |stage| {
+        stage.write(path, "export PYTHONSTARTUP=/opt/rc.py\n")
+    });
     for (path, content) in [
         ("/etc/profile.d/mention.sh", "# export PYTHONPATH=/tmp/x\necho PYTHONPATH=/tmp/x\n"),
         ("/etc/profile.d/browser.sh", "export BROWSER=firefox\n"),
@@ -192,7 +194,9 @@ fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
     });
     stage.append(script, "# nobody's\n");
     let path = "/home/u/.bashrc";
-    stage.row("named", &[(path, STARTUP, "medium")], |stage| stage.write(path, "export PYTHONSTARTUP=$HOME/start/up.py\n"));
+    stage.row("named", &[(path, STARTUP, "medium")], |stage| {
+        stage.write(path, "export PYTHONSTARTUP=$HOME/start/up.py\n")
+    });
     stage.row("changed", &[(script, "STARTUP_SCRIPT_MODIFIED", "medium")], |stage| {
         stage.append(script, "print('ran=' + str(1))\n");
     });
@@ -208,8 +212,11 @@ fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
     }
     // A directory that PYTHONPATH names is searched.
     let path = "/home/u/.profile";
-    stage.row("a directory named", &[(path, PATH, "medium")], |stage| stage.write(path, "export PYTHONPATH=/srv/lib\n"));
-    for (name, detection) in [("sitecustomize.py", "SITECUSTOMIZE_MODIFIED"), ("usercustomize.py", "USERCUSTOMIZE_MODIFIED")] {
+    stage
+        .row("a directory named", &[(path, PATH, "medium")], |stage| stage.write(path, "export PYTHONPATH=/srv/lib\n"));
+    for (name, detection) in
+        [("sitecustomize.py", "SITECUSTOMIZE_MODIFIED"), ("usercustomize.py", "USERCUSTOMIZE_MODIFIED")]
+    {
         let path = format!("/srv/lib/{name}");
         stage.row(name, &[(&path, detection, "high")], |stage| stage.write(&path, PAYLOAD));
         stage.runs_with(name, true, &[], &[("PYTHONPATH", "/srv/lib")]);

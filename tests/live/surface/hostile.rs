@@ -57,7 +57,14 @@ pub fn wheel(directory: &Path, name: &str, tree: &Path) -> PathBuf {
 pub fn pip_install(stage: &Stage, environment: &str, wheel: &Path) {
     let mut command = Command::new(installers::pip().unwrap());
     command.arg("--python").arg(stage.watch.at(environment).join("bin/python"));
-    command.args(["--disable-pip-version-check", "install", "--no-index", "--no-deps", "--no-cache-dir", "--no-compile"]);
+    command.args([
+        "--disable-pip-version-check",
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--no-cache-dir",
+        "--no-compile",
+    ]);
     succeed(command.arg(wheel).env("TMPDIR", stage.watch.scene.outside()));
 }
 
@@ -121,7 +128,8 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
         plant(&stage, writer, &variants, &wheel);
         for alert in stage.watch.alerts_before_a_sentinel() {
             let path = alert.text("/file/path").unwrap_or_default();
-            let number = path.strip_prefix(&format!("/srv/{writer}/")).and_then(|rest| rest.split('/').next()?.parse().ok());
+            let number =
+                path.strip_prefix(&format!("/srv/{writer}/")).and_then(|rest| rest.split('/').next()?.parse().ok());
             match number {
                 // uv puts what goes to the prefix beside the packages first, and moves it.
                 _ if path.contains("/hostile-1.0.data/") => {}
@@ -130,13 +138,15 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
             }
         }
     }
-    let mut table = format!("{:32} {:8} {:>9} {:>9} {:>9} {:>9}  signals\n", "variant", "class", "pip", "uv", "python", "sh");
+    let mut table =
+        format!("{:32} {:8} {:>9} {:>9} {:>9} {:>9}  signals\n", "variant", "class", "pip", "uv", "python", "sh");
     for (number, variant) in variants.iter().enumerate() {
         let worst = WRITERS.map(|writer| {
             let alerts = told.get(&(number, writer)).map(Vec::as_slice).unwrap_or_default();
             alerts.iter().max_by_key(|alert| severity(alert))
         });
-        let text = |alert: Option<&Alert>, pointer| alert.and_then(|alert| alert.text(pointer)).unwrap_or("-").to_owned();
+        let text =
+            |alert: Option<&Alert>, pointer| alert.and_then(|alert| alert.text(pointer)).unwrap_or("-").to_owned();
         let _ = write!(table, "{:32} {:8}", variant.name, text(worst[0], "/pyhookwatch/content/class"));
         for (writer, alert) in WRITERS.iter().zip(worst) {
             let _ = write!(table, " {:>9}", text(alert, "/pyhookwatch/level"));

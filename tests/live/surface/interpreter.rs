@@ -141,7 +141,8 @@ fn a_changed_configuration_of_a_virtual_environment_is_told() {
 
 #[test]
 fn an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_told() {
-    if !can_run(concat!(module_path!(), "::an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_told"), &[]) {
+    if !can_run(concat!(module_path!(), "::an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_told"), &[])
+    {
         return;
     }
     let mut stage = Stage::new(|scene, version| {

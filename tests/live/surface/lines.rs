@@ -41,7 +41,11 @@ fn shapes() -> Vec<Shape> {
         ("comment, U+2028", with("# paths\u{2028}", "\n"), HIDDEN),
         ("comment, U+2029", with("# paths\u{2029}", "\n"), HIDDEN),
         ("after 1 MiB of comment", with(&format!("#{}\n", "x".repeat((1 << 20) - 40)), "\n"), CODE),
-        ("beyond what is parsed", with(&format!("#{}\n", "x".repeat(2 << 20)), "\n"), ("PTH_SUSPICIOUS_CONTENT", "high")),
+        (
+            "beyond what is parsed",
+            with(&format!("#{}\n", "x".repeat(2 << 20)), "\n"),
+            ("PTH_SUSPICIOUS_CONTENT", "high"),
+        ),
         ("after 5000 blank lines", with(&"\n".repeat(5000), "\n"), CODE),
         ("after paths that are not there", with("/no/such/place\nneither/this\n", "\n"), CODE),
         ("after an import that fails", with("import no_such_module_at_all\n", "\n"), CODE),

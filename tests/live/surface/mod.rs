@@ -158,7 +158,8 @@ impl Stage {
     /// Removes a file, which is no alert.
     pub fn remove(&self, path: &str) {
         let path = self.watch.at(path);
-        let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.unwrap();
     }
 
@@ -254,6 +255,11 @@ pub fn wait_until(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
     for alert in stage.watch.alerts_before_a_sentinel().iter().filter(|alert| !is_probe(alert)) {
         stage.note(&format!("one alert too many, {}", brief(alert)));
     }
+}
+
+/// Lets the directories made so far grow older than one that is taken for made for its rename.
+pub fn let_directories_grow_old() {
+    std::thread::sleep(Duration::from_millis(2200));
 }
 
 /// Says something that the test runner does not hide.

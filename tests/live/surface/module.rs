@@ -73,7 +73,9 @@ fn a_module_is_watched_from_the_moment_that_a_hook_imports_it() {
     // No hook names it yet.
     stage.write(&at("_site_telemetry.py"), "");
     let hook = at("telemetry.pth");
-    stage.row("23 bytes", &[(&hook, "PTH_FILE_CREATED", "medium")], |stage| stage.write(&hook, "import _site_telemetry\n"));
+    stage.row("23 bytes", &[(&hook, "PTH_FILE_CREATED", "medium")], |stage| {
+        stage.write(&hook, "import _site_telemetry\n")
+    });
     stage.runs("23 bytes", false, &[]);
     let module = at("_site_telemetry.py");
     stage.row("its module", &[(&module, CHANGED, "high")], |stage| stage.write(&module, PAYLOAD));

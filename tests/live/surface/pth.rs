@@ -110,7 +110,9 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
     });
     stage.runs("a symbolic link", true, &[]);
     let target = "/srv/target.pth.txt";
-    stage.row("the file behind it", &[(target, "PTH_FILE_MODIFIED", "high")], |stage| stage.append(target, "import os\n"));
+    stage.row("the file behind it", &[(target, "PTH_FILE_MODIFIED", "high")], |stage| {
+        stage.append(target, "import os\n")
+    });
     stage.remove(&path);
 
     let path = at("fifo");
@@ -195,7 +197,9 @@ fn directories_that_a_path_file_adds_are_told_and_then_watched() {
     // No import line anywhere.
     for added in ["/srv/lib", "/tmp/lib", "/srv/.cache/lib", "/opt/lib"] {
         let path = format!("{added}/usercustomize.py");
-        stage.row(&format!("in {added}"), &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |stage| stage.write(&path, PAYLOAD));
+        stage.row(&format!("in {added}"), &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |stage| {
+            stage.write(&path, PAYLOAD)
+        });
         stage.runs(&format!("in {added}"), true, &[]);
         stage.remove(&path);
     }

@@ -1,6 +1,6 @@
 //! The standard library: what of it runs at every start, and what replaces it.
 
-use super::{PAYLOAD, Stage, can_run};
+use super::{PAYLOAD, Stage, can_run, let_directories_grow_old};
 use crate::actor::{Actor, OWN_MOUNTS, py, succeed};
 use crate::harness::{Scene, make_directories};
 use crate::needs::Need;
@@ -91,11 +91,7 @@ fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modu
         (format!("/usr/lib/python{version}/os.py"), "STDLIB_FILE_MODIFIED", "medium"),
         (format!("/usr/lib/python{version}/site.py"), "STDLIB_FILE_MODIFIED", "medium"),
         (format!("{library}/ensurepip/_bundled/pip-23.0-py3-none-any.whl"), "ENSUREPIP_WHEEL_MODIFIED", "high"),
-        (
-            "/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl".to_owned(),
-            "ENSUREPIP_WHEEL_MODIFIED",
-            "high",
-        ),
+        ("/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl".to_owned(), "ENSUREPIP_WHEEL_MODIFIED", "high"),
     ] {
         stage.row(&path, &[(&path, detection, level)], |stage| stage.append(&path, PAYLOAD));
     }
@@ -106,15 +102,23 @@ fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modu
 
 #[test]
 fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
-    if !can_run(concat!(module_path!(), "::the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory"), &[]) {
+    if !can_run(
+        concat!(module_path!(), "::the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory"),
+        &[],
+    ) {
         return;
     }
-    let mut stage = Stage::new(|scene, _| fs::write(scene.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap());
+    let mut stage = Stage::new(|scene, _| {
+        fs::write(scene.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap();
+        fs::write(scene.at("/srv/staged-user"), PAYLOAD).unwrap();
+        let_directories_grow_old();
+    });
     let zip = format!("/usr/lib/python{}.zip", stage.version().replace('.', ""));
     let said = (zip.as_str(), "STDLIB_ZIP_CREATED", "critical");
     if stage.python.is_some() {
         let built = stage.watch.scene.outside().join("built.zip");
-        let program = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('sitecustomize.py', sys.argv[2])";
+        let program =
+            "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('sitecustomize.py', sys.argv[2])";
         succeed(Command::new("/usr/bin/python3").args(["-c", program]).arg(&built).arg(PAYLOAD));
         stage.row("a zip file", &[said], |stage| stage.copy(&built, &zip));
         stage.runs("a zip file", true, &["-I"]);
@@ -122,12 +126,9 @@ fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
         stage.row("a zip file", &[said], |stage| stage.write(&zip, "PK"));
     }
     stage.remove(&zip);
-    for (name, detection) in [
-        ("sitecustomize.py", said.1),
-        ("usercustomize.py", said.1),
-        ("encodings/__init__.py", BOOT),
-        ("os.py", said.1),
-    ] {
+    for (name, detection) in
+        [("sitecustomize.py", said.1), ("usercustomize.py", said.1), ("encodings/__init__.py", BOOT), ("os.py", said.1)]
+    {
         let path = format!("{zip}/{name}");
         let row = format!("a directory with {name}");
         // Of two rules of one level the first gives the type.
@@ -141,6 +142,15 @@ fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
         fs::rename(stage.at("/srv/staged"), stage.at(&zip)).unwrap();
     });
     stage.runs("a directory renamed in", true, &[]);
+    stage.remove(&zip);
+    // What is in one that was made a moment ago is told by itself.
+    let inside = format!("{zip}/usercustomize.py");
+    let before = ("/srv/made/usercustomize.py", "STARTUP_FILE_INERT", "informational");
+    stage.row("a new directory renamed in", &[before, (&inside, said.1, said.2)], |stage| {
+        fs::create_dir(stage.at("/srv/made")).unwrap();
+        fs::rename(stage.at("/srv/staged-user"), stage.at("/srv/made/usercustomize.py")).unwrap();
+        fs::rename(stage.at("/srv/made"), stage.at(&zip)).unwrap();
+    });
     stage.finish();
 }
 
@@ -150,7 +160,13 @@ fn a_python_that_is_being_unpacked_is_not_told_as_changed() {
         return;
     }
     let stage = Stage::new(|_, _| ());
-    for path in ["encodings/__init__.py", "encodings/aliases.py", "os.py", "io.py", "ensurepip/_bundled/pip-23.0-py3-none-any.whl"] {
+    for path in [
+        "encodings/__init__.py",
+        "encodings/aliases.py",
+        "os.py",
+        "io.py",
+        "ensurepip/_bundled/pip-23.0-py3-none-any.whl",
+    ] {
         stage.write(&format!("/opt/python/lib/python3.13/{path}"), "import codecs\n");
     }
     stage.finish();
