@@ -153,8 +153,9 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
 /// The order of the end: no new records, judge what is here, deliver.
 async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outputs>) {
     let asked = std::time::Instant::now();
-    sources.stop(&mut pipeline, asked + READING, asked + JUDGING).await;
-    pipeline.flush(asked + JUDGING).await;
+    pipeline.judge_until(asked + JUDGING);
+    sources.stop(&mut pipeline, asked + READING).await;
+    pipeline.flush().await;
     let tally = std::mem::take(&mut pipeline.tally);
     drop(pipeline);
     let undelivered = match Arc::try_unwrap(outputs) {

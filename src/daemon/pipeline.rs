@@ -46,6 +46,8 @@ pub struct Pipeline {
     surface: Surface,
     filter: SharedFilter,
     has_learned: bool,
+    /// At the end: what is not judged by then is counted as lost.
+    until: Option<Instant>,
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
@@ -73,6 +75,7 @@ impl Pipeline {
             surface,
             filter,
             has_learned: false,
+            until: None,
             users: Users::default(),
             composer,
             outputs,
@@ -137,21 +140,21 @@ impl Pipeline {
         }
     }
 
+    /// The end has begun: nothing is judged any more after this moment.
+    pub fn judge_until(&mut self, moment: Instant) {
+        self.until = Some(moment);
+    }
+
     /// Renamed directories that are still to be listed.
     pub fn unlisted(&self) -> usize {
         self.listings.unfinished()
     }
 
-    /// Gives out everything, finished or not, until `deadline`; what is left then is counted as lost.
-    /// The outputs deliver meanwhile.
-    pub async fn flush(&mut self, deadline: Instant) {
+    /// Gives out everything, finished or not. The outputs deliver meanwhile.
+    pub async fn flush(&mut self) {
         for change in self.settle.flush() {
-            if Instant::now() < deadline {
-                self.finish(&change);
-                tokio::task::yield_now().await;
-            } else {
-                self.handover.lose(1);
-            }
+            self.finish(&change);
+            tokio::task::yield_now().await;
         }
         let unlisted = self.unlisted();
         if unlisted > 0 {
@@ -186,6 +189,9 @@ impl Pipeline {
 
     /// One settled change: judge it by each of its writers; if it matters, read the file, and tell.
     fn finish(&mut self, change: &Change) {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            return self.handover.lose(1);
+        }
         let mut hook = self.surface.glance(&change.file);
         let is_hook = hook.at.kind != HookKind::Other;
         if is_hook {

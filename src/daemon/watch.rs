@@ -217,9 +217,9 @@ impl Sources {
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
     /// gets all that it finds, and what is in the renamed directories among it. What is not read by
-    /// `reading` (somebody writes faster than it is judged), or not judged by `judging`, is counted as
-    /// lost. The outputs deliver meanwhile.
-    pub async fn stop(&mut self, pipeline: &mut Pipeline, reading: Instant, judging: Instant) {
+    /// `reading` (somebody writes faster than it is judged) is counted as lost. The outputs deliver
+    /// meanwhile.
+    pub async fn stop(&mut self, pipeline: &mut Pipeline, reading: Instant) {
         // Nothing else is left to read, and something takes from the channel.
         self.handover.patient.store(true, Ordering::Relaxed);
         let mut running = self.reader.is_some() && !self.ended.is_terminated();
@@ -268,13 +268,8 @@ impl Sources {
         // Whoever still sends fails now, and counts it.
         self.messages.close();
         while let Ok(message) = self.messages.try_recv() {
-            match message {
-                Message::Event(_) if Instant::now() >= judging => self.handover.lose(1),
-                message => {
-                    pipeline.take(message);
-                    tokio::task::yield_now().await;
-                }
-            }
+            pipeline.take(message);
+            tokio::task::yield_now().await;
         }
         if running || watching {
             pipeline.take(Message::Gap(Gap {

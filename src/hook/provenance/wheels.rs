@@ -33,6 +33,8 @@ const MAX_ENTRIES: usize = 8192;
 const MAX_NAMES: usize = 100_000;
 /// Lists that are read for one file deep in a package.
 const MAX_DEEP: usize = 16;
+/// How many times as long as a listing takes the directory is left alone after it.
+const REST: u32 = 10;
 /// How deep a file may be below its site directory.
 const MAX_LEVELS: usize = 16;
 
@@ -52,6 +54,8 @@ struct Site {
     lists: Vec<Known>,
     /// There was more than is remembered, or something could not be read.
     is_incomplete: bool,
+    /// It is not listed again before: whoever writes many files must not make each cost a listing of all.
+    rest_until: Instant,
 }
 
 /// One list.
@@ -101,7 +105,13 @@ impl Wheels {
         let at = self.sites.iter().position(|site| site.identity == stamp.identity());
         let mut site = match at {
             Some(at) => self.sites.remove(at),
-            None => Site { identity: stamp.identity(), listed: None, lists: Vec::new(), is_incomplete: false },
+            None => Site {
+                identity: stamp.identity(),
+                listed: None,
+                lists: Vec::new(),
+                is_incomplete: false,
+                rest_until: Instant::now(),
+            },
         };
         let answer = self.ask_site(&mut site, directory, stamp, relative, sha256);
         if self.sites.len() == MAX_SITES {
@@ -119,15 +129,19 @@ impl Wheels {
         relative: &[u8],
         sha256: Option<[u8; 32]>,
     ) -> Answer {
-        if site.listed != Some(stamp) {
+        let begun = Instant::now();
+        let is_due = site.listed != Some(stamp);
+        let is_stale = is_due && begun < site.rest_until;
+        if is_due && !is_stale {
             let now = SystemTime::now();
             site.is_incomplete = site.list(directory).is_err();
             site.listed = stamp.settled(now).filter(|_| !site.is_incomplete);
+            site.rest_until = begun + begun.elapsed() * REST;
         }
         if site.lists.is_empty() {
-            return if site.is_incomplete { Answer::Unknown } else { Answer::NoLists };
+            return if site.is_incomplete || is_stale { Answer::Unknown } else { Answer::NoLists };
         }
-        let is_complete = self.read_lists(site, directory);
+        let is_complete = self.read_lists(site, directory) && !is_stale;
         let listed = match is_remembered(relative) {
             true => self.remembered(site, relative),
             false => self.deep(site, directory, relative),
