@@ -142,3 +142,42 @@ impl Lists {
         (!is_read_beside_packages || place != HookPlace::SearchPath).then_some(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(learned: &Learned, path: &str) -> HookKind {
+        learned.whereabouts(Path::new(path)).kind
+    }
+
+    #[test]
+    fn a_module_of_a_package_is_learned_with_its_packages() {
+        let learned = Learned::default();
+        assert!(learned.add_module("tool.entry.point") && !learned.add_module("tool.entry"));
+        for name in ["tool/__init__.py", "tool.py", "tool/entry/__init__.py", "tool/entry/point.py"] {
+            assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Module, "{name}");
+        }
+        for name in ["tool/other.py", "entry.py", "point.py", "other/tool.py"] {
+            assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Other, "{name}");
+        }
+        let mut patterns = learned.patterns();
+        patterns.sort();
+        assert_eq!(patterns, ["entry.*", "point.*", "tool.*"]);
+    }
+
+    #[test]
+    fn what_is_read_beside_packages_only_is_none_in_a_directory_of_the_path() {
+        let learned = Learned::default();
+        learned.add_directory("/srv/lib".into(), HookPlace::SearchPath);
+        learned.add_directory("/srv/site".into(), HookPlace::Site);
+        let place = |path: &str| learned.whereabouts(Path::new(path)).place;
+        assert_eq!(place("/srv/lib/x.pth"), HookPlace::Elsewhere);
+        assert_eq!(place("/srv/site/x.pth"), HookPlace::Site);
+        assert_eq!(place("/srv/site/torchvision/x.pth"), HookPlace::Elsewhere);
+        assert_eq!(place("/srv/lib/usercustomize.py"), HookPlace::SearchPath);
+        assert_eq!(place("/srv/lib/usercustomize/__init__.py"), HookPlace::SearchPath);
+        assert_eq!(place("/srv/lib/ddtrace/usercustomize.py"), HookPlace::Elsewhere);
+        assert_eq!(kind(&learned, "/srv/site/_distutils_hack/__init__.py"), HookKind::Module);
+    }
+}

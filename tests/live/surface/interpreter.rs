@@ -50,7 +50,7 @@ fn a_file_that_moves_the_library_of_an_interpreter_is_told() {
     if !can_run(concat!(module_path!(), "::a_file_that_moves_the_library_of_an_interpreter_is_told"), &[]) {
         return;
     }
-    let mut stage = Stage::new(|scene, version| prepare(scene, version));
+    let mut stage = Stage::new(prepare);
     let version = stage.version();
     let (major, minor) = version.split_once('.').unwrap();
     let is_3_11 = major == "3" && minor.parse::<u32>().unwrap() >= 11;

@@ -15,6 +15,9 @@ const NOTHING: (&str, &str) = ("PTH_FILE_CREATED", "informational");
 /// Name, content, what is told.
 type Shape = (&'static str, Vec<u8>, (&'static str, &'static str));
 
+/// What it is, path, content, what is told.
+type Row = (String, String, Vec<u8>, Option<(&'static str, &'static str)>);
+
 fn shapes() -> Vec<Shape> {
     let with = |before: &str, after: &str| [before, PAYLOAD.trim_end(), after].concat().into_bytes();
     let raw = |before: &[u8], after: &[u8]| [before, PAYLOAD.trim_end().as_bytes(), after].concat();
@@ -85,7 +88,7 @@ fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
         return;
     }
     let mut stage = Stage::new(|_: &Scene, _| ());
-    let mut rows: Vec<(String, String, Vec<u8>, Option<(&str, &str)>)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for (number, (name, content, told)) in shapes().into_iter().enumerate() {
         let path = format!("/srv/{number}/lib/python3.13/site-packages/x.pth");
         rows.push((name.to_owned(), path, content, Some(told)));
@@ -119,7 +122,7 @@ fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
 }
 
 /// Which rows any interpreter executed; prints the table.
-fn run_by_all(stage: &Stage, rows: &[(String, String, Vec<u8>, Option<(&str, &str)>)]) -> Vec<bool> {
+fn run_by_all(stage: &Stage, rows: &[Row]) -> Vec<bool> {
     let interpreters = Interpreter::all();
     let directories: Vec<_> = rows.iter().map(|row| stage.watch.at(&row.1).parent().unwrap().to_owned()).collect();
     let mut table = format!("{:34}", "executed by");
