@@ -8,6 +8,8 @@ mod hook;
 mod shorten;
 mod writer;
 
+pub use hook::content;
+
 pub use shorten::shortened;
 
 use super::Alert;

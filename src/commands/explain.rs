@@ -1,9 +1,10 @@
 //! `pyhookwatch explain`: the rules' answer to a change that nobody made.
 
 use super::{Exit, Overrides, complain, complain_of, print};
+use crate::alert::ecs;
 use crate::daemon::known_names;
 use crate::escape;
-use crate::event::{Action, Evidence, Executable, HookKind, Interest, Process, Writer};
+use crate::event::{Action, Evidence, Executable, Hook, HookKind, Interest, Process, Writer};
 use crate::hook;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
@@ -40,8 +41,7 @@ pub struct Question {
 struct Answer<'a> {
     question: &'a Question,
     values: Values,
-    environment: Vec<&'static str>,
-    hook_kind: &'static str,
+    hook: &'a Hook,
     outcomes: Vec<Outcome<'a>>,
     passes_name_filter: bool,
 }
@@ -83,8 +83,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
             }
         }),
         values,
-        environment: fields::variables(&hook),
-        hook_kind: hook.at.kind.as_str(),
+        hook: &hook,
     };
     print(&if question.json { answer.as_json() } else { answer.as_text() });
     if answer.matched() { Exit::Fine } else { Exit::Finding }
@@ -176,7 +175,8 @@ impl Answer<'_> {
             "path": path_text(&self.question.path),
             "action": self.question.action.as_str(),
             "executable": self.question.executable.as_deref().map(path_text),
-            "hook": { "kind": self.hook_kind, "environment": self.environment },
+            "hook": { "kind": self.hook.at.kind.as_str(), "environment": fields::variables(self.hook) },
+            "content": ecs::content(self.hook),
             "fields": self.values.iter().map(field).collect::<Map<_, _>>(),
             "name_filter": self.passes_name_filter,
             "matched": self.matched(),
@@ -189,7 +189,7 @@ impl Answer<'_> {
         let question = self.question;
         let writer = question.executable.as_deref().map_or_else(|| "an unknown writer".into(), path_text);
         let mut text = format!("{} of {} by {writer}\n", question.action, path_text(&question.path));
-        text += &format!("  hook: {}\n", self.hook_kind);
+        text += &format!("  hook: {}\n", self.hook.at.kind.as_str());
         if !self.passes_name_filter {
             text += "  no loaded rule wants a file of this name: such an event is dropped by the name filter\n";
         }
@@ -200,6 +200,12 @@ impl Answer<'_> {
                 Some(FieldValue::Text(value)) => text += &format!("    {}: {}\n", field.name, escape::one_line(value)),
                 Some(FieldValue::Number(value)) => text += &format!("    {}: {value}\n", field.name),
                 None => {}
+            }
+        }
+        for (title, lines) in [("runs", &self.hook.runs), ("hidden in it", &self.hook.decoded)] {
+            if !lines.is_empty() {
+                text += &format!("  {title}:\n");
+                lines.iter().for_each(|line| text += &format!("    {}\n", escape::reversible(line)));
             }
         }
         self.outcomes.iter().for_each(|outcome| text += &rule_text(outcome));

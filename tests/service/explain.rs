@@ -121,8 +121,14 @@ fn the_text_form_says_the_same_to_people() {
     TargetFilename: {HOOK}
     EventAction: creation
     HookKind: sitecustomize
+    HookForm: module
+    HookPlace: stdlib
+    PythonVersion: 3.12
+    ContentClass: unknown
+    Provenance: unknown
     Image: /usr/bin/pip3
     Installer: pip
+    WriterIsPython: false
     WriterEvidence: proc
 Python Site or User Customize File Creation [elastic {ELASTIC}]
   is silenced by an exclusion; decided by filter_executable_exact
@@ -203,13 +209,19 @@ fn the_fields_that_the_rules_saw_are_shown() {
     );
     let expected = json!({
         "CommandLine": "python3 -m pip install x",
+        "ContentClass": "unknown",
         "EventAction": "creation",
+        "HookForm": "module",
         "HookKind": "sitecustomize",
+        "HookPlace": "stdlib",
         "Image": "/usr/bin/python3.11",
         "Installer": "pip",
+        "Provenance": "unknown",
+        "PythonVersion": "3.12",
         "SystemdUnit": "a=b.service",
         "TargetFilename": HOOK,
         "UserId": 33,
+        "WriterIsPython": "true",
         "WriterEvidence": "proc",
         "WriterScript": "pip",
     });

@@ -153,7 +153,7 @@ fn a_syslog_socket_that_is_missing_at_the_start_is_used_when_it_appears() {
     let server = Receiving::bind(&socket);
     for number in 1..=3 {
         let (header, record, _) = server.message();
-        let (start, end) = ("<83>", format!(" pyhookwatch[{}]: ", daemon.pid()));
+        let (start, end) = ("<84>", format!(" pyhookwatch[{}]: ", daemon.pid()));
         assert!(header.starts_with(start) && header.ends_with(&end), "{header}");
         assert_eq!(record["event"]["sequence"], number);
     }

@@ -19,7 +19,7 @@ pub(super) fn place(hook: &Hook) -> Value {
 }
 
 /// `pyhookwatch.content`; `None` when nothing was looked at.
-pub(super) fn content(hook: &Hook) -> Option<Value> {
+pub fn content(hook: &Hook) -> Option<Value> {
     let mut content = Map::new();
     let unread = match &hook.file.state {
         FileState::NotLooked => return None,
