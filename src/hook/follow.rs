@@ -6,6 +6,7 @@
 
 use super::content;
 use super::content::{Content, Limits};
+use super::env;
 use super::judge;
 use super::kind;
 use super::learned::Learned;
@@ -80,9 +81,10 @@ fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(Content, Whereabouts)> 
     let names = hook.imports.iter().filter(|name| !name.contains(['/', '\0'])).take(MAX_FOLLOWED);
     names
         .filter_map(|name| {
+            let path = name.replace('.', "/");
             let (opened, form) = [("/__init__.py", HookForm::Package), (".py", HookForm::Module)]
                 .into_iter()
-                .find_map(|(ending, form)| Some((open(name, ending)?, form)))?;
+                .find_map(|(ending, form)| Some((open(&path, ending)?, form)))?;
             let at = Whereabouts { kind: HookKind::Module, form, ..hook.at };
             Some((content::read_opened(opened, small()), at))
         })
@@ -197,7 +199,7 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
     match hook.at.kind {
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
             for name in &hook.imports {
-                is_new |= learned.add_module(OsStr::new(name));
+                is_new |= learned.add_module(name);
             }
             if hook.at.kind == HookKind::Pth {
                 for added in &hook.paths {
@@ -207,6 +209,10 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
             }
         }
         HookKind::Environment => {
+            // Its name alone may not tell.
+            if env::directories().any(|directory| path.parent() == Some(Path::new(directory))) {
+                is_new |= learned.add_file(path.to_owned(), hook.at);
+            }
             for setting in &hook.settings {
                 is_new |= learn_setting(learned, path, setting.variable, &setting.value);
             }
@@ -231,7 +237,7 @@ fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) -
         }),
         "PYTHONPATH" => {
             let elements = value.split(|byte| *byte == b':').filter_map(absolute);
-            elements.fold(false, |new, element| learned.add_directory(element, HookPlace::SearchPath) || new)
+            elements.filter(|element| learned.add_directory(element.clone(), HookPlace::SearchPath)).count() > 0
         }
         _ => false,
     }

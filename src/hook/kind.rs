@@ -171,12 +171,17 @@ fn module(import: &Import<'_>) -> Option<Whereabouts> {
             let found = library(import.directory);
             is_core(found).then(|| at(HookKind::StdlibFile, found))
         }
-        name if is_one_of(IMPORTED, name) || name.starts_with(b"__editable__") => {
+        name if is_imported(name) => {
             let found = find(import.directory);
             is_searched(found).then(|| at(HookKind::Module, found))
         }
         _ => None,
     }
+}
+
+/// Whether hooks of common packages import a module of this name.
+pub(super) fn is_imported(name: &[u8]) -> bool {
+    is_one_of(IMPORTED, name) || name.starts_with(b"__editable__")
 }
 
 /// A directory of a customize module's name is one only where Python looks; a file is worth a word anywhere.

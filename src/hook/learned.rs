@@ -16,6 +16,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub const MAX_LEARNED: usize = 4096;
 /// Longest module name that is learned, in bytes: a file name with the shortest ending.
 const MAX_MODULE: usize = 252;
+/// Packages within packages that are learned.
+const MAX_DEPTH: usize = 4;
 
 #[derive(Debug, Default)]
 struct Lists {
@@ -39,21 +41,28 @@ impl Learned {
         }
         let is_searched = |place: HookPlace| !matches!(place, HookPlace::Elsewhere | HookPlace::Program);
         let at = match at.place {
-            HookPlace::Elsewhere => lists.searched(path).map_or(at, |place| Whereabouts { place, ..at }),
+            HookPlace::Elsewhere => lists.searched(at.kind, path).map_or(at, |place| Whereabouts { place, ..at }),
             _ => at,
         };
         if at.kind != HookKind::Other {
             return at;
         }
         let Some((name, form, directory)) = kind::module_of(path) else { return at };
-        if !lists.modules.contains(name) {
-            return at;
+        // A module of a package by its whole name, `package.module`.
+        let (mut name, mut directory) = (name.to_owned(), directory);
+        for _ in 0..MAX_DEPTH {
+            if lists.modules.contains(&name) || kind::is_imported(name.as_encoded_bytes()) {
+                let known = kind::directory(directory);
+                let place = lists.directories.get(directory).copied().unwrap_or(known.place);
+                if is_searched(place) {
+                    return Whereabouts { kind: HookKind::Module, form, place, version: known.version };
+                }
+            }
+            let (Some(package), Some(above)) = (directory.file_name(), directory.parent()) else { break };
+            name = [package, OsStr::new("."), &name].into_iter().collect();
+            directory = above;
         }
-        let place = lists.directories.get(directory).copied().unwrap_or_else(|| kind::directory(directory).place);
-        match is_searched(place) {
-            true => Whereabouts { kind: HookKind::Module, form, place, version: kind::directory(directory).version },
-            false => at,
-        }
+        at
     }
 
     /// Whether a path of an interesting name is a hook.
@@ -61,8 +70,13 @@ impl Learned {
         self.whereabouts(path).kind != HookKind::Other
     }
 
-    /// Learns a module that a hook imports. Tells whether it is new.
-    pub fn add_module(&self, name: &OsStr) -> bool {
+    /// Learns a module that a hook imports, and the packages that it is in. Tells whether any is new.
+    pub fn add_module(&self, name: &str) -> bool {
+        let packages = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
+        packages.chain([name]).take(MAX_DEPTH).filter(|name| self.add_one(OsStr::new(name))).count() > 0
+    }
+
+    fn add_one(&self, name: &OsStr) -> bool {
         let mut lists = self.write();
         if name.is_empty() || name.len() > MAX_MODULE || lists.modules.contains(name) {
             return false;
@@ -104,7 +118,7 @@ impl Learned {
         let lists = self.read();
         let files = lists.files.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
         // `evil.py`, `evil.cpython-313.pyc`; the `__init__` of a package is known anyway.
-        let modules = lists.modules.iter().filter_map(|name| Some(format!("{}.*", name.to_str()?)));
+        let modules = lists.modules.iter().filter_map(|name| Some(format!("{}.*", name.to_str()?.rsplit('.').next()?)));
         let links = lists.directories.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
         files.chain(modules).chain(links).collect()
     }
@@ -119,11 +133,51 @@ impl Learned {
 }
 
 impl Lists {
-    /// The learned directory that Python would find this path in, as a file, a package or bytecode.
-    fn searched(&self, path: &Path) -> Option<HookPlace> {
-        if self.directories.is_empty() {
-            return None;
+    /// What the learned directory is in which Python would find this path: a file directly in it, or a module in any
+    /// of its forms. It reads no `.pth` and no `.start` in a directory that is only on the path.
+    fn searched(&self, kind: HookKind, path: &Path) -> Option<HookPlace> {
+        let is_read_beside_packages = matches!(kind, HookKind::Pth | HookKind::Start);
+        let directory = if is_read_beside_packages { path.parent()? } else { kind::module_of(path)?.2 };
+        let place = self.directories.get(directory).copied()?;
+        (!is_read_beside_packages || place != HookPlace::SearchPath).then_some(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(learned: &Learned, path: &str) -> HookKind {
+        learned.whereabouts(Path::new(path)).kind
+    }
+
+    #[test]
+    fn a_module_of_a_package_is_learned_with_its_packages() {
+        let learned = Learned::default();
+        assert!(learned.add_module("tool.entry.point") && !learned.add_module("tool.entry"));
+        for name in ["tool/__init__.py", "tool.py", "tool/entry/__init__.py", "tool/entry/point.py"] {
+            assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Module, "{name}");
         }
-        path.ancestors().skip(1).take(2).find_map(|directory| self.directories.get(directory).copied())
+        for name in ["tool/other.py", "entry.py", "point.py", "other/tool.py"] {
+            assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Other, "{name}");
+        }
+        let mut patterns = learned.patterns();
+        patterns.sort();
+        assert_eq!(patterns, ["entry.*", "point.*", "tool.*"]);
+    }
+
+    #[test]
+    fn what_is_read_beside_packages_only_is_none_in_a_directory_of_the_path() {
+        let learned = Learned::default();
+        learned.add_directory("/srv/lib".into(), HookPlace::SearchPath);
+        learned.add_directory("/srv/site".into(), HookPlace::Site);
+        let place = |path: &str| learned.whereabouts(Path::new(path)).place;
+        assert_eq!(place("/srv/lib/x.pth"), HookPlace::Elsewhere);
+        assert_eq!(place("/srv/site/x.pth"), HookPlace::Site);
+        assert_eq!(place("/srv/site/torchvision/x.pth"), HookPlace::Elsewhere);
+        assert_eq!(place("/srv/lib/usercustomize.py"), HookPlace::SearchPath);
+        assert_eq!(place("/srv/lib/usercustomize/__init__.py"), HookPlace::SearchPath);
+        assert_eq!(place("/srv/lib/ddtrace/usercustomize.py"), HookPlace::Elsewhere);
+        assert_eq!(kind(&learned, "/srv/site/_distutils_hack/__init__.py"), HookKind::Module);
     }
 }

@@ -220,7 +220,7 @@ impl Watch {
 
     /// Whatever else was reported until now. The sentinel is a file that is begun and not finished,
     /// so its alert comes after those of all other changes that were begun before it.
-    fn alerts_before_a_sentinel(&mut self) -> Vec<Alert> {
+    pub fn alerts_before_a_sentinel(&mut self) -> Vec<Alert> {
         let path = format!("/sentinel/{}-usercustomize.py", self.sentinels.len());
         self.sentinels.push(File::create(self.at(&path)).unwrap());
         let mut before = Vec::new();

@@ -23,6 +23,7 @@ mod process;
 mod records;
 mod records_missing;
 mod shapes;
+mod surface;
 mod writers;
 
 /// Makes of one scenario a test for each source: `fn name(scene: Scene, backend: Backend) { ... }`.

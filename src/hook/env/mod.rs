@@ -77,6 +77,8 @@ pub fn value_signals(setting: &EnvironmentSetting) -> Signals {
         "PYTHONPATH" | "PYTHONHOME" => elements(value),
         "BROWSER" => value.split(|byte| byte.is_ascii_whitespace()).take(1).collect(),
         "PYTHONWARNINGS" => Vec::new(),
+        // A file, which in a home is hidden as a rule (`~/.pythonrc`).
+        "PYTHONSTARTUP" => vec![directory_of(value)],
         _ => vec![value],
     };
     let mut signals = Signals::default();
@@ -90,6 +92,12 @@ pub fn value_signals(setting: &EnvironmentSetting) -> Signals {
         }
     }
     signals
+}
+
+/// The directory of a file, or the file's name alone.
+fn directory_of(file: &[u8]) -> &[u8] {
+    let slash = file.iter().rposition(|byte| *byte == b'/');
+    slash.and_then(|slash| file.get(..slash.max(1))).unwrap_or(file)
 }
 
 /// The elements of a list divided by `:`, except within `${ }` and `$( )`.

@@ -380,7 +380,12 @@ fn remarkable_values_are_told() {
     assert_eq!(told("PYTHONPLATLIBDIR", "lib64"), [""; 0]);
     assert_eq!(told("PYTHONPLATLIBDIR", "../tmp/x"), ["path-temporary", "path-relative"]);
     assert_eq!(told("PYTHONHOME", "/tmp/x"), ["path-temporary"]);
-    assert_eq!(told("PYTHONSTARTUP", "/home/u/.pythonrc"), ["path-hidden"]);
+    // A file, which in a home is hidden as a rule: what counts is its directory.
+    assert_eq!(told("PYTHONSTARTUP", "/home/u/.pythonrc"), [""; 0]);
+    assert_eq!(told("PYTHONSTARTUP", "$HOME/.pythonrc"), [""; 0]);
+    assert_eq!(told("PYTHONSTARTUP", "/home/u/.x/rc.py"), ["path-hidden"]);
+    assert_eq!(told("PYTHONSTARTUP", "/tmp/rc.py"), ["path-temporary"]);
+    assert_eq!(told("PYTHONSTARTUP", "/rc.py"), [""; 0]);
     assert_eq!(told("BROWSER", "/tmp/x %s"), ["path-temporary"]);
     assert_eq!(told("BROWSER", "firefox"), [""; 0]);
 }

@@ -1,0 +1,223 @@
+//! `sitecustomize` and `usercustomize` in every form and place.
+
+use super::{PAYLOAD, Stage, can_run};
+use crate::actor::succeed;
+use crate::harness::Scene;
+use crate::needs::Need;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const SITE: &str = "SITECUSTOMIZE_MODIFIED";
+const USER: &str = "USERCUSTOMIZE_MODIFIED";
+
+/// A shared object that runs the payload when it is imported, and then fails. No header is needed for it.
+pub fn extension(scene: &Scene, module: &str) -> Option<PathBuf> {
+    let source = scene.outside().join(format!("{module}.c"));
+    let payload = PAYLOAD.trim_end();
+    let text = format!(
+        "int PyRun_SimpleString(const char *);\nvoid *PyInit_{module}(void) {{ PyRun_SimpleString(\"{payload}\"); return 0; }}\n"
+    );
+    fs::write(&source, text).unwrap();
+    let object = source.with_extension("so");
+    let mut command = Command::new("cc");
+    command.args(["-shared", "-fPIC", "-w", "-o"]).arg(&object).arg(&source);
+    let is_built = command.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    is_built.then_some(object)
+}
+
+/// Bytecode of this code, which Python takes for that of the file `source`.
+pub fn bytecode(scene: &Scene, source: &Path, mode: &str, code: &str) -> PathBuf {
+    let (evil, compiled) = (scene.outside().join("evil.py"), scene.outside().join(format!("{mode}.pyc")));
+    fs::write(&evil, code).unwrap();
+    let program = "
+import os, py_compile, struct, sys
+evil, compiled, source, mode = sys.argv[1:]
+if mode == 'sourceless':
+    py_compile.compile(evil, compiled, doraise=True)
+else:
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    timestamp = py_compile.PycInvalidationMode.TIMESTAMP
+    py_compile.compile(evil, compiled, doraise=True, invalidation_mode=unchecked if mode == 'unchecked' else timestamp)
+if mode == 'forged':
+    found = os.stat(source)
+    with open(compiled, 'r+b') as file:
+        file.seek(8)
+        file.write(struct.pack('<II', int(found.st_mtime) & 0xffffffff, found.st_size & 0xffffffff))
+";
+    let mut command = Command::new("/usr/bin/python3");
+    succeed(command.args(["-I", "-S", "-c", program]).args([&evil, &compiled]).arg(source).arg(mode));
+    compiled
+}
+
+#[test]
+fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
+    let name = concat!(module_path!(), "::a_sitecustomize_of_every_form_is_told_where_it_runs");
+    if !can_run(name, &[Need::SystemPython]) {
+        return;
+    }
+    let mut stage = Stage::new(|scene, version| {
+        let library = format!("/usr/lib/python{version}");
+        let etc = format!("/etc/python{version}/sitecustomize.py");
+        // As Debian has it, whatever this machine has.
+        fs::write(scene.at(&etc), "try:\n    import apport_python_hook\nexcept ImportError:\n    pass\n").unwrap();
+        let link = scene.at(&format!("{library}/sitecustomize.py"));
+        let _ = fs::remove_file(&link);
+        symlink(&etc, &link).unwrap();
+        fs::create_dir_all(scene.at(&format!("{library}/__pycache__/x")).parent().unwrap()).unwrap();
+    });
+    let version = stage.version();
+    let (library, tag) = (format!("/usr/lib/python{version}"), version.replace('.', ""));
+    let etc = format!("/etc/python{version}/sitecustomize.py");
+    let original = fs::read(stage.watch.at(&etc)).unwrap();
+
+    stage.row("Debian's file appended to", &[(&etc, SITE, "high")], |stage| stage.append(&etc, PAYLOAD));
+    for options in [&[][..], &["-I"], &["-E", "-s"]] {
+        stage.runs("Debian's file appended to", true, options);
+    }
+    stage.runs("Debian's file appended to, -S", false, &["-S"]);
+    stage.back("Debian's file", &[&etc], |stage| stage.write(&etc, &original));
+
+    let link = format!("{library}/sitecustomize.py");
+    let elsewhere = "/srv/other.py";
+    stage.row("the link leads elsewhere", &[(&link, SITE, "high")], |stage| {
+        stage.write(elsewhere, PAYLOAD);
+        symlink(elsewhere, stage.at("/srv/link")).unwrap();
+        fs::rename(stage.at("/srv/link"), stage.at(&link)).unwrap();
+    });
+    stage.runs("the link leads elsewhere", true, &[]);
+    stage.row("the file at its end", &[(elsewhere, SITE, "high")], |stage| stage.append(elsewhere, "import os\n"));
+    stage.back("the link", &[&link], |stage| {
+        symlink(&etc, stage.at("/srv/link")).unwrap();
+        fs::rename(stage.at("/srv/link"), stage.at(&link)).unwrap();
+    });
+
+    let package = format!("{library}/sitecustomize/__init__.py");
+    stage.row("a package", &[(&package, SITE, "high")], |stage| stage.write(&package, PAYLOAD));
+    stage.runs("a package", true, &[]);
+    stage.remove(&format!("{library}/sitecustomize"));
+
+    let object = extension(&stage.watch.scene, "sitecustomize");
+    let endings = [format!("cpython-{tag}-x86_64-linux-gnu.so"), "abi3.so".into(), "so".into()];
+    for ending in endings {
+        let path = format!("{library}/sitecustomize.{ending}");
+        stage.row(&path, &[(&path, SITE, "critical")], |stage| match &object {
+            Some(object) => stage.copy(object, &path),
+            None => stage.write(&path, b"\x7fELF"),
+        });
+        if object.is_some() && (cfg!(target_arch = "x86_64") || !ending.contains("x86_64")) {
+            stage.runs(&path, true, &[]);
+        }
+        stage.remove(&path);
+    }
+
+    let cached = format!("{library}/__pycache__/sitecustomize.cpython-{tag}.pyc");
+    let source = stage.watch.at(&etc);
+    for mode in ["unchecked", "forged"] {
+        let compiled = bytecode(&stage.watch.scene, &source, mode, PAYLOAD);
+        let row = format!("bytecode, {mode}");
+        stage.row(&row, &[(&cached, SITE, "critical")], |stage| stage.copy(&compiled, &cached));
+        stage.runs(&row, true, &[]);
+        stage.remove(&cached);
+    }
+
+    let beside = format!("{library}/sitecustomize.pyc");
+    let compiled = bytecode(&stage.watch.scene, &source, "sourceless", PAYLOAD);
+    stage.row("bytecode beside its source", &[(&beside, SITE, "critical")], |stage| stage.copy(&compiled, &beside));
+    stage.runs("bytecode beside its source", false, &[]);
+    stage.remove(&link);
+    stage.runs("bytecode without its source", true, &[]);
+    stage.remove(&beside);
+
+    stage.row("created", &[(&link, SITE, "high")], |stage| stage.write(&link, PAYLOAD));
+    stage.runs("created", true, &["-I"]);
+    stage.row("appended to", &[(&link, SITE, "high")], |stage| stage.append(&link, "import os\n"));
+    stage.finish();
+}
+
+#[test]
+fn a_sitecustomize_that_python_does_not_find_is_nothing() {
+    if !can_run(concat!(module_path!(), "::a_sitecustomize_that_python_does_not_find_is_nothing"), &[]) {
+        return;
+    }
+    let mut stage = Stage::new(|scene, version| {
+        let own = scene.at(&format!("/usr/lib/python{version}/sitecustomize.py"));
+        if !own.exists() {
+            fs::write(own, "").unwrap();
+        }
+        // The tree of the other tests would be a second version without one.
+        if version != "3.12" {
+            fs::remove_dir(scene.at("/usr/lib/python3.12")).unwrap();
+        }
+    });
+    let version = stage.version();
+    for directory in [format!("/usr/local/lib/python{version}/dist-packages"), "/usr/lib/python3/dist-packages".into()]
+    {
+        let path = format!("{directory}/sitecustomize.py");
+        stage.row(&path, &[(&path, "STARTUP_FILE_INERT", "informational")], |stage| stage.write(&path, PAYLOAD));
+        stage.runs(&path, false, &[]);
+        stage.remove(&path);
+    }
+    for path in ["/home/u/.config/python/usercustomize.py", "/srv/app/sitecustomize.py"] {
+        stage.row(path, &[(path, "STARTUP_FILE_INERT", "informational")], |stage| stage.write(path, PAYLOAD));
+    }
+    // An upstream Python has none of its own.
+    let path = "/home/u/.pyenv/versions/3.13.0/lib/python3.13/site-packages/sitecustomize.py";
+    stage.row("upstream", &[(path, SITE, "high")], |stage| stage.write(path, PAYLOAD));
+    stage.finish();
+}
+
+#[test]
+fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
+    let name = concat!(module_path!(), "::a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path");
+    if !can_run(name, &[Need::SystemPython]) {
+        return;
+    }
+    let mut stage = Stage::new(|scene, version| {
+        for directory in ["root/.local/lib/pythonV/site-packages", "usr/local/lib/pythonV/dist-packages"] {
+            fs::create_dir_all(scene.root().join(directory.replace('V', version))).unwrap();
+        }
+    });
+    let version = stage.version();
+    let tag = version.replace('.', "");
+    for (directory, is_system) in [
+        (format!("/root/.local/lib/python{version}/site-packages"), false),
+        (format!("/usr/lib/python{version}"), true),
+        (format!("/usr/lib/python{version}/lib-dynload"), true),
+        (format!("/usr/local/lib/python{version}/dist-packages"), true),
+        ("/usr/lib/python3/dist-packages".to_owned(), true),
+    ] {
+        let path = format!("{directory}/usercustomize.py");
+        stage.row(&path, &[(&path, USER, "high")], |stage| stage.write(&path, PAYLOAD));
+        stage.runs(&path, true, &[]);
+        // It is imported only where the user's directory is used at all.
+        stage.runs(&format!("{path} -I"), false, &["-I"]);
+        stage.runs_with(&format!("{path}, none wanted"), false, &[], &[("PYTHONNOUSERSITE", "1")]);
+        stage.remove(&path);
+        let path = format!("{directory}/usercustomize/__init__.py");
+        stage.row(&path, &[(&path, USER, "high")], |stage| stage.write(&path, PAYLOAD));
+        stage.runs(&path, true, &[]);
+        stage.remove(&format!("{directory}/usercustomize"));
+        if !is_system {
+            continue;
+        }
+        let compiled = bytecode(&stage.watch.scene, &stage.watch.at("/"), "sourceless", PAYLOAD);
+        let path = format!("{directory}/usercustomize.pyc");
+        stage.row(&path, &[(&path, USER, "critical")], |stage| stage.copy(&compiled, &path));
+        stage.runs(&path, true, &[]);
+        stage.remove(&path);
+        let path = format!("{directory}/usercustomize.cpython-{tag}-x86_64-linux-gnu.so");
+        stage.row(&path, &[(&path, USER, "critical")], |stage| stage.write(&path, b"\x7fELF"));
+        stage.remove(&path);
+    }
+    for path in [
+        "/home/u/.local/lib/python3.13/site-packages/usercustomize.py",
+        "/home/u/app/.venv/lib/python3.12/site-packages/usercustomize.py",
+        "/home/u/.pyenv/versions/3.13.0/lib/python3.13/usercustomize.py",
+        "/opt/conda/lib/python3.10/site-packages/usercustomize.py",
+    ] {
+        stage.row(path, &[(path, USER, "high")], |stage| stage.write(path, PAYLOAD));
+    }
+    stage.finish();
+}

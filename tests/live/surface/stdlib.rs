@@ -1,0 +1,163 @@
+//! The standard library: what of it runs at every start, and what replaces it.
+
+use super::{PAYLOAD, Stage, can_run, let_directories_grow_old};
+use crate::actor::{Actor, OWN_MOUNTS, py, succeed};
+use crate::harness::{Scene, make_directories};
+use crate::needs::Need;
+use crate::surface::customize::bytecode;
+use crate::surface::python::SystemPython;
+use std::fs;
+use std::process::{Command, Stdio};
+
+const BOOT: &str = "STDLIB_BOOT_MODIFIED";
+
+/// Below the root of a filesystem of its own, on which every directory is two years old: one that was made a moment
+/// ago is taken for a Python that is being installed.
+fn old_tree(prepare: impl FnOnce(&Scene)) -> Option<(Stage, Actor)> {
+    let scene = Scene::new().with_all_rules();
+    let source = scene.outside().join("tree");
+    fs::create_dir(&source).unwrap();
+    make_directories(&source);
+    let python = SystemPython::copy_to(&source);
+    for (path, content) in [
+        ("usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl", "PK"),
+        ("usr/lib/python3.9/os.py", "import abc\n"),
+        ("usr/lib/python3.9/site.py", "import os\n"),
+        ("usr/lib/python3.9/encodings/__init__.py", "import codecs\n"),
+        ("usr/lib/python3.9/ensurepip/_bundled/pip-23.0-py3-none-any.whl", "PK"),
+        ("usr/lib/python3.12/encodings/utf_8.py", "import codecs\n"),
+    ] {
+        let path = source.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    prepare(&scene);
+    let image = scene.outside().join("image");
+    let mut command = Command::new("/usr/sbin/mkfs.ext4");
+    command.args(["-q", "-d"]).arg(&source).arg(&image).arg("192M").env("E2FSPROGS_FAKE_TIME", "1700000000");
+    let made = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let mut actor = Actor::python(&OWN_MOUNTS);
+    actor.run(&format!(
+        "import subprocess
+mounted = {made} and subprocess.run([b'mount', b'-o', b'loop', {image}, {root}]).returncode == 0",
+        made = if made.is_ok_and(|status| status.success()) { "True" } else { "False" },
+        image = py(&image),
+        root = py(&scene.root()),
+    ));
+    let is_mounted = actor.sees(&scene.root()).join("usr/lib/python3.9/os.py").is_file();
+    if !is_mounted {
+        super::say("SKIPPED (needs mkfs.ext4 and loop devices): an old standard library\n");
+        return None;
+    }
+    let prefix = ["nsenter", "-m", "-t", &actor.pid().to_string()].map(str::to_owned).to_vec();
+    let python = python.map(|python| python.through(prefix, scene.root()));
+    Some((Stage::within(&actor, scene, python), actor))
+}
+
+#[test]
+fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modules() {
+    let name =
+        concat!(module_path!(), "::a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modules");
+    if !can_run(name, &[Need::MountNamespace, Need::Python, Need::SystemPython]) {
+        return;
+    }
+    let Some((mut stage, _actor)) = old_tree(|_| ()) else { return };
+    let version = stage.version();
+    let (library, tag) = (format!("/usr/lib/python{version}"), version.replace('.', ""));
+    for module in ["__init__", "aliases", "utf_8"] {
+        let path = format!("{library}/encodings/{module}.py");
+        let original = fs::read(stage.at(&path)).unwrap_or_default();
+        stage.row(&path, &[(&path, BOOT, "critical")], |stage| {
+            fs::write(stage.at(&path), [&original, PAYLOAD.as_bytes()].concat()).unwrap();
+        });
+        stage.runs(&path, true, &[]);
+        stage.runs(&format!("{path} -I -S"), true, &["-I", "-S"]);
+        stage.back(&path, &[&path], |stage| stage.write(&path, &original));
+        let cached = format!("{library}/encodings/__pycache__/{module}.cpython-{tag}.pyc");
+        for mode in ["unchecked", "forged"] {
+            let row = format!("{cached}, {mode}");
+            let (source, code) = (stage.at(&path), [&String::from_utf8_lossy(&original), PAYLOAD].concat());
+            let compiled = bytecode(&stage.watch.scene, &source, mode, &code);
+            stage.row(&row, &[(&cached, BOOT, "critical")], |stage| stage.copy(&compiled, &cached));
+            stage.runs(&row, true, &["-I", "-S"]);
+            stage.remove(&cached);
+        }
+    }
+    let library = "/usr/lib/python3.9";
+    for (path, detection, level) in [
+        (format!("{library}/encodings/__init__.py"), BOOT, "critical"),
+        (format!("{library}/os.py"), "STDLIB_FILE_MODIFIED", "critical"),
+        (format!("{library}/site.py"), "STDLIB_FILE_MODIFIED", "critical"),
+        (format!("/usr/lib/python{version}/os.py"), "STDLIB_FILE_MODIFIED", "medium"),
+        (format!("/usr/lib/python{version}/site.py"), "STDLIB_FILE_MODIFIED", "medium"),
+        (format!("{library}/ensurepip/_bundled/pip-23.0-py3-none-any.whl"), "ENSUREPIP_WHEEL_MODIFIED", "high"),
+        ("/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl".to_owned(), "ENSUREPIP_WHEEL_MODIFIED", "high"),
+    ] {
+        stage.row(&path, &[(&path, detection, level)], |stage| stage.append(&path, PAYLOAD));
+    }
+    // Frozen into these.
+    stage.runs("os.py and site.py", false, &[]);
+    stage.finish();
+}
+
+#[test]
+fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
+    if !can_run(
+        concat!(module_path!(), "::the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory"),
+        &[],
+    ) {
+        return;
+    }
+    let mut stage = Stage::new(|scene, _| {
+        fs::write(scene.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap();
+        let_directories_grow_old();
+    });
+    let zip = format!("/usr/lib/python{}.zip", stage.version().replace('.', ""));
+    let said = (zip.as_str(), "STDLIB_ZIP_CREATED", "critical");
+    if stage.python.is_some() {
+        let built = stage.watch.scene.outside().join("built.zip");
+        let program =
+            "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('sitecustomize.py', sys.argv[2])";
+        succeed(Command::new("/usr/bin/python3").args(["-c", program]).arg(&built).arg(PAYLOAD));
+        stage.row("a zip file", &[said], |stage| stage.copy(&built, &zip));
+        stage.runs("a zip file", true, &["-I"]);
+    } else {
+        stage.row("a zip file", &[said], |stage| stage.write(&zip, "PK"));
+    }
+    stage.remove(&zip);
+    for (name, detection) in
+        [("sitecustomize.py", said.1), ("usercustomize.py", said.1), ("encodings/__init__.py", BOOT), ("os.py", said.1)]
+    {
+        let path = format!("{zip}/{name}");
+        let row = format!("a directory with {name}");
+        // Of two rules of one level the first gives the type.
+        stage.row(&row, &[(&path, detection, said.2)], |stage| stage.write(&path, PAYLOAD));
+        if name.ends_with("customize.py") {
+            stage.runs(&row, true, &[]);
+        }
+        stage.remove(&zip);
+    }
+    stage.row("a directory renamed in", &[(&format!("{zip}/sitecustomize.py"), said.1, said.2), said], |stage| {
+        fs::rename(stage.at("/srv/staged"), stage.at(&zip)).unwrap();
+    });
+    stage.runs("a directory renamed in", true, &[]);
+    stage.finish();
+}
+
+#[test]
+fn a_python_that_is_being_unpacked_is_not_told_as_changed() {
+    if !can_run(concat!(module_path!(), "::a_python_that_is_being_unpacked_is_not_told_as_changed"), &[]) {
+        return;
+    }
+    let stage = Stage::new(|_, _| ());
+    for path in [
+        "encodings/__init__.py",
+        "encodings/aliases.py",
+        "os.py",
+        "io.py",
+        "ensurepip/_bundled/pip-23.0-py3-none-any.whl",
+    ] {
+        stage.write(&format!("/opt/python/lib/python3.13/{path}"), "import codecs\n");
+    }
+    stage.finish();
+}
