@@ -92,6 +92,31 @@ pub fn open_by_handle(mount: BorrowedFd<'_>, handle_type: i32, handle: &[u8]) ->
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// The type and the bytes of an open file's handle (`name_to_handle_at(2)`), as fanotify tells them of a directory.
+///
+/// # Errors
+/// EOPNOTSUPP where the filesystem has no handles.
+pub fn handle_of(file: BorrowedFd<'_>) -> io::Result<(i32, Vec<u8>)> {
+    let mut object = FileHandle { handle_bytes: MAX_HANDLE as u32, handle_type: 0, f_handle: [0; MAX_HANDLE] };
+    let mut mount_id = 0;
+    // SAFETY: `object` has the layout and alignment of `struct file_handle` and room for `handle_bytes` bytes; the
+    // path is an empty C string, which with AT_EMPTY_PATH means the open descriptor; all live through the call.
+    let result = unsafe {
+        libc::name_to_handle_at(
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            (&raw mut object).cast::<libc::file_handle>(),
+            &raw mut mount_id,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let bytes = object.f_handle.get(..object.handle_bytes as usize).unwrap_or_default().to_vec();
+    Ok((object.handle_type, bytes))
+}
+
 /// Whether the process of a pidfd still holds its pid: it runs or is a zombie nobody has waited for.
 /// While this is true the pid cannot belong to another process
 /// (`pidfd_send_signal(2)` with signal 0).

@@ -2,6 +2,7 @@
 
 use super::pipeline::Pipeline;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
+use crate::hook::env;
 use crate::hook::learned::Learned;
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
@@ -286,7 +287,7 @@ fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Wat
     if settings.backend == Backend::Inotify {
         return Ok(None);
     }
-    match Watcher::open(settings.clone(), counters.clone()) {
+    match Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if settings.backend == Backend::Auto => {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");

@@ -87,8 +87,16 @@ impl Filesystems {
 pub fn open_mount(mount_point: &Path) -> io::Result<(OwnedFd, u64)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mount = rustix::fs::open(mount_point, flags, Mode::empty())?;
-    let fsid = rustix::fs::fstatvfs(&mount)?.f_fsid;
+    let fsid = fsid(&mount)?;
     Ok((mount, fsid))
+}
+
+/// The id of the filesystem that an open file is on, as records tell it.
+///
+/// # Errors
+/// Whatever `fstatvfs(3)` gives.
+pub fn fsid(file: &OwnedFd) -> io::Result<u64> {
+    Ok(rustix::fs::fstatvfs(file)?.f_fsid)
 }
 
 /// Opens exactly this mount: `None` when another one lies over it.

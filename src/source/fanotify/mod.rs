@@ -6,15 +6,18 @@
 //! that is the business of the callbacks, which must keep to it too. Of disks it touches only what was
 //! just used: the directory of a hook, the first bytes of a program that was started.
 
+mod any_name;
 mod group;
 mod handle;
 mod held;
+mod pace;
 pub mod record;
 
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
 use crate::event::{Action, FileEvent, FileRef, Gap, HandleName, Interest, Locate, Seen, Writer};
 use crate::sys;
+use any_name::AnyName;
 use fanotify::low_level::{
     FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
 };
@@ -22,6 +25,7 @@ use group::Group;
 use handle::{Filesystems, Located};
 use held::Held;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use pace::{Patience, Rests};
 use record::Record;
 use std::collections::HashSet;
 use std::fs::File;
@@ -35,20 +39,6 @@ use std::time::{Duration, Instant};
 /// Bytes of one read: some 600 records. Each may carry a pidfd, so the limit of open files must
 /// leave room for as many.
 const BUFFER: usize = 64 << 10;
-
-/// Rest after a batch of noise, once there were [`PROMPT`] of them within a second, and after the next ones
-/// while that does not end. Waking the reader for each record is what costs, not parsing it: with this rest
-/// a noisy machine pays a fifth. A batch with a hook in it is followed without rest.
-const REST: Duration = Duration::from_millis(1);
-const LONGEST_REST: Duration = Duration::from_millis(3);
-/// Batches of noise in a second that are followed without rest: at some 25 us each, half a percent of a core.
-/// A process that starts is noise, and its write, if it is a hook, wants to be read while it lives.
-const PROMPT: u32 = 200;
-
-/// Longest time that records are left in the kernel's queue because there is no room for their
-/// changes. Past it they are read all the same and what finds no room is counted as lost: a queue
-/// that grows for as long as a disk hangs would take the machine's memory.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// More failed reads than this within [`REBUILD_WINDOW`] and the reader gives up.
 const MAX_REBUILDS: usize = 5;
@@ -103,6 +93,7 @@ pub struct Callbacks<'a> {
 pub struct Watcher {
     group: Group,
     filesystems: Filesystems,
+    any_name: AnyName,
     settings: Settings,
     mountinfo: File,
     /// Devices of the filesystems whose guard was told.
@@ -118,16 +109,21 @@ pub struct Watcher {
 
 impl Watcher {
     /// Opens a group and marks every local filesystem in scope. What could not be marked is in the
-    /// returned list, with the reason.
+    /// returned list, with the reason. In the directories `any_name` files of any name are asked about by place.
     ///
     /// # Errors
     /// When there can be no group at all: EPERM without CAP_SYS_ADMIN, ENOSYS, or `/proc` is missing.
-    pub fn open(settings: Settings, counters: Arc<Counters>) -> io::Result<(Self, Vec<Guard>)> {
+    pub fn open<'p>(
+        settings: Settings,
+        any_name: impl IntoIterator<Item = &'p Path>,
+        counters: Arc<Counters>,
+    ) -> io::Result<(Self, Vec<Guard>)> {
         // Opened before the first look, so that a mount in between is not missed.
         let mountinfo = File::open("/proc/self/mountinfo")?;
         let mut watcher = Self {
             group: Group::open()?,
             filesystems: Filesystems::default(),
+            any_name: AnyName::new(&settings.root, any_name),
             settings,
             mountinfo,
             known: HashSet::new(),
@@ -316,7 +312,10 @@ impl Watcher {
         let written = renamed || record.mask & (FAN_CREATE | FAN_MODIFY | FAN_CLOSE_WRITE) != 0;
         let interest = match is_directory {
             true if renamed => Interest::Always,
-            false if written => (callbacks.interest)(name.name),
+            false if written => match (callbacks.interest)(name.name) {
+                Interest::None if self.any_name.has(name) => Interest::InPlace,
+                interest => interest,
+            },
             _ => Interest::None,
         };
         if interest == Interest::None || pid == std::process::id() {
@@ -401,6 +400,7 @@ impl Watcher {
     fn mark_mounts(&mut self) -> io::Result<Vec<Guard>> {
         let all = mounts::read()?;
         self.covered.extend(self.mounted.news(&all));
+        self.any_name.find();
         let holder = mounts::holding(&all, &self.settings.root).map(|mount| mount.device);
         let root = self.settings.root.clone();
         let (in_scope, beside): (Vec<_>, Vec<_>) =
@@ -490,22 +490,6 @@ impl Watcher {
     }
 }
 
-/// How long there has been no room for changes, see [`PATIENCE`].
-#[derive(Debug, Default)]
-struct Patience {
-    full_since: Option<Instant>,
-}
-
-impl Patience {
-    fn may_read(&mut self, has_room: bool, now: Instant) -> bool {
-        if has_room {
-            self.full_since = None;
-            return true;
-        }
-        now.duration_since(*self.full_since.get_or_insert(now)) >= PATIENCE
-    }
-}
-
 fn not_located(name: &[u8], error: &io::Error) -> Gap {
     let name = crate::escape::reversible(name);
     Gap { cause: Gap::UNREADABLE, lost: Some(1), detail: format!("a change of {name} could not be located: {error}") }
@@ -517,33 +501,6 @@ fn mount_points(mounts: &[Mount]) -> Vec<PathBuf> {
 
 fn is_overlay(mounts: &[Mount]) -> bool {
     mounts.first().is_some_and(|mount| mount.fs_type == "overlay")
-}
-
-/// How long to rest after each batch of noise.
-#[derive(Default)]
-struct Rests {
-    second: Option<Instant>,
-    batches: u32,
-    last: Option<(Instant, Duration)>,
-}
-
-impl Rests {
-    fn after_noise(&mut self, now: Instant) -> Duration {
-        if self.second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1)) {
-            (self.second, self.batches) = (Some(now), 0);
-        }
-        self.batches += 1;
-        if self.batches <= PROMPT {
-            return Duration::ZERO;
-        }
-        // Something came during the last rest, or right after it: it goes on.
-        let rest = match self.last {
-            Some((at, rest)) if now.duration_since(at) < rest + REST => LONGEST_REST.min(rest * 2),
-            _ => REST,
-        };
-        self.last = Some((now, rest));
-        rest
-    }
 }
 
 /// Waits until one of the descriptors is ready, for at most `timeout`. Tells whether the first, the second,
@@ -563,34 +520,4 @@ fn poll(fds: &mut [PollFd<'_>], timeout: PollTimeout) -> io::Result<[bool; 4]> {
         }
     }
     Ok(ready)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_little_noise_is_followed_at_once_and_much_with_longer_and_longer_rests() {
-        let (mut rests, start) = (Rests::default(), Instant::now());
-        let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        assert!((0..PROMPT).all(|_| rests.after_noise(at(0)).is_zero()));
-        assert_eq!(rests.after_noise(at(1)), REST);
-        assert_eq!(rests.after_noise(at(2)), REST * 2);
-        assert_eq!(rests.after_noise(at(4)), LONGEST_REST);
-        assert_eq!(rests.after_noise(at(7)), LONGEST_REST);
-        assert_eq!(rests.after_noise(at(900)), REST);
-        assert!(rests.after_noise(at(1001)).is_zero());
-    }
-
-    #[test]
-    fn without_room_reading_waits_but_not_for_ever() {
-        let mut patience = Patience::default();
-        let start = Instant::now();
-        assert!(patience.may_read(true, start));
-        assert!(!patience.may_read(false, start));
-        assert!(!patience.may_read(false, start + PATIENCE / 2));
-        assert!(patience.may_read(false, start + PATIENCE));
-        assert!(patience.may_read(true, start + PATIENCE * 2));
-        assert!(!patience.may_read(false, start + PATIENCE * 3));
-    }
 }

@@ -248,7 +248,6 @@ fn a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_co
 }
 
 #[test]
-#[ignore = "the filter of the hot path goes by names, and those of new files in these directories are any"]
 fn a_setting_in_a_new_file_is_told_where_every_file_of_a_directory_counts() {
     let name = concat!(module_path!(), "::a_setting_in_a_new_file_is_told_where_every_file_of_a_directory_counts");
     if !can_run(name, &[]) {
