@@ -21,7 +21,7 @@ use std::ffi::OsStr;
 use std::hash::BuildHasher;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Site directories remembered; the one not asked for longest makes room.
 const MAX_SITES: usize = 8;
@@ -33,8 +33,9 @@ const MAX_ENTRIES: usize = 8192;
 const MAX_NAMES: usize = 100_000;
 /// Lists that are read for one file deep in a package.
 const MAX_DEEP: usize = 16;
-/// How many times as long as a listing takes the directory is left alone after it.
+/// How many times as long as a listing takes the directory is left alone after it, unless it was quick.
 const REST: u32 = 10;
+const QUICK: Duration = Duration::from_millis(1);
 /// How deep a file may be below its site directory.
 const MAX_LEVELS: usize = 16;
 
@@ -136,7 +137,8 @@ impl Wheels {
             let now = SystemTime::now();
             site.is_incomplete = site.list(directory).is_err();
             site.listed = stamp.settled(now).filter(|_| !site.is_incomplete);
-            site.rest_until = begun + begun.elapsed() * REST;
+            let took = begun.elapsed();
+            site.rest_until = if took < QUICK { begun } else { begun + took * REST };
         }
         if site.lists.is_empty() {
             return if site.is_incomplete || is_stale { Answer::Unknown } else { Answer::NoLists };
