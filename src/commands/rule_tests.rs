@@ -33,7 +33,9 @@ fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), Stri
     }
     let writer = explain::supposed_writer(&question);
     let mut outcomes = rules.outcomes(&values, writer.may_be_excluded());
-    let Some(outcome) = outcomes.find(|outcome| outcome.rule.id == rule.id) else { return Ok(()) };
+    let Some(outcome) = outcomes.find(|outcome| outcome.rule.id == rule.id) else {
+        return Err("the rule is switched off or was replaced".into());
+    };
     let class = format!("class {}, signals {:?}", hook.class.as_str(), hook.signals.iter().collect::<Vec<_>>());
     match (outcome.matched, test.matches) {
         (false, true) => Err(format!("it does not match, decided by {} ({class})", outcome.decided_by)),
