@@ -208,7 +208,10 @@ impl Answer<'_> {
                 lines.iter().for_each(|line| text += &format!("    {}\n", escape::reversible(line)));
             }
         }
-        self.outcomes.iter().for_each(|outcome| text += &rule_text(outcome));
+        // What matters first.
+        let mut outcomes: Vec<_> = self.outcomes.iter().collect();
+        outcomes.sort_by_key(|outcome| (!outcome.matched, outcome.exclusion.is_none()));
+        outcomes.into_iter().for_each(|outcome| text += &rule_text(outcome));
         text
     }
 }

@@ -198,7 +198,7 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
                 learned.add_file(found.path.clone(), found.at);
             }
             let hook = match inventory.open(&found) {
-                Ok(file) => Hook { at: found.at, ..surface.look(&file, Limits::default()) },
+                Ok(file) => Hook { at: found.at, ..surface.look(&file, Limits::default()).0 },
                 Err(error) => unread(&found, &error),
             };
             surface.learn(&found.path, &hook);

@@ -50,12 +50,10 @@ impl ReadBudget {
         }
     }
 
-    /// A file of this size was read within these limits.
-    pub fn spend(&mut self, limits: Limits, size: u64) {
-        if size <= limits.hash {
-            self.hashing = self.hashing.saturating_sub(size);
-        }
-        self.parsing = self.parsing.saturating_sub(size.min(limits.parse as u64));
+    /// So many bytes were hashed and parsed.
+    pub fn spend(&mut self, hashed: u64, parsed: u64) {
+        self.hashing = self.hashing.saturating_sub(hashed);
+        self.parsing = self.parsing.saturating_sub(parsed);
     }
 }
 
@@ -70,11 +68,11 @@ mod tests {
         let mut budget = ReadBudget::new(start);
         for _ in 0..3 {
             assert_eq!(budget.limits(start).hash, MAX_HASHED);
-            budget.spend(budget_limits(MAX_HASHED), MAX_HASHED);
+            budget.spend(MAX_HASHED, 0);
         }
-        budget.spend(budget_limits(MAX_HASHED), MAX_HASHED - 1000);
+        budget.spend(MAX_HASHED - 1000, 0);
         assert_eq!(budget.limits(start).hash, 1000);
-        budget.spend(budget_limits(1000), 1000);
+        budget.spend(1000, 0);
         assert_eq!(budget.limits(start).hash, 0);
         assert_eq!(budget.limits(start + Duration::from_millis(100)).hash, HASHED.per_second / 1000 * 100);
         assert_eq!(budget.limits(start + Duration::from_secs(3600)).hash, MAX_HASHED);
@@ -87,13 +85,9 @@ mod tests {
         for _ in 0..1000 {
             let limits = budget.limits(start);
             assert!(limits.parse as u64 >= ALWAYS_PARSED);
-            budget.spend(limits, 1 << 30);
+            budget.spend(0, limits.parse as u64);
         }
         assert_eq!(budget.limits(start).parse as u64, ALWAYS_PARSED);
         assert_eq!(budget.limits(start + Duration::from_secs(60)).parse, MAX_PARSED);
-    }
-
-    fn budget_limits(hash: u64) -> Limits {
-        Limits { hash, parse: 0 }
     }
 }

@@ -45,7 +45,6 @@ pub struct Pipeline {
     reading: ReadBudget,
     surface: Surface,
     filter: SharedFilter,
-    has_learned: bool,
     /// At the end: what is not judged by then is counted as lost.
     until: Option<Instant>,
     users: Users,
@@ -74,7 +73,6 @@ impl Pipeline {
             reading: ReadBudget::new(Instant::now()),
             surface,
             filter,
-            has_learned: false,
             until: None,
             users: Users::default(),
             composer,
@@ -96,13 +94,9 @@ impl Pipeline {
                     self.finish(&change);
                 }
             }
-            Message::Known(file) => {
-                let hook = self.surface.remember(&file);
-                self.has_learned |= self.surface.learn(&file.path, &hook);
-            }
-            Message::MountedOver(path) => self.mounted_over(path),
+            Message::Known(path, hook) => self.surface.remember(&path, &hook),
+            Message::MountedOver { path, local } => self.mounted_over(path, local),
             Message::EndOfRead => {
-                self.refresh_filter();
                 for change in self.settle.end_of_read() {
                     self.finish(&change);
                 }
@@ -231,26 +225,23 @@ impl Pipeline {
     /// Reads the file, as much of it as the budget allows, and learns where it leads.
     fn look(&mut self, file: &FileRef) -> Hook {
         let limits = self.reading.limits(Instant::now());
-        let hook = self.surface.look(file, limits);
-        self.reading.spend(limits, hook.file.size.unwrap_or_default());
-        self.has_learned |= self.surface.learn(&file.path, &hook);
-        self.refresh_filter();
+        let (hook, spent) = self.surface.look(file, limits);
+        self.reading.spend(spent.hashed, spent.parsed);
+        self.surface.learn(&file.path, &hook);
         hook
-    }
-
-    fn refresh_filter(&mut self) {
-        if std::mem::take(&mut self.has_learned) {
-            self.filter.replace(self.rules.filter().clone());
-        }
     }
 
     /// Something was mounted. Over a hook or a directory that Python searches it is a change, of which the kernel
     /// tells nothing else.
-    fn mounted_over(&mut self, path: PathBuf) {
-        if !self.filter.learned().is_hook(&path) {
-            return;
-        }
-        let directory = path.parent().and_then(|parent| {
+    fn mounted_over(&mut self, path: PathBuf, local: bool) {
+        let learned = self.filter.learned().clone();
+        // Over a hook, a searched directory, or one above those that were there before.
+        let covered = if learned.is_hook(&path) { vec![path] } else { learned.trees_below(&path) };
+        covered.into_iter().for_each(|path| self.covered(path, local));
+    }
+
+    fn covered(&mut self, path: PathBuf, local: bool) {
+        let directory = path.parent().filter(|_| local).and_then(|parent| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::open(mounts::above_root(parent, self.surface.root()), flags, Mode::empty()).ok()
         });
@@ -301,7 +292,9 @@ impl Pipeline {
     /// searches is a change of its own.
     fn list(&mut self, event: FileEvent) {
         let path = event.file.path.clone();
-        if self.filter.learned().is_hook(&path) && !hook::follow::was_just_made(&event.file, event.seen.wall) {
+        let learned = self.filter.learned();
+        let replaced = learned.is_known_tree(&path) || !hook::follow::was_just_made(&event.file, event.seen.wall);
+        if replaced && learned.is_hook(&path) {
             self.finish(&begin(event.clone()));
         }
         if !self.listings.add(event) {

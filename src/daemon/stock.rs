@@ -6,13 +6,16 @@
 
 use super::watch::{Handover, SharedFilter};
 use crate::event::{Gap, HookKind, HookPlace};
+use crate::hook;
+use crate::hook::content::Limits;
 use crate::hook::sites;
 use crate::source::Message;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Hooks whose names are learned together.
-const BATCH: usize = 256;
+/// How often it is looked whether there is room again.
+const WAIT: Duration = Duration::from_millis(5);
 
 /// Starts the look. It ends by itself, or with the first message that nobody takes any more.
 ///
@@ -30,23 +33,28 @@ pub fn start(root: PathBuf, trees: &[PathBuf], filter: SharedFilter, handover: H
 fn look(root: &Path, tops: &[PathBuf], filter: &SharedFilter, handover: &Handover) {
     let inventory = sites::take_stock(root, tops, &|_| ());
     for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
+        filter.learned().add_tree(directory.path.clone());
         if let Some(end) = &directory.leads_to {
             filter.learned().add_directory(end.clone(), directory.place);
         }
     }
     let leads_on = inventory.hooks.iter().filter(|found| match found.at.kind {
-        HookKind::Environment => true,
+        HookKind::Environment | HookKind::VenvConfig => true,
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
             found.at.place != HookPlace::Elsewhere
         }
         _ => false,
     });
-    for (number, found) in leads_on.enumerate() {
+    for found in leads_on {
         // Gone since, or not to be reached: then its next change tells.
         let Ok(file) = inventory.open(found) else { continue };
-        let sent = handover.sender.blocking_send(Message::Known(file));
-        if sent.is_err() || (number % BATCH == BATCH - 1 && handover.sender.blocking_send(Message::EndOfRead).is_err())
-        {
+        let limits = Limits { hash: 0, ..Limits::default() };
+        let (hook, _) = hook::peek(root, filter.learned(), &file, limits);
+        // The kernel's queue comes first.
+        while !handover.has_room() {
+            std::thread::sleep(WAIT);
+        }
+        if handover.sender.blocking_send(Message::Known(file.path, Box::new(hook))).is_err() {
             return;
         }
     }
@@ -57,5 +65,4 @@ fn look(root: &Path, tops: &[PathBuf], filter: &SharedFilter, handover: &Handove
             detail: "there are more hooks than are kept: modules that some of them import are not watched".into(),
         }));
     }
-    let _ = handover.sender.blocking_send(Message::EndOfRead);
 }

@@ -32,8 +32,8 @@ const ROOM: usize = 2048 + 64;
 /// How often it is looked whether nothing is left to come, at the end.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// The filter of the hot path: by name, and for common names by place. Replaced as a whole when the rules are
-/// loaded again or something was learned.
+/// The filter of the hot path: by name, and for common names by place. The names of the rules are replaced as a whole
+/// when they are loaded again.
 #[derive(Clone, Default)]
 pub struct SharedFilter {
     names: Arc<RwLock<Arc<NameFilter>>>,
@@ -41,15 +41,17 @@ pub struct SharedFilter {
 }
 
 impl SharedFilter {
-    /// Puts the filter of these rules in place, with the names learned so far.
-    pub fn replace(&self, mut filter: NameFilter) {
-        filter.learn(self.learned.patterns().iter().map(String::as_str));
+    /// Puts the filter of these rules in place.
+    pub fn replace(&self, filter: NameFilter) {
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(filter);
     }
 
     /// Whether any rule could want this name.
     pub fn interest(&self, name: &[u8]) -> Interest {
-        self.names.read().unwrap_or_else(PoisonError::into_inner).interest(name)
+        match self.names.read().unwrap_or_else(PoisonError::into_inner).interest(name) {
+            Interest::None if self.learned.wants(name) => Interest::InPlace,
+            interest => interest,
+        }
     }
 
     /// Whether any rule could want a file of this name with this path.

@@ -320,6 +320,8 @@ pub struct Hook {
     pub paths: Vec<Vec<u8>>,
     /// The interpreters that run it, when not all do, as `3.15+`.
     pub interpreters: Option<&'static str>,
+    /// Where a symbolic link really leads, as seen from the root.
+    pub leads_to: Option<PathBuf>,
     /// A file of the same import name that Python finds before this one.
     pub shadowed_by: Option<PathBuf>,
     /// The Python tree it is in was made a moment ago: it is being installed.
@@ -350,6 +352,7 @@ impl Hook {
             imports: Vec::new(),
             paths: Vec::new(),
             interpreters: None,
+            leads_to: None,
             shadowed_by: None,
             in_new_tree: false,
             provenance: Provenance::Unknown,

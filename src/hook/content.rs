@@ -66,6 +66,9 @@ pub fn read(file: &FileRef, limits: Limits) -> Content {
 pub fn read_opened(opened: OwnedFd, limits: Limits) -> Content {
     match rustix::fs::fstat(&opened) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => hashed(opened, &stat, limits),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+            without_content(FileState::Special("directory"))
+        }
         Ok(_) => without_content(FileState::Special("no regular file")),
         Err(errno) => without_content(failed(errno)),
     }

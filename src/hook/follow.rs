@@ -6,22 +6,22 @@
 
 use super::content;
 use super::content::{Content, Limits};
-use super::env;
 use super::judge;
 use super::kind;
 use super::learned::Learned;
 use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookPlace, Signal, Whereabouts};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Modules and directories of one hook that are looked into.
 const MAX_FOLLOWED: usize = 8;
-/// Bytes read of each.
+/// Bytes read of each, and of all together before no further one is opened.
 const MAX_READ: usize = 256 << 10;
+const MAX_READ_IN_ALL: u64 = 512 << 10;
 /// A Python tree younger than this is being installed.
 const NEW: Duration = Duration::from_secs(15 * 60);
 /// A directory younger than this at its rename was made for it.
@@ -29,21 +29,30 @@ const JUST: Duration = Duration::from_secs(2);
 /// Directories between a file of the standard library and its top: `encodings/__pycache__`.
 const MAX_DEPTH: usize = 4;
 
-/// The content at the end of a symbolic link.
-pub fn target(root: &Path, link: &Path, target: &Path, limits: Limits) -> Content {
-    let end = beside(link, target);
-    match open(root, &end) {
-        Ok(opened) => content::read_opened(opened, limits),
-        Err(errno) => content::without_content(content::failed(errno)),
+/// The content at the end of a symbolic link, and where that really is.
+pub fn target(root: &Path, link: &Path, target: &Path, limits: Limits) -> (Content, Option<PathBuf>) {
+    // By the words of the link: what `..` means after another link, only the kernel knows.
+    match open(root, &link.parent().unwrap_or(Path::new("/")).join(target)) {
+        Ok(opened) => {
+            let end = real(root, &opened);
+            (content::read_opened(opened, limits), end)
+        }
+        Err(errno) => (content::without_content(content::failed(errno)), None),
     }
 }
 
-/// Looks at what is around the hook, and adds what it finds.
-pub fn look_around(root: &Path, file: &FileRef, hook: &mut Hook) {
+/// The path of something open, as seen from the root.
+fn real(root: &Path, opened: &OwnedFd) -> Option<PathBuf> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).ok()?;
+    Some(Path::new("/").join(path.strip_prefix(root).ok()?))
+}
+
+/// Looks at what is around the hook, and adds what it finds. Gives the bytes that were parsed for it.
+pub fn look_around(root: &Path, learned: &Learned, file: &FileRef, hook: &mut Hook) -> u64 {
     match hook.at.kind {
         HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.at),
         HookKind::StdlibBoot | HookKind::StdlibFile | HookKind::Site | HookKind::BundledWheel | HookKind::StdlibZip => {
-            hook.in_new_tree = is_in_new_tree(root, &file.path);
+            hook.in_new_tree = is_in_new_tree(learned, file);
         }
         HookKind::Start if hook.signals.contains(Signal::SuppressesPth) => {
             let suppressed = Path::new(file.path.file_name().unwrap_or_default()).with_extension("pth");
@@ -61,38 +70,61 @@ pub fn look_around(root: &Path, file: &FileRef, hook: &mut Hook) {
         hook.at.kind,
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript
     );
+    let mut parsed = 0;
     if leads_on && hook.class != ContentClass::Hostile {
-        let modules = followed_modules(file, hook).into_iter();
-        let added = followed_directories(root, &file.path, hook);
-        for (found, at) in modules.chain(added) {
+        let found: Vec<_> =
+            followed_modules(file, hook).into_iter().chain(followed_directories(root, &file.path, hook)).collect();
+        for (opened, at) in found {
+            if parsed >= MAX_READ_IN_ALL {
+                hook.signals.insert(Signal::Truncated);
+                hook.class = hook.class.max(ContentClass::Suspicious);
+                break;
+            }
+            let found = content::read_opened(opened, Limits { hash: 0, parse: MAX_READ });
+            parsed += found.head.len() as u64;
             judge_followed(&found, at, hook);
         }
     }
+    parsed
 }
 
+/// How a module can lie beside the hook, in the order of Python; the tag of a shared object is any.
+const FORMS: [(&str, HookForm); 5] = [
+    ("/__init__.py", HookForm::Package),
+    (".abi3.so", HookForm::Extension),
+    (".so", HookForm::Extension),
+    (".py", HookForm::Module),
+    (".pyc", HookForm::Sourceless),
+];
+
 /// Modules that lie beside the hook.
-fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(Content, Whereabouts)> {
+fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, Whereabouts)> {
     let Some(directory) = file.directory.as_deref() else { return Vec::new() };
     let open = |name: &str, ending: &str| {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
         rustix::fs::openat2(directory, format!("{name}{ending}"), flags, Mode::empty(), how).ok()
     };
-    let names = hook.imports.iter().filter(|name| !name.contains(['/', '\0'])).take(MAX_FOLLOWED);
+    // `import a.b` runs `a` too.
+    let packages = |name: &'_ String| {
+        let dots: Vec<usize> = name.match_indices('.').map(|(dot, _)| dot).chain([name.len()]).collect();
+        dots.into_iter().filter_map(|dot| name.get(..dot).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let names = hook.imports.iter().filter(|name| !name.contains(['/', '\0'])).flat_map(packages);
+    let mut names: Vec<String> = names.take(MAX_FOLLOWED).collect();
+    names.dedup();
     names
+        .into_iter()
         .filter_map(|name| {
             let path = name.replace('.', "/");
-            let (opened, form) = [("/__init__.py", HookForm::Package), (".py", HookForm::Module)]
-                .into_iter()
-                .find_map(|(ending, form)| Some((open(&path, ending)?, form)))?;
-            let at = Whereabouts { kind: HookKind::Module, form, ..hook.at };
-            Some((content::read_opened(opened, small()), at))
+            let (opened, form) = FORMS.into_iter().find_map(|(ending, form)| Some((open(&path, ending)?, form)))?;
+            Some((opened, Whereabouts { kind: HookKind::Module, form, ..hook.at }))
         })
         .collect()
 }
 
 /// `sitecustomize` and `usercustomize` in the directories that a path line adds: they run without an import line.
-fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(Content, Whereabouts)> {
+fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, Whereabouts)> {
     if hook.at.kind != HookKind::Pth {
         return Vec::new();
     }
@@ -108,7 +140,7 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(Content, 
         .flat_map(|directory| names.map(|(name, kind, form)| (directory.join(name), kind, form)))
         .filter_map(|(path, kind, form)| {
             let at = Whereabouts { kind, form, place: HookPlace::SearchPath, version: hook.at.version };
-            Some((content::read_opened(open(root, &path).ok()?, small()), at))
+            Some((open(root, &path).ok()?, at))
         })
         .collect()
 }
@@ -118,6 +150,14 @@ fn judge_followed(found: &Content, at: Whereabouts, hook: &mut Hook) {
         return;
     }
     let findings = judge::judge(at, Path::new(""), &found.head, !found.whole);
+    // A library may start a process or load machine code; one that a start-up file leads to, in its own right, seldom.
+    let as_hook =
+        || judge::judge(Whereabouts { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole);
+    if at.form == HookForm::Extension
+        || (findings.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
+    {
+        hook.class = hook.class.max(ContentClass::Suspicious);
+    }
     if findings.class == ContentClass::Hostile {
         hook.class = ContentClass::Hostile;
         hook.signals.extend(findings.signals);
@@ -129,14 +169,14 @@ fn judge_followed(found: &Content, at: Whereabouts, hook: &mut Hook) {
     }
 }
 
-fn small() -> Limits {
-    Limits { hash: 0, parse: MAX_READ }
-}
-
 /// Debian's packages come after the standard library, where its own `sitecustomize` lies.
 fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
     let (_, _, directory) = kind::module_of(path)?;
-    if at.place != HookPlace::Site || directory.file_name()? != "dist-packages" {
+    // Of a container or another root nothing is known here.
+    let is_debians = ["/usr/lib/python3", "/usr/local/lib/python3"]
+        .iter()
+        .any(|start| directory.as_os_str().as_bytes().starts_with(start.as_bytes()));
+    if at.place != HookPlace::Site || directory.file_name()? != "dist-packages" || !is_debians {
         return None;
     }
     // `/usr/lib/python3/dist-packages` is that of every version: each must have its own.
@@ -144,28 +184,33 @@ fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
     let versions: Vec<String> = match at.version {
         Some((major, minor)) => vec![format!("python{major}.{minor}")],
         None => {
-            let all = std::fs::read_dir(below(root, libraries)).ok()?.take(1000);
-            let names = all.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let all = rustix::fs::Dir::new(open(root, libraries).ok()?).ok()?.take(1000);
+            let names = all.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
             names.filter(|name| name.starts_with("python3.")).collect()
         }
     };
     let own: Vec<PathBuf> = versions.iter().map(|version| libraries.join(version).join("sitecustomize.py")).collect();
-    let all_there = own.iter().all(|own| own != path && rustix::fs::stat(below(root, own)).is_ok());
+    let all_there = !own.is_empty() && own.iter().all(|own| own != path && open(root, own).is_ok());
     if all_there { own.into_iter().next() } else { None }
 }
 
-/// Whether the standard library's directory itself was made a moment ago. Its birth cannot be set back or forth; a
-/// directory that takes its place has an event of its own.
-fn is_in_new_tree(root: &Path, path: &Path) -> bool {
-    let top = path
-        .ancestors()
-        .skip(1)
-        .take(MAX_DEPTH)
-        .find(|directory| kind::directory(directory).place == HookPlace::Stdlib);
-    let Some(top) = top else { return false };
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::statx(CWD, below(root, top), flags, StatxFlags::BTIME)
-        .is_ok_and(|found| birth(&found).is_some_and(|birth| birth + NEW >= SystemTime::now()))
+/// Whether the standard library's directory itself was made a moment ago. Its birth cannot be set back or forth. One
+/// that was there when the watch began is not new, whatever has its place now; nor is an overlay's copy of an older one.
+fn is_in_new_tree(learned: &Learned, file: &FileRef) -> bool {
+    let directories = file.path.ancestors().skip(1).take(MAX_DEPTH).enumerate();
+    let mut stdlib = directories.filter(|(_, directory)| kind::directory(directory).place == HookPlace::Stdlib);
+    let (Some((levels, top)), Some(directory)) = (stdlib.next(), file.directory.as_deref()) else { return false };
+    if learned.is_known_tree(top) {
+        return false;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let up = if levels == 0 { ".".into() } else { "../".repeat(levels) };
+    let Ok(top) = rustix::fs::openat(directory, up, flags, Mode::empty()) else { return false };
+    let is_copied_up = ["trusted.overlay.origin", "user.overlay.origin"]
+        .iter()
+        .any(|name| rustix::fs::fgetxattr(&top, *name, &mut [0_u8; 256]).is_ok());
+    let found = rustix::fs::statx(&top, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
+    !is_copied_up && found.is_ok_and(|found| was_born_within(&found, NEW, SystemTime::now()))
 }
 
 /// Whether a directory was made just before this moment. Then everything in it was put there since, and is told by
@@ -173,73 +218,72 @@ fn is_in_new_tree(root: &Path, path: &Path) -> bool {
 pub fn was_just_made(file: &FileRef, moment: SystemTime) -> bool {
     let (Some(directory), Some(name)) = (file.directory.as_deref(), file.path.file_name()) else { return false };
     let found = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME | StatxFlags::TYPE);
-    found.is_ok_and(|found| birth(&found).is_some_and(|birth| birth + JUST >= moment))
+    found.is_ok_and(|found| was_born_within(&found, JUST, moment))
 }
 
-/// When an inode was made, which nobody can set; `None` where the filesystem does not keep it.
-fn birth(found: &Statx) -> Option<SystemTime> {
-    let seconds = u64::try_from(found.stx_btime.tv_sec).ok()?;
+/// Whether an inode was made at most this long before the moment. Nobody can set its birth, but a filesystem that
+/// somebody else made can tell any; where it is not kept, the answer is no.
+fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
+    let Ok(seconds) = u64::try_from(found.stx_btime.tv_sec) else { return false };
+    let birth = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let is_kept = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-    is_kept.then(|| SystemTime::UNIX_EPOCH + Duration::new(seconds, found.stx_btime.tv_nsec.min(999_999_999)))
+    // To the second; one in the future is no older than this moment.
+    is_kept
+        && birth.is_some_and(|birth| moment.duration_since(birth).is_ok_and(|age| age <= time + Duration::from_secs(1)))
 }
 
-/// Remembers where the hook leads. Tells whether there are new names to watch for.
-pub fn learn(learned: &Learned, path: &Path, hook: &Hook) -> bool {
+/// Remembers where the hook leads.
+pub fn learn(learned: &Learned, path: &Path, hook: &Hook) {
     if hook.at.place == HookPlace::Elsewhere && hook.at.kind != HookKind::StartupScript {
-        return false;
+        return;
     }
-    let mut is_new = false;
-    if let FileState::SymbolicLink(target) = &hook.file.state {
-        let end = beside(path, target);
-        is_new |= match hook.at.kind {
-            HookKind::SiteDirectory => learned.add_directory(end, kind::directory(path).place),
-            _ => end != path && learned.add_file(end, hook.at),
+    if let Some(end) = &hook.leads_to {
+        match hook.at.kind {
+            HookKind::SiteDirectory => learned.add_directory(end.clone(), kind::directory(path).place),
+            _ => learned.add_file(end.clone(), hook.at),
         };
     }
     match hook.at.kind {
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
             for name in &hook.imports {
-                is_new |= learned.add_module(name);
+                learned.add_module(name);
             }
             if hook.at.kind == HookKind::Pth {
                 for added in &hook.paths {
-                    is_new |=
-                        learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookPlace::SearchPath);
+                    learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookPlace::SearchPath);
                 }
             }
         }
         HookKind::Environment => {
-            // Its name alone may not tell.
-            if env::directories().any(|directory| path.parent() == Some(Path::new(directory))) {
-                is_new |= learned.add_file(path.to_owned(), hook.at);
-            }
             for setting in &hook.settings {
-                is_new |= learn_setting(learned, path, setting.variable, &setting.value);
+                learn_setting(learned, path, setting.variable, &setting.value);
             }
         }
         _ => {}
     }
-    is_new
 }
 
-fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) -> bool {
+fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) {
     let absolute =
         |element: &[u8]| at_home(path, element).filter(|path| path.is_absolute()).map(|path| beside(&path, &path));
     match variable {
-        "PYTHONSTARTUP" => absolute(value).is_some_and(|script| {
+        "PYTHONSTARTUP" => {
+            let Some(script) = absolute(value) else { return };
             let at = Whereabouts {
                 kind: HookKind::StartupScript,
                 form: HookForm::Module,
                 place: HookPlace::SearchPath,
                 version: None,
             };
-            learned.add_file(script, at)
-        }),
+            learned.add_file(script, at);
+        }
         "PYTHONPATH" => {
             let elements = value.split(|byte| *byte == b':').filter_map(absolute);
-            elements.filter(|element| learned.add_directory(element.clone(), HookPlace::SearchPath)).count() > 0
+            for element in elements {
+                learned.add_directory(element, HookPlace::SearchPath);
+            }
         }
-        _ => false,
+        _ => {}
     }
 }
 
@@ -256,7 +300,7 @@ fn at_home(path: &Path, value: &[u8]) -> Option<PathBuf> {
 
 /// The path that a link or a line in the file at `path` means, without `.` and `..`: the same words Python uses. A
 /// link among the directories can make it another one; then its own events are not known to be a hook's.
-pub fn beside(path: &Path, target: &Path) -> PathBuf {
+fn beside(path: &Path, target: &Path) -> PathBuf {
     let from = path.parent().unwrap_or(Path::new("/"));
     let mut clean = PathBuf::from("/");
     for component in from.join(target).components() {
@@ -267,11 +311,6 @@ pub fn beside(path: &Path, target: &Path) -> PathBuf {
         }
     }
     clean
-}
-
-/// A path below the root as this process sees it.
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// Opens a file for reading as a process would that has this root, but without a step into another filesystem.

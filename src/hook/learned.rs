@@ -7,8 +7,10 @@
 
 use super::kind;
 use crate::event::{HookKind, HookPlace, Whereabouts};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -24,6 +26,11 @@ struct Lists {
     modules: HashSet<OsString>,
     directories: HashMap<PathBuf, HookPlace>,
     files: HashMap<PathBuf, Whereabouts>,
+    /// Directories of Pythons that were there before.
+    trees: HashSet<PathBuf>,
+    /// File names of the directories and files above, and of the modules up to their first dot.
+    names: HashSet<OsString>,
+    stems: HashSet<OsString>,
     full: bool,
 }
 
@@ -36,7 +43,10 @@ impl Learned {
     pub fn whereabouts(&self, path: &Path) -> Whereabouts {
         let at = kind::of(path);
         let lists = self.read();
-        if let Some(known) = lists.files.get(path) {
+        // What leads to a hook makes it no other one: anybody can make a link to it.
+        if (at.kind == HookKind::Other || at.place == HookPlace::Elsewhere)
+            && let Some(known) = lists.files.get(path)
+        {
             return *known;
         }
         let is_searched = |place: HookPlace| !matches!(place, HookPlace::Elsewhere | HookPlace::Program);
@@ -85,7 +95,38 @@ impl Learned {
             lists.full = true;
             return false;
         }
+        if let Some(stem) = name.as_encoded_bytes().rsplit(|byte| *byte == b'.').next() {
+            lists.stems.insert(OsStr::from_bytes(stem).to_owned());
+        }
         lists.modules.insert(name.to_owned())
+    }
+
+    /// Whether a file of this name may be one that was learned. Called for every record of the kernel: no allocation,
+    /// no system call.
+    pub fn wants(&self, name: &[u8]) -> bool {
+        let lists = self.read();
+        let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+        lists.names.contains(OsStr::from_bytes(name)) || lists.stems.contains(OsStr::from_bytes(stem))
+    }
+
+    /// Remembers a directory of a Python that was there before.
+    pub fn add_tree(&self, path: PathBuf) {
+        let mut lists = self.write();
+        if lists.trees.len() < MAX_LEARNED {
+            lists.trees.insert(path);
+        } else {
+            lists.full = true;
+        }
+    }
+
+    /// Whether this directory of a Python was there before.
+    pub fn is_known_tree(&self, path: &Path) -> bool {
+        self.read().trees.contains(path)
+    }
+
+    /// Directories of Pythons that were there before, below this one.
+    pub fn trees_below(&self, above: &Path) -> Vec<PathBuf> {
+        self.read().trees.iter().filter(|tree| tree.starts_with(above)).cloned().collect()
     }
 
     /// Learns a directory that Python searches. Tells whether it is new.
@@ -95,6 +136,7 @@ impl Learned {
             lists.full = true;
             return false;
         }
+        lists.names.extend(path.file_name().map(OsStr::to_owned));
         lists.directories.insert(path, place).is_none()
     }
 
@@ -105,22 +147,19 @@ impl Learned {
             lists.full = true;
             return false;
         }
-        lists.files.insert(path, at).is_none()
+        lists.names.extend(path.file_name().map(OsStr::to_owned));
+        match lists.files.entry(path) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(at);
+                true
+            }
+        }
     }
 
     /// Something could not be learned.
     pub fn is_full(&self) -> bool {
         self.read().full
-    }
-
-    /// Patterns of names for the name filter.
-    pub fn patterns(&self) -> Vec<String> {
-        let lists = self.read();
-        let files = lists.files.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
-        // `evil.py`, `evil.cpython-313.pyc`; the `__init__` of a package is known anyway.
-        let modules = lists.modules.iter().filter_map(|name| Some(format!("{}.*", name.to_str()?.rsplit('.').next()?)));
-        let links = lists.directories.keys().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
-        files.chain(modules).chain(links).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Lists> {
@@ -161,9 +200,29 @@ mod tests {
         for name in ["tool/other.py", "entry.py", "point.py", "other/tool.py"] {
             assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Other, "{name}");
         }
-        let mut patterns = learned.patterns();
-        patterns.sort();
-        assert_eq!(patterns, ["entry.*", "point.*", "tool.*"]);
+        for name in ["entry.py", "point.cpython-313.pyc", "tool", "tool.so"] {
+            assert!(learned.wants(name.as_bytes()), "{name}");
+        }
+        assert!(!learned.wants(b"tools.py") && !learned.wants(b"other.py"));
+    }
+
+    #[test]
+    fn what_leads_to_a_hook_does_not_make_it_another_one() {
+        let learned = Learned::default();
+        let places =
+            ["/usr/bin/python3", "/usr/lib/python3.11/encodings/utf_8.py", "/usr/lib/python3.11/sitecustomize.py"];
+        let targets =
+            ["/usr/lib/python3.11/encodings/utf_8.py", "/etc/python3.11/sitecustomize.py", "/etc/environment"];
+        for place in places {
+            for target in targets {
+                let before = learned.whereabouts(Path::new(target));
+                learned.add_file(target.into(), learned.whereabouts(Path::new(place)));
+                assert_eq!(learned.whereabouts(Path::new(target)), before, "{place} {target}");
+            }
+        }
+        assert!(learned.add_file("/srv/x.py".into(), learned.whereabouts(Path::new(places[2]))));
+        assert!(!learned.add_file("/srv/x.py".into(), learned.whereabouts(Path::new(places[0]))));
+        assert_eq!(kind(&learned, "/srv/x.py"), HookKind::Sitecustomize);
     }
 
     #[test]

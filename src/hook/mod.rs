@@ -21,15 +21,17 @@ pub mod sites;
 pub mod start;
 pub mod venv;
 
-use crate::event::{ContentClass, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signals};
+use crate::event::{ContentClass, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signal, Signals};
 use content::{Content, Limits};
 use learned::Learned;
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Environment files whose settings are remembered.
+/// Environment files whose settings are remembered, and environments whose `home` is.
 const MAX_REMEMBERED: usize = 4096;
 
 /// What reading a content gives: the part of a [`Hook`] that comes from its bytes.
@@ -78,14 +80,34 @@ pub struct Surface {
     ledger: provenance::Ledger,
     /// Before this moment nothing was watched: what was changed later has an event of its own.
     since: SystemTime,
-    /// What environment files set when they were looked at last.
-    settings: HashMap<PathBuf, Vec<EnvironmentSetting>>,
+    /// What environment files set when they were looked at last, as hashes of variable and value.
+    settings: HashMap<PathBuf, Box<[u64]>>,
+    /// `home` of the virtual environments, as hashes.
+    homes: HashMap<PathBuf, u64>,
+    keys: RandomState,
+}
+
+/// What reading a hook, and what it leads to, has cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// Bytes hashed.
+    pub hashed: u64,
+    /// Bytes parsed.
+    pub parsed: u64,
 }
 
 impl Surface {
     /// The surface below this root, watched since this moment.
     pub fn new(root: &Path, learned: Arc<Learned>, since: SystemTime) -> Self {
-        Self { root: root.to_owned(), learned, ledger: provenance::Ledger::new(root), since, settings: HashMap::new() }
+        Self {
+            root: root.to_owned(),
+            learned,
+            ledger: provenance::Ledger::new(root),
+            since,
+            settings: HashMap::new(),
+            homes: HashMap::new(),
+            keys: RandomState::new(),
+        }
     }
 
     /// The directory treated as `/`.
@@ -98,74 +120,107 @@ impl Surface {
         Hook { file: content::metadata(file), ..Hook::at(self.learned.whereabouts(&file.path)) }
     }
 
-    /// Everything about a changed file.
-    pub fn look(&mut self, file: &FileRef, limits: Limits) -> Hook {
-        let mut hook = self.read(file, limits);
-        if hook.at.kind == HookKind::Environment {
-            self.keep_what_is_new(&file.path, &mut hook);
-        }
-        hook
-    }
-
-    /// Looks at a file that was there before, so that a later change can be told from it.
-    pub fn remember(&mut self, file: &FileRef) -> Hook {
-        let hook = self.read(file, Limits { hash: 0, ..Limits::default() });
-        let is_old = hook.file.changed.is_some_and(|changed| changed < self.since);
-        if hook.at.kind == HookKind::Environment && is_old {
-            self.remember_settings(&file.path, hook.settings.clone());
-        }
-        hook
-    }
-
-    /// Learns where the hook leads. Tells whether there are new names to watch for.
-    pub fn learn(&mut self, path: &Path, hook: &Hook) -> bool {
-        follow::learn(&self.learned, path, hook)
-    }
-
-    fn read(&mut self, file: &FileRef, limits: Limits) -> Hook {
-        let at = self.learned.whereabouts(&file.path);
-        let mut content = content::read(file, limits);
-        let facts = content.facts.clone();
-        if let FileState::SymbolicLink(target) = &facts.state {
-            // What Python runs is at the other end.
-            content = follow::target(&self.root, &file.path, target, limits);
-        }
-        let mut hook = hook_of(at, &file.path, facts, &content);
+    /// Everything about a changed file, and what it cost to know it.
+    pub fn look(&mut self, file: &FileRef, limits: Limits) -> (Hook, Spent) {
+        let (mut hook, content) = peek(&self.root, &self.learned, file, limits);
+        let mut spent = Spent {
+            hashed: content.md5.map_or(0, |_| content.facts.size.unwrap_or_default()),
+            parsed: content.head.len() as u64,
+        };
         if hook.at.kind == HookKind::Other {
-            return hook;
+            return (hook, spent);
         }
-        if let FileState::SymbolicLink(target) = &hook.file.state {
-            hook.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
-        }
-        follow::look_around(&self.root, file, &mut hook);
-        hook.provenance = match &hook.file.state {
+        spent.parsed += follow::look_around(&self.root, &self.learned, file, &mut hook);
+        hook.provenance = match &hook.leads_to {
             // A link is as good as what it leads to.
-            FileState::SymbolicLink(target) => {
-                let end = FileRef { path: follow::beside(&file.path, target), directory: None };
+            Some(end) => {
+                let end = FileRef { path: end.clone(), directory: None };
                 self.ledger.of(&end, &content.facts, content.md5)
             }
-            _ => self.ledger.of(file, &hook.file, content.md5),
+            None => self.ledger.of(file, &hook.file, content.md5),
         };
-        hook
+        match hook.at.kind {
+            HookKind::Environment => self.keep_what_is_new(&file.path, &mut hook),
+            HookKind::VenvConfig => self.compare_home(&file.path, &mut hook),
+            _ => {}
+        }
+        (hook, spent)
+    }
+
+    /// Remembers a file that was there before the watch began, so that a later change can be told from it.
+    pub fn remember(&mut self, path: &Path, hook: &Hook) {
+        let is_old = hook.file.changed.is_some_and(|changed| changed < self.since);
+        match hook.at.kind {
+            HookKind::Environment if is_old => self.remember_settings(path, &hook.settings),
+            HookKind::VenvConfig if is_old => self.remember_home(path, hook),
+            _ => {}
+        }
+        follow::learn(&self.learned, path, hook);
+    }
+
+    /// Learns where the hook leads.
+    pub fn learn(&mut self, path: &Path, hook: &Hook) {
+        follow::learn(&self.learned, path, hook);
     }
 
     /// Leaves only the settings that were not there before.
     fn keep_what_is_new(&mut self, path: &Path, hook: &mut Hook) {
         let now = hook.settings.clone();
-        let before = self.settings.get(path).map(Vec::as_slice).unwrap_or_default();
-        hook.settings = env::changed(before, std::mem::take(&mut hook.settings));
+        let before = self.settings.get(path).map(|known| &**known).unwrap_or_default();
+        hook.settings.retain(|setting| {
+            // Of a value that was cut, what was cut off is not known.
+            setting.value.len() >= Hook::MAX_LINE || !before.contains(&self.key(setting))
+        });
         hook.signals = judge::signals_of(&hook.settings);
-        self.remember_settings(path, now);
+        self.remember_settings(path, &now);
     }
 
-    fn remember_settings(&mut self, path: &Path, settings: Vec<EnvironmentSetting>) {
-        if settings.is_empty() {
+    fn key(&self, setting: &EnvironmentSetting) -> u64 {
+        self.keys.hash_one((setting.variable, &setting.value))
+    }
+
+    fn remember_settings(&mut self, path: &Path, settings: &[EnvironmentSetting]) {
+        let keys: Box<[u64]> = settings.iter().map(|setting| self.key(setting)).collect();
+        if keys.is_empty() {
             self.settings.remove(path);
         } else if self.settings.len() < MAX_REMEMBERED || self.settings.contains_key(path) {
             // Past the bound a setting that was there before is reported as new.
-            self.settings.insert(path.to_owned(), settings);
+            self.settings.insert(path.to_owned(), keys);
         }
     }
+
+    /// `home` of an environment that was known with another one has moved.
+    fn compare_home(&mut self, path: &Path, hook: &mut Hook) {
+        let home = self.keys.hash_one(&hook.paths);
+        if self.homes.get(path).is_some_and(|known| *known != home) {
+            hook.signals.insert(Signal::HomeMoved);
+        }
+        self.remember_home(path, hook);
+    }
+
+    fn remember_home(&mut self, path: &Path, hook: &Hook) {
+        if self.homes.len() < MAX_REMEMBERED || self.homes.contains_key(path) {
+            self.homes.insert(path.to_owned(), self.keys.hash_one(&hook.paths));
+        }
+    }
+}
+
+/// Reads a file, and at the end of a link what it leads to. No more than that: what is around it is another question.
+pub fn peek(root: &Path, learned: &Learned, file: &FileRef, limits: Limits) -> (Hook, Content) {
+    let at = learned.whereabouts(&file.path);
+    let mut content = content::read(file, limits);
+    let facts = content.facts.clone();
+    let mut end = None;
+    if let FileState::SymbolicLink(target) = &facts.state {
+        // What Python runs is at the other end.
+        (content, end) = follow::target(root, &file.path, target, limits);
+    }
+    let mut hook = hook_of(at, &file.path, facts, &content);
+    if let FileState::SymbolicLink(target) = &hook.file.state {
+        hook.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
+    }
+    hook.leads_to = end;
+    (hook, content)
 }
 
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.
@@ -209,3 +264,6 @@ fn hook_of(at: crate::event::Whereabouts, path: &Path, file: FileFacts, content:
         ..Hook::at(at)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 /// Hooks and searched directories kept.
-pub const MAX_FOUND: usize = 200_000;
+pub const MAX_FOUND: usize = 50_000;
 /// Names kept of directories that could not be read, or not to their end.
 const MAX_UNREAD: usize = 100;
 /// Directories of one level that become parts of the work of their own; past that their parent is one.

@@ -7,7 +7,7 @@ pub mod fanotify;
 pub mod inotify;
 pub mod mounts;
 
-use crate::event::{FileEvent, FileRef, Gap};
+use crate::event::{FileEvent, Gap, Hook};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -45,10 +45,16 @@ pub enum Message {
     Gap(Gap),
     /// A filesystem appeared while running, and this is how it is guarded.
     Mounted(Guard),
-    /// Something was mounted at this path, as seen from the root.
-    MountedOver(PathBuf),
+    /// Something was mounted at this path, as seen from the root; `local`: its files are on this machine, and looking at
+    /// them cannot hang.
+    MountedOver {
+        /// Where.
+        path: PathBuf,
+        /// See above.
+        local: bool,
+    },
     /// A file that was there before: what it says is remembered, so that a later change can be told from it.
-    Known(FileRef),
+    Known(PathBuf, Box<Hook>),
 }
 
 /// How one filesystem is guarded.

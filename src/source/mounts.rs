@@ -153,16 +153,19 @@ pub fn above_root(path: &Path, root: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// The mounts of the last look, by id, to know new ones.
+/// The mounts of the last look, to know new ones.
 #[derive(Debug, Default)]
-pub struct Known(HashSet<u64>);
+pub struct Known(HashSet<(u64, PathBuf, PathBuf, (u32, u32))>);
 
 impl Known {
-    /// Where something was mounted since the last call: what was at these paths is covered.
-    pub fn news(&mut self, all: &[Mount]) -> Vec<PathBuf> {
-        let new = all.iter().filter(|mount| !self.0.contains(&mount.id)).map(|mount| mount.mount_point.clone());
-        let new = new.collect();
-        self.0 = all.iter().map(|mount| mount.id).collect();
+    /// Where something was mounted since the last call, and whether its files are on this machine: what was at these
+    /// paths is covered.
+    pub fn news(&mut self, all: &[Mount]) -> Vec<(PathBuf, bool)> {
+        // The kernel gives an id again once its mount is gone.
+        let key = |mount: &Mount| (mount.id, mount.mount_point.clone(), mount.root.clone(), mount.device);
+        let new = all.iter().filter(|mount| !self.0.contains(&key(mount)));
+        let new = new.map(|mount| (mount.mount_point.clone(), class(&mount.fs_type) == Class::Local)).collect();
+        self.0 = all.iter().map(key).collect();
         new
     }
 }

@@ -25,7 +25,6 @@ pub use places::is_environment_file;
 
 use super::search_path;
 use crate::event::EnvironmentSetting;
-use crate::event::Hook;
 use crate::event::Signal;
 use crate::event::Signals;
 use found::Found;
@@ -57,16 +56,6 @@ pub fn settings(path: &Path, content: &[u8]) -> Vec<EnvironmentSetting> {
         None => {}
     }
     found.finish()
-}
-
-/// Those that were added or altered, by variable and value: a setting that only moved is no change. A value
-/// that was cut counts as altered, because what was cut off is not known.
-pub fn changed(before: &[EnvironmentSetting], now: Vec<EnvironmentSetting>) -> Vec<EnvironmentSetting> {
-    let is_known = |setting: &EnvironmentSetting| {
-        let is_whole = setting.value.len() < Hook::MAX_LINE;
-        is_whole && before.iter().any(|old| old.variable == setting.variable && old.value == setting.value)
-    };
-    now.into_iter().filter(|setting| !is_known(setting)).collect()
 }
 
 /// What is remarkable about a value: `PathTemporary`, `PathHidden`, `PathRelative`, and `PathEmpty` for an

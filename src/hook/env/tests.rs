@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::Hook;
 use crate::event::HookPlace;
 use proptest::prelude::*;
 
@@ -388,18 +389,6 @@ fn remarkable_values_are_told() {
     assert_eq!(told("PYTHONSTARTUP", "/rc.py"), [""; 0]);
     assert_eq!(told("BROWSER", "/tmp/x %s"), ["path-temporary"]);
     assert_eq!(told("BROWSER", "firefox"), [""; 0]);
-}
-
-#[test]
-fn only_what_was_added_or_altered_is_a_change() {
-    let at = |content: &str| settings(Path::new(PROFILE), content.as_bytes());
-    let before = at("PYTHONPATH=/a\nPYTHONHOME=/b\n");
-    assert!(changed(&before, at("# moved\nPYTHONHOME=/b\n\nexport PYTHONPATH='/a'\n")).is_empty());
-    assert!(changed(&before, at("PYTHONHOME=/b")).is_empty());
-    let added = changed(&before, at("PYTHONPATH=/a\nPYTHONHOME=/c\nPYTHONSTARTUP=/d"));
-    assert_eq!(added.iter().map(|setting| setting.variable).collect::<Vec<_>>(), ["PYTHONHOME", "PYTHONSTARTUP"]);
-    let long = format!("PYTHONPATH=/{}", "a".repeat(600));
-    assert_eq!(changed(&at(&long), at(&format!("{long}b"))).len(), 1);
 }
 
 #[test]

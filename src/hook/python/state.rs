@@ -395,8 +395,8 @@ impl State {
     pub fn import(&mut self, module: &str) {
         let top = module.split('.').next().unwrap_or_default();
         let is_known = top.is_empty() || names::is_standard(top) || self.imports.len() >= Hook::MAX_IMPORTS;
-        if !is_known && top.len() <= 128 && !self.imports.iter().any(|import| import == top) {
-            self.imports.push(top.to_owned());
+        if !is_known && module.len() <= 128 && !self.imports.iter().any(|import| import == module) {
+            self.imports.push(module.to_owned());
         }
     }
 

@@ -76,7 +76,7 @@ fn imports_are_told_without_the_standard_library() {
     let findings = customize(
         "import os, acme.tools as t\nfrom . import x\nfrom .y import z\nfrom pkg.sub import (a,\n b)\n__import__('dyn')\n",
     );
-    assert_eq!(findings.imports, ["acme", "pkg", "dyn"]);
+    assert_eq!(findings.imports, ["acme.tools", "pkg.sub", "dyn"]);
 }
 
 #[test]

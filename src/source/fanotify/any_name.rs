@@ -6,6 +6,7 @@ use super::record::Name;
 use crate::source::mounts;
 use crate::sys;
 use rustix::fs::{Mode, OFlags};
+use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -14,17 +15,33 @@ use std::path::{Path, PathBuf};
 pub struct AnyName {
     directories: Vec<PathBuf>,
     known: Vec<(u64, i32, Vec<u8>)>,
+    /// Something happened to a directory of such a name.
+    is_stale: Cell<bool>,
 }
 
 impl AnyName {
     /// These directories below the root.
     pub fn new<'p>(root: &Path, directories: impl IntoIterator<Item = &'p Path>) -> Self {
         let directories = directories.into_iter().map(|directory| mounts::above_root(directory, root)).collect();
-        Self { directories, known: Vec::new() }
+        Self { directories, known: Vec::new(), is_stale: Cell::new(false) }
     }
 
-    /// Looks where the directories are now. One that is made later is known from the next change of the mount table
-    /// on: whoever reads such a directory comes with it.
+    /// A directory of this name was made or renamed: perhaps it is one of these.
+    pub fn may_have_moved(&self, name: &[u8]) {
+        let is_named = |path: &PathBuf| path.file_name().is_some_and(|known| known.as_encoded_bytes() == name);
+        if self.directories.iter().any(is_named) {
+            self.is_stale.set(true);
+        }
+    }
+
+    /// Looks where the directories are now, if something happened to one.
+    pub fn find_again(&mut self) {
+        if self.is_stale.take() {
+            self.find();
+        }
+    }
+
+    /// Looks where the directories are now.
     pub fn find(&mut self) {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let found = self.directories.iter().filter_map(|directory| {

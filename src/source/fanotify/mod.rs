@@ -100,7 +100,7 @@ pub struct Watcher {
     known: HashSet<(u32, u32)>,
     /// Mounts that were seen, and where new ones lie that were not handed on yet.
     mounted: mounts::Known,
-    covered: Vec<PathBuf>,
+    covered: Vec<(PathBuf, bool)>,
     counters: Arc<Counters>,
     patience: Patience,
     /// A program was started when the queue was read last.
@@ -179,9 +179,9 @@ impl Watcher {
                 for guard in self.mark_mounts()? {
                     (callbacks.emit)(Message::Mounted(guard));
                 }
-                for path in self.covered.drain(..) {
+                for (path, local) in self.covered.drain(..) {
                     if let Some(path) = mounts::below_root(&path, &self.settings.root) {
-                        (callbacks.emit)(Message::MountedOver(path));
+                        (callbacks.emit)(Message::MountedOver { path, local });
                     }
                 }
             }
@@ -240,6 +240,7 @@ impl Watcher {
         if matches!(emptied, Ok(true)) {
             callbacks.witness.queue_was_empty();
         }
+        self.any_name.find_again();
         self.saw_start = held.starts > 0;
         let found_hook = held.found > 0;
         if found_hook {
@@ -318,6 +319,9 @@ impl Watcher {
             },
             _ => Interest::None,
         };
+        if is_directory {
+            self.any_name.may_have_moved(name.name);
+        }
         if interest == Interest::None || pid == std::process::id() {
             return;
         }
