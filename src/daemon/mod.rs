@@ -111,7 +111,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let surface = Surface::new(&config.source.root, filter.learned().clone(), since);
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
-    stock::start(config.source.root.clone(), &config.source.trees, filter.clone(), sources.handover.clone())?;
+    stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
 
     let result = loop {

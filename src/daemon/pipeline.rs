@@ -293,8 +293,12 @@ impl Pipeline {
     fn list(&mut self, event: FileEvent) {
         let path = event.file.path.clone();
         let learned = self.filter.learned();
-        let replaced = learned.is_known_tree(&path) || !hook::follow::was_just_made(&event.file, event.seen.wall);
-        if replaced && learned.is_hook(&path) {
+        let kind = learned.whereabouts(&path).kind;
+        // A new directory in a new place replaces nothing, and what is in it is told by itself.
+        let is_new = kind == HookKind::SiteDirectory
+            && !learned.is_known_tree(&path)
+            && hook::follow::was_just_made(&event.file, event.seen.wall);
+        if kind != HookKind::Other && !is_new {
             self.finish(&begin(event.clone()));
         }
         if !self.listings.add(event) {

@@ -8,32 +8,43 @@ use super::watch::{Handover, SharedFilter};
 use crate::event::{Gap, HookKind, HookPlace};
 use crate::hook;
 use crate::hook::content::Limits;
+use crate::hook::follow;
 use crate::hook::sites;
 use crate::source::Message;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often it is looked whether there is room again.
 const WAIT: Duration = Duration::from_millis(5);
 
-/// Starts the look. It ends by itself, or with the first message that nobody takes any more.
+/// Starts the look; what was made after `since` was not there before. It ends by itself, or with the first message that nobody takes any more.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn start(root: PathBuf, trees: &[PathBuf], filter: SharedFilter, handover: Handover) -> io::Result<()> {
+pub fn start(
+    root: PathBuf,
+    trees: &[PathBuf],
+    since: SystemTime,
+    filter: SharedFilter,
+    handover: Handover,
+) -> io::Result<()> {
     let tops = match root == Path::new("/") {
         true => trees.to_vec(),
         false => vec![root.clone()],
     };
-    std::thread::Builder::new().name("pyhookwatch-stk".into()).spawn(move || look(&root, &tops, &filter, &handover))?;
+    std::thread::Builder::new()
+        .name("pyhookwatch-stk".into())
+        .spawn(move || look(&root, &tops, since, &filter, &handover))?;
     Ok(())
 }
 
-fn look(root: &Path, tops: &[PathBuf], filter: &SharedFilter, handover: &Handover) {
+fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter, handover: &Handover) {
     let inventory = sites::take_stock(root, tops, &|_| ());
     for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
-        filter.learned().add_tree(directory.path.clone());
+        if follow::was_there_before(root, &directory.path, since) {
+            filter.learned().add_tree(directory.path.clone());
+        }
         if let Some(end) = &directory.leads_to {
             filter.learned().add_directory(end.clone(), directory.place);
         }

@@ -221,6 +221,14 @@ pub fn was_just_made(file: &FileRef, moment: SystemTime) -> bool {
     found.is_ok_and(|found| was_born_within(&found, JUST, moment))
 }
 
+/// Whether a directory was there before this moment, by its birth; where that is not kept, it counts as old.
+pub fn was_there_before(root: &Path, directory: &Path, moment: SystemTime) -> bool {
+    let Ok(opened) = open(root, directory) else { return false };
+    let found = rustix::fs::statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
+    let age = SystemTime::now().duration_since(moment).unwrap_or_default();
+    !found.is_ok_and(|found| was_born_within(&found, age, SystemTime::now()))
+}
+
 /// Whether an inode was made at most this long before the moment. Nobody can set its birth, but a filesystem that
 /// somebody else made can tell any; where it is not kept, the answer is no.
 fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {

@@ -113,7 +113,7 @@ fn a_changed_configuration_of_a_virtual_environment_is_told() {
     ran(&mut stage, "as it was", false, &[]);
     for (row, home, level, options) in [
         ("home in a temporary directory", "/tmp/evil/bin", "high", &["-I", "-S"][..]),
-        ("home elsewhere", "/srv/evil/bin", "medium", &["-I", "-S"]),
+        ("home elsewhere", "/srv/evil/bin", "high", &["-I", "-S"]),
     ] {
         stage.row(row, &[(path, "PYVENV_CFG_MODIFIED", level)], |stage| {
             stage.write(path, format!("home = {home}\ninclude-system-site-packages = false\n"));
@@ -121,7 +121,8 @@ fn a_changed_configuration_of_a_virtual_environment_is_told() {
         ran(&mut stage, row, true, options);
     }
     let row = "the packages of the system and of the user switched on";
-    stage.row(row, &[(path, "PYVENV_CFG_MODIFIED", "medium")], |stage| {
+    // Back from where it had moved.
+    stage.row(row, &[(path, "PYVENV_CFG_MODIFIED", "high")], |stage| {
         stage.write(path, "home = /usr/bin\ninclude-system-site-packages = true\n");
     });
     ran(&mut stage, row, true, &[]);
