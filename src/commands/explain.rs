@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Most bytes read of `--content`; the daemon parses no more of a file either.
+/// Most bytes read of `--content`, as the daemon hashes at most; it parses the first MiB.
 const MAX_CONTENT: u64 = 16 << 20;
 
 /// The change to explain.
