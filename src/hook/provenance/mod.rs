@@ -20,7 +20,7 @@ use packages::Packages;
 use std::path::{Path, PathBuf};
 use wheels::Wheels;
 
-/// What is remembered between questions: at most some 7 MiB ([`packages`] 4, [`wheels`] 3), some 500 KiB
+/// What is remembered between questions: at most some 7 MiB (`packages` 4, `wheels` 3), some 500 KiB
 /// on a server. Nothing is read before the first question.
 #[derive(Debug)]
 pub struct Ledger {

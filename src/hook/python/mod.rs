@@ -1,8 +1,8 @@
 //! What Python code would do, told from its tokens alone: nothing is run, nothing is imported, nothing is
 //! looked up.
 //!
-//! [`token`] reads the source, [`statement`] and [`expression`] follow names and put constants together as
-//! Python would (bounded), [`call`] knows what the functions do, [`text`] what strings say. Dead code counts
+//! `token` reads the source, `statement` and `expression` follow names and put constants together as
+//! Python would (bounded), `call` knows what the functions do, `text` what strings say. Dead code counts
 //! as live, and all branches count: the question is what a file has in it.
 //!
 //! Sources: the language references of Python 2.7 to 3.15 (lexical analysis, expressions), PEP 263, 498, 701
