@@ -88,7 +88,7 @@ pub fn look_around(root: &Path, learned: &Learned, file: &FileRef, hook: &mut Ho
     parsed
 }
 
-/// How a module can lie beside the hook, in the order of Python; the tag of a shared object is any.
+/// How a module can lie beside the hook, in the order of Python. Shared objects with the tag of a version are not tried.
 const FORMS: [(&str, HookForm); 5] = [
     ("/__init__.py", HookForm::Package),
     (".abi3.so", HookForm::Extension),
