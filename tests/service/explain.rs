@@ -130,12 +130,12 @@ fn the_text_form_says_the_same_to_people() {
     Installer: pip
     WriterIsPython: false
     WriterEvidence: proc
+Detect Python Startup Hooks [sumo {SUMO}]
+  MATCHES (high), PYTHON_STARTUP_FILE_MODIFIED; decided by startup_file_name
 Python Site or User Customize File Creation [elastic {ELASTIC}]
   is silenced by an exclusion; decided by filter_executable_exact
   filter_executable_exact counts because the writer is taken as verified; for a writer that is not (already gone, \
              deleted executable, container, inotify) this would be an alert
-Detect Python Startup Hooks [sumo {SUMO}]
-  MATCHES (high), PYTHON_STARTUP_FILE_MODIFIED; decided by startup_file_name
 "
         )
     );

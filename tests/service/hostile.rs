@@ -73,8 +73,13 @@ fn on_a_pipe_the_text_form_holds_no_escape_byte_and_one_block_for_each_record() 
     );
     let count = |name: &str| lines.iter().filter(|line| line.starts_with(&format!("  {name} "))).count();
     for name in ["when", "what", "who", "known by", "rule", "runs", "next"] {
-        // Of each the baseline rule is listed too.
-        let expected = if name == "rule" { 6 } else { 3 };
+        let expected = match name {
+            // Of each the baseline rule is listed too.
+            "rule" => 6,
+            // The line with U+2028 ends there for Python 3.13 and not for older ones: both are shown.
+            "runs" => 4,
+            _ => 3,
+        };
         assert_eq!(count(name), expected, "{name}: {lines:#?}");
     }
 }
