@@ -294,8 +294,9 @@ impl Pipeline {
         let path = event.file.path.clone();
         let learned = self.filter.learned();
         let kind = learned.whereabouts(&path).kind;
-        // A new directory in a new place replaces nothing, and what is in it is told by itself.
-        let is_new = kind == HookKind::SiteDirectory
+        // A new directory in a new place replaces nothing, and what is in it is told by itself. Of the zip's place not
+        // all is known that would run.
+        let is_new = kind != HookKind::StdlibZip
             && !learned.is_known_tree(&path)
             && hook::follow::was_just_made(&event.file, event.seen.wall);
         if kind != HookKind::Other && !is_new {
