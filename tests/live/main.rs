@@ -23,6 +23,8 @@ mod process;
 mod records;
 mod records_missing;
 mod shapes;
+#[path = "../common/slowness.rs"]
+mod slowness;
 mod surface;
 mod writers;
 

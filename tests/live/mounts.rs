@@ -5,6 +5,7 @@ use crate::actor::{Actor, OWN_MOUNTS, py, succeed};
 use crate::expect::Expected;
 use crate::harness::{self, Backend, Scene, Watch};
 use crate::needs::{self, Need};
+use crate::slowness::patient;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -73,7 +74,7 @@ in_own_mounts! {
         helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&watch.scene.root().join("usr/lib/python3"))));
         let alert = (0..30).find_map(|number| {
             write(&watch.at(&format!("/usr/lib/python3/dist-packages/{number}.pth")), "import os");
-            watch.next_within(Duration::from_millis(700))
+            watch.next_within(patient(Duration::from_millis(700)))
         });
         let path = alert.as_ref().and_then(|alert| alert.text("/file/path")).unwrap_or_default();
         assert!(path.starts_with("/usr/lib/python3/dist-packages/"), "{alert:?}");
