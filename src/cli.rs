@@ -10,6 +10,7 @@ use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,6 +45,14 @@ enum Command {
     /// Walks the filesystems of this machine, never through links and never over the network. Exit code 1 when
     /// something hostile is found, 77 when something could not be read.
     Scan(ScanArgs),
+    /// Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer
+    ///
+    /// Starts the watcher on the scratch tree as a child, and leaves nothing behind. Exit code 1 when something was
+    /// not told that should have been, 77 without the permission to test.
+    Selftest(SelftestArgs),
+    /// A process of the self-test
+    #[command(hide = true)]
+    SelftestHelper(HelperArgs),
 }
 
 #[derive(Args)]
@@ -119,6 +128,25 @@ struct ScanArgs {
     paths: Vec<PathBuf>,
 }
 
+#[derive(Args)]
+struct SelftestArgs {
+    /// Print one JSON object (docs/selftest.md)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct HelperArgs {
+    #[arg(value_parser = step)]
+    step: commands::Step,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+fn step(word: &str) -> Result<commands::Step, String> {
+    one_of(word, &commands::Step::ALL)
+}
+
 fn backend(word: &str) -> Result<Backend, String> {
     one_of(word, &BACKENDS)
 }
@@ -154,6 +182,8 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => {
             commands::scan(&commands::ScanRequest { root: args.root, json: args.json, paths: args.paths })
         }
+        Command::Selftest(args) => commands::selftest(args.json),
+        Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
             &commands::Question {
@@ -190,7 +220,7 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
             }
             _ => None,
         },
-        Command::Check(_) | Command::Scan(_) => None,
+        Command::Check(_) | Command::Scan(_) | Command::Selftest(_) | Command::SelftestHelper(_) => None,
     };
     match wrong {
         Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),

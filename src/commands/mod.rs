@@ -5,11 +5,14 @@ mod explain;
 mod rule_tests;
 mod run;
 mod scan;
+mod selftest;
+mod style;
 
 pub use check::check;
 pub use explain::{Question, explain, parse_field};
 pub use run::run;
 pub use scan::{Request as ScanRequest, scan};
+pub use selftest::{Step, help as selftest_helper, selftest};
 
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
@@ -28,7 +31,7 @@ const CONFIG_FILE: &str = "/etc/pyhookwatch/pyhookwatch.toml";
 pub enum Exit {
     /// Fine.
     Fine = 0,
-    /// No rule matched (`explain`), something hostile was found (`scan`).
+    /// No rule matched (`explain`), something hostile was found (`scan`), something was not told (`selftest`).
     Finding = 1,
     /// Wrong usage of the command line.
     Usage = 64,

@@ -3,6 +3,7 @@
 mod json;
 mod table;
 
+use super::style::Style;
 use super::{Exit, canonical_root, complain, complain_of, print};
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, HookPlace, Provenance};
@@ -107,7 +108,7 @@ pub fn scan(request: &Request) -> Exit {
         wanted = trees(&root);
     }
     let report = judge(&root, &wanted);
-    print(&if request.json { json::of(&report) } else { table::of(&report, &table::Style::of_output()) });
+    print(&if request.json { json::of(&report) } else { table::of(&report, &Style::of_output()) });
     report.exit()
 }
 

@@ -8,6 +8,7 @@ mod budget;
 mod gaps;
 mod listings;
 mod pipeline;
+pub mod placing;
 mod settle;
 mod stock;
 mod watch;

@@ -1,15 +1,17 @@
 //! Starts the sources: the fanotify reader thread, and inotify for the trees it cannot watch.
 
 use super::pipeline::Pipeline;
+use super::placing;
+use super::placing::Placed;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
-use crate::hook::env;
 use crate::hook::learned::Learned;
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify};
-use crate::source::mounts::{self, Class, Mount};
-use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings};
+use crate::source::mounts;
+use crate::source::{Counters, Guard, Guarded, Message, Settings};
 use crate::writer::Attribution;
+use crate::writer::RecordSource;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
@@ -196,22 +198,30 @@ impl Sources {
         let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
-        let (watcher, guards) = open(settings, &counters)?.unzip();
-        let mounted = mounts::read()?;
-        let trees = match (&guards, settings.backend) {
-            (None, _) => all_trees(settings, &mounted),
-            (Some(guards), Backend::Auto) => trees_on_refused(settings, guards, &mounted),
-            (Some(guards), _) => {
-                guards.iter().for_each(|guard| tell(guard, false));
-                Vec::new()
+        let Placed { fanotify, guards, trees } = placing::place(settings, &counters)?;
+        if let Err(Some(error)) = &fanotify {
+            log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
+        }
+        guards.iter().for_each(|(guard, by_inotify)| tell(guard, *by_inotify));
+        let guards: Vec<Guard> = guards.into_iter().map(|(guard, _)| guard).collect();
+        let (mut has_pidfd, mut records) = (false, Vec::new());
+        let reader = match fanotify {
+            Err(_) => None,
+            Ok(watcher) => {
+                has_pidfd = watcher.has_pidfd();
+                let (attribution, found) = Attribution::open();
+                records = found;
+                Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
         };
-        let reader = match watcher {
-            None => None,
-            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
-        };
+        if reader.is_some() && !has_pidfd {
+            log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+        }
+        for missing in records.iter().filter_map(RecordSource::missing) {
+            log::warn!("no {missing}; more of the writers that are gone will stay unknown");
+        }
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
-        let summary = summary(&guards.unwrap_or_default(), inotify.as_ref());
+        let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
@@ -284,21 +294,6 @@ impl Sources {
     }
 }
 
-/// Opens fanotify as the settings want it. `None`: inotify alone.
-fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Watcher, Vec<Guard>)>> {
-    if settings.backend == Backend::Inotify {
-        return Ok(None);
-    }
-    match Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()) {
-        Ok(opened) => Ok(Some(opened)),
-        Err(error) if settings.backend == Backend::Auto => {
-            log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// What is watched and how, for the ready message; empty when nothing is.
 fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
     let by_fanotify = guards.iter().filter(|guard| matches!(guard.by, Guarded::Fanotify));
@@ -320,17 +315,11 @@ fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
 
 fn start_reader(
     watcher: Watcher,
+    attribution: Attribution,
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
 ) -> io::Result<Arc<EventFd>> {
-    if !watcher.has_pidfd() {
-        log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
-    }
-    let (attribution, missing) = Attribution::open();
-    for missing in missing {
-        log::warn!("no {missing}; more of the writers that are gone will stay unknown");
-    }
     let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let stopping = stop.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
@@ -401,50 +390,6 @@ fn seen_from(root: &Path, mut event: FileEvent) -> Option<FileEvent> {
     event.previous_path = event.previous_path.map(|path| mounts::below_root(&path, root).unwrap_or(path));
     event.file = FileRef { path, directory: directory.map(|fd: OwnedFd| Arc::new(fd)).or(event.file.directory) };
     Some(event)
-}
-
-/// What inotify watches when it watches alone: the configured trees, or the whole of another root,
-/// and every filesystem mounted below them, because a watch does not enter it. A tree that is not
-/// there yet is watched once it appears.
-fn all_trees(settings: &Settings, mounted: &[Mount]) -> Vec<PathBuf> {
-    let mut trees: Vec<PathBuf> = match settings.root.parent() {
-        Some(_) => vec![settings.root.clone()],
-        None => settings.trees.iter().map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.clone())).collect(),
-    };
-    let below: Vec<PathBuf> = mounted
-        .iter()
-        .filter(|mount| mounts::class(&mount.fs_type) == Class::Local)
-        .map(|mount| mount.mount_point.clone())
-        .filter(|place| trees.iter().any(|tree| place.starts_with(tree)))
-        .collect();
-    trees.extend(below);
-    trees.sort();
-    trees.dedup();
-    // A tree below another one of the same filesystem is watched with it.
-    let holder = |tree: &Path| mounts::holding(mounted, tree).map(|mount| mount.id);
-    let is_covered = |tree: &PathBuf| {
-        trees.iter().any(|upper| upper != tree && tree.starts_with(upper) && holder(upper) == holder(tree))
-    };
-    trees.iter().filter(|tree| !is_covered(tree)).cloned().collect()
-}
-
-/// The trees that inotify must watch because fanotify was refused where they lie.
-fn trees_on_refused(settings: &Settings, guards: &[Guard], mounted: &[Mount]) -> Vec<PathBuf> {
-    let wanted = all_trees(settings, mounted);
-    let mut trees = Vec::new();
-    for guard in guards {
-        let Guarded::Refused(_) = guard.by else {
-            tell(guard, false);
-            continue;
-        };
-        let on_it = |tree: &&PathBuf| {
-            mounts::holding(mounted, tree).is_some_and(|mount| guard.mount_points.contains(&mount.mount_point))
-        };
-        let before = trees.len();
-        trees.extend(wanted.iter().filter(on_it).cloned());
-        tell(guard, trees.len() > before);
-    }
-    trees
 }
 
 /// Says how a filesystem is guarded, where that is not as it should be: a warning where Python can

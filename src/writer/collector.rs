@@ -3,6 +3,7 @@
 use super::ledger::{Ledger, Observed, Program};
 use super::process::{self, Pinned};
 use super::program::Resolver;
+use super::records::RecordSource;
 use super::records::connector::{Connector, ProcessEvent};
 use super::records::taskstats::{Exit, Taskstats};
 use crate::event::Gap;
@@ -39,22 +40,14 @@ pub struct Collector {
 impl Collector {
     /// Opens the queues of records that this kernel and these privileges give; none is needed. Then
     /// looks at every process there is. The exec records come with the writes, so the marks must be
-    /// placed before. Tells too what is missing, each with the reason.
-    pub fn open() -> (Self, Vec<String>) {
-        let mut missing = Vec::new();
+    /// placed before. Tells too which there are, and why others are missing.
+    pub fn open() -> (Self, Vec<RecordSource>) {
         let connector = (0..ATTEMPTS).fold(Connector::open(), |opened, _| match opened {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Connector::open(),
             opened => opened,
         });
         let exits = Taskstats::open();
-        if let Err(error) = &connector {
-            missing.push(format!("fork records (process connector): {error}"));
-        }
-        match &exits {
-            Ok(exits) if exits.has_executables() => {}
-            Ok(_) => missing.push("executables in exit records (taskstats): they need Linux 5.19".into()),
-            Err(error) => missing.push(format!("exit records (taskstats): {error}")),
-        }
+        let records = vec![RecordSource::forks(&connector), RecordSource::exits(&exits)];
         let mut collector = Self {
             connector: connector.ok(),
             exits: exits.ok(),
@@ -66,7 +59,7 @@ impl Collector {
             snapshot_is_due: false,
         };
         collector.snapshot();
-        (collector, missing)
+        (collector, records)
     }
 
     /// Readable when records about processes wait to be collected.
