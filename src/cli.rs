@@ -45,6 +45,11 @@ enum Command {
     /// Walks the filesystems of this machine, never through links and never over the network. Exit code 1 when
     /// something hostile is found, 77 when something could not be read.
     Scan(ScanArgs),
+    /// Say what guards each place where Python runs something by itself, what is blind there, and why
+    ///
+    /// Asks the kernel as `run` does, and takes everything back. Exit code 1 when something is blind or degraded, 77
+    /// without the permission to find out.
+    Coverage(CoverageArgs),
     /// Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer
     ///
     /// Starts the watcher on the scratch tree as a child, and leaves nothing behind. Exit code 1 when something was
@@ -129,7 +134,23 @@ struct ScanArgs {
 }
 
 #[derive(Args)]
+struct CoverageArgs {
+    /// Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Treat DIR as `/`, as `run --root` does
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Print one JSON object (docs/coverage.md)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct SelftestArgs {
+    /// Only what is written through an overlay
+    #[arg(long, hide = true)]
+    overlay_only: bool,
     /// Print one JSON object (docs/selftest.md)
     #[arg(long)]
     json: bool,
@@ -182,7 +203,11 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => {
             commands::scan(&commands::ScanRequest { root: args.root, json: args.json, paths: args.paths })
         }
-        Command::Selftest(args) => commands::selftest(args.json),
+        Command::Coverage(args) => commands::coverage(&commands::CoverageRequest {
+            settings: commands::Overrides { config: args.config, root: args.root, ..Default::default() },
+            json: args.json,
+        }),
+        Command::Selftest(args) => commands::selftest(args.json, args.overlay_only),
         Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
@@ -220,7 +245,11 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
             }
             _ => None,
         },
-        Command::Check(_) | Command::Scan(_) | Command::Selftest(_) | Command::SelftestHelper(_) => None,
+        Command::Check(_)
+        | Command::Scan(_)
+        | Command::Coverage(_)
+        | Command::Selftest(_)
+        | Command::SelftestHelper(_) => None,
     };
     match wrong {
         Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),

@@ -52,6 +52,28 @@ pub fn place(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Placed
     })
 }
 
+/// By what a directory is guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mechanism {
+    /// By nothing.
+    Nothing,
+    /// A watch on each directory: no writer.
+    Inotify,
+    /// A mark on the whole filesystem, or on that of an overlay's upper directory.
+    Fanotify,
+}
+
+impl Mechanism {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Inotify => "inotify",
+            Self::Fanotify => "fanotify",
+        }
+    }
+}
+
 /// What `run` would have here.
 pub struct Probe {
     /// Why there is no fanotify. `None`: there is, or it is not wanted.
@@ -65,6 +87,38 @@ pub struct Probe {
     /// What there is to name writers by.
     pub evidence: Vec<RecordSource>,
 }
+
+impl Probe {
+    /// The guard of the filesystem that a mount shows.
+    pub fn guard(&self, mount: &Mount) -> Option<&Guard> {
+        self.guards.iter().find(|guard| guard.device == mount.device)
+    }
+
+    /// By what a directory is guarded, and why not by more.
+    pub fn guarding(&self, mounted: &[Mount], directory: &Path) -> (Mechanism, Option<String>) {
+        let is_watched = |tree: &TreeReport| {
+            let holder = |path: &Path| mounts::holding(mounted, path).map(|mount| mount.id);
+            tree.watched > 0 && directory.starts_with(&tree.root) && holder(directory) == holder(&tree.root)
+        };
+        let by_inotify = || match self.trees.iter().any(is_watched) {
+            true => Mechanism::Inotify,
+            false => Mechanism::Nothing,
+        };
+        let mount = mounts::holding(mounted, directory);
+        match mount.and_then(|mount| self.guard(mount)).map(|guard| &guard.by) {
+            Some(Guarded::Fanotify | Guarded::ThroughUpper(_)) => (Mechanism::Fanotify, None),
+            Some(Guarded::Refused(reason)) => (by_inotify(), Some(format!("fanotify is refused ({reason})"))),
+            Some(Guarded::Remote) => (Mechanism::Nothing, Some(REMOTE.into())),
+            None if mount.is_some_and(|mount| mounts::class(&mount.fs_type) == Class::Remote) => {
+                (Mechanism::Nothing, Some(REMOTE.into()))
+            }
+            None => (by_inotify(), self.refused.as_ref().map(|error| format!("fanotify is refused ({error})"))),
+        }
+    }
+}
+
+/// Why nothing is watched there.
+const REMOTE: &str = "a network filesystem, or one served by a process: others change it unseen, and asking can hang";
 
 /// Places every mark and watch, opens every queue of records, and takes all back.
 ///

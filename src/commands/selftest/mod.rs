@@ -53,15 +53,15 @@ impl Report {
     }
 }
 
-/// Tries every place, and prints what became of it.
-pub fn selftest(json: bool) -> Exit {
+/// Tries every place, or only what is written through an overlay, and prints what became of it.
+pub fn selftest(json: bool, overlay_only: bool) -> Exit {
     let started = Instant::now();
     let (report, signal) = match Trial::begin() {
         Err(reason) => {
             complain(format_args!("error: the self-test cannot begin: {}", crate::escape::one_line(&reason)));
             return Exit::Failed;
         }
-        Ok(trial) => trial.run(started),
+        Ok(trial) => trial.run(started, overlay_only),
     };
     // Everything is gone by now. Whoever sent the signal is to see that it had its effect.
     if let Some(signal) = signal {

@@ -1,28 +1,7 @@
 //! What the self-test tries, and what can become of it.
 
 use super::helper::Step;
-
-/// How a place is guarded, as `coverage` finds it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    /// A mark on the whole filesystem.
-    Fanotify,
-    /// A watch on each directory.
-    Inotify,
-    /// By nothing.
-    Nothing,
-}
-
-impl Mechanism {
-    /// The word used in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fanotify => "fanotify",
-            Self::Inotify => "inotify",
-            Self::Nothing => "nothing",
-        }
-    }
-}
+use crate::daemon::placing::Mechanism;
 
 /// What became of one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

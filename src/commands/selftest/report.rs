@@ -1,8 +1,9 @@
 //! What the self-test prints: a line for each place, or one JSON object (docs/selftest.md).
 
 use super::Report;
-use super::places::{Mechanism, Outcome, Result as PlaceResult};
+use super::places::{Outcome, Result as PlaceResult};
 use crate::commands::style::{Style, Urgency};
+use crate::daemon::placing::Mechanism;
 use crate::escape;
 use serde_json::{Map, Value, json};
 

@@ -1,14 +1,14 @@
 //! One run of the self-test: starts the watchers, plants hook after hook, and judges what is told of each.
 
 use super::helper::{CONTENT, Step};
-use super::places::{Mechanism, Named, OVERLAY, Outcome, Result as PlaceResult, WAYS, Way};
+use super::places::{Named, OVERLAY, Outcome, Result as PlaceResult, WAYS, Way};
 use super::stage::{self, PACKAGES, Stage};
 use super::watcher::{Desk, News, Watcher, Without, act};
 use super::{IMPATIENCE, PATIENCE, Report};
 use crate::config::Config;
-use crate::daemon::placing::{Probe, probe};
+use crate::daemon::placing::{Mechanism, Probe, probe};
 use crate::escape;
-use crate::source::{Backend, Guarded, Settings, mounts};
+use crate::source::{Backend, Settings, mounts};
 use crate::writer::Available;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -70,15 +70,15 @@ impl Trial {
     }
 
     /// Tries everything. Gives the signal too that ended it, if one did. Everything is gone after it.
-    pub fn run(mut self, started: Instant) -> (Report, Option<i32>) {
-        let no_permission = self.try_everything().unwrap_or_default();
+    pub fn run(mut self, started: Instant, overlay_only: bool) -> (Report, Option<i32>) {
+        let no_permission = self.try_everything(overlay_only).unwrap_or_default();
         let signal = self.desk.signal();
         let results = std::mem::take(&mut self.results);
         drop(self);
         (Report { results, no_permission, took: started.elapsed() }, signal)
     }
 
-    fn try_everything(&mut self) -> Result<Option<String>, Interrupted> {
+    fn try_everything(&mut self, overlay_only: bool) -> Result<Option<String>, Interrupted> {
         let root = self.stage.root();
         let (parts, tmpfs, overlay) = match self.prepare() {
             Ok(prepared) => prepared,
@@ -102,9 +102,17 @@ impl Trial {
         if no_permission.is_none() {
             self.start(MAIN, &root, "auto", &config);
         }
-        self.start(if no_permission.is_none() { SECOND } else { MAIN }, &second, "inotify", &config);
-        let inotify = self.watchers.len().saturating_sub(1);
+        let inotify = if no_permission.is_none() { SECOND } else { MAIN };
+        if !overlay_only {
+            self.start(inotify, &second, "inotify", &config);
+        }
         if !self.wait_until_ready()? {
+            return Ok(no_permission);
+        }
+        if overlay_only {
+            if no_permission.is_none() {
+                self.try_overlay(overlay, &probe)?;
+            }
             return Ok(no_permission);
         }
         match &no_permission {
@@ -507,24 +515,13 @@ fn below(root: &Path, path: &Path) -> String {
 
 /// Whether everything is there to name a writer that is gone.
 fn names_writers(probe: &Probe) -> bool {
-    !probe.evidence.is_empty() && probe.evidence.iter().all(|source| matches!(source.available, Available::Full(_)))
+    let mut records = probe.evidence.iter().filter(|source| source.name != "processes");
+    !probe.evidence.is_empty() && records.all(|source| matches!(source.available, Available::Full(_)))
 }
 
 /// By what a directory of the scratch tree is guarded, and what is to be said of it.
 fn guarding(probe: &Probe, directory: &Path) -> (Mechanism, Option<String>) {
-    let by_inotify = || match probe.trees.iter().any(|tree| tree.watched > 0 && directory.starts_with(&tree.root)) {
-        true => Mechanism::Inotify,
-        false => Mechanism::Nothing,
-    };
-    let all = mounts::read().unwrap_or_default();
-    let holder = mounts::holding(&all, directory);
-    let guard = probe.guards.iter().find(|guard| holder.is_some_and(|mount| mount.device == guard.device));
-    match guard.map(|guard| &guard.by) {
-        Some(Guarded::Fanotify | Guarded::ThroughUpper(_)) => (Mechanism::Fanotify, None),
-        Some(Guarded::Refused(reason)) => (by_inotify(), Some(format!("fanotify is refused ({reason})"))),
-        Some(Guarded::Remote) => (Mechanism::Nothing, Some("a network filesystem, or one served by a process".into())),
-        None => (by_inotify(), probe.refused.as_ref().map(|error| format!("fanotify is refused ({error})"))),
-    }
+    probe.guarding(&mounts::read().unwrap_or_default(), directory)
 }
 
 /// What the alert says against what is known.
