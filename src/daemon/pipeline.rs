@@ -102,9 +102,9 @@ impl Pipeline {
                 }
             }
             Message::Gap(gap) => self.report(gap),
-            Message::Mounted(guard) => {
-                tell(&guard, false);
-                if let (Guarded::Refused(reason), true) = (&guard.by, guard.holds_trees) {
+            Message::Mounted { guard, by_inotify } => {
+                tell(&guard, by_inotify);
+                if let (Guarded::Refused(reason), true, false) = (&guard.by, guard.holds_trees, by_inotify) {
                     let place = guard.place();
                     self.report(Gap {
                         cause: Gap::UNREADABLE,

@@ -185,6 +185,8 @@ pub struct Sources {
     pub summary: String,
     reader: Option<Arc<EventFd>>,
     inotify: Option<Inotify>,
+    settings: Settings,
+    filter: SharedFilter,
 }
 
 impl Sources {
@@ -225,7 +227,31 @@ impl Sources {
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        Ok(Self { messages, handover, ended, counters, summary, reader, inotify })
+        let (settings, filter) = (settings.clone(), filter.clone());
+        Ok(Self { messages, handover, ended, counters, summary, reader, inotify, settings, filter })
+    }
+
+    /// What a message asks of the sources, before it is taken: a filesystem that appeared and refuses fanotify is
+    /// watched with inotify from now on, where a tree that can hold Python lies on it.
+    pub fn heed(&mut self, message: &mut Message) {
+        let Message::Mounted { guard, by_inotify } = message else { return };
+        match self.watch_with_inotify(guard) {
+            Ok(is_watched) => *by_inotify = is_watched,
+            Err(error) => log::error!("inotify cannot be had for {}: {error}", guard.place()),
+        }
+    }
+
+    fn watch_with_inotify(&mut self, guard: &Guard) -> io::Result<bool> {
+        let trees = placing::left_for_inotify(&self.settings, guard)?;
+        let is_watched = !trees.is_empty();
+        match &self.inotify {
+            Some(inotify) => trees.into_iter().for_each(|tree| inotify.watch(tree)),
+            None if is_watched => {
+                self.inotify = Some(start_inotify(&self.settings, trees, &self.filter, &self.handover)?);
+            }
+            None => {}
+        }
+        Ok(is_watched)
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`

@@ -75,6 +75,12 @@ impl Inotify {
         book::lock(&self.book).report()
     }
 
+    /// Watches another tree (an absolute path) and everything below it. When that is done, a gap tells it: what was
+    /// written there before is not known.
+    pub fn watch(&self, tree: PathBuf) {
+        self.outbox.send(Notice::Root(tree));
+    }
+
     /// Ends the thread and waits for it. What notify has handed over is handled before.
     pub fn stop(self) {}
 }
