@@ -134,6 +134,11 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
+/// The command line as clap sees it: what shell completions are made from and the manual is held against.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     crate::logger::install();
@@ -193,7 +198,7 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
         Command::Check(_) | Command::Scan(_) => None,
     };
     match wrong {
-        Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),
+        Some(message) => Err(command().error(ErrorKind::ValueValidation, message + "; see --help")),
         None => Ok(cli),
     }
 }
@@ -223,6 +228,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }
