@@ -88,19 +88,20 @@ fn words(page: &str) -> BTreeSet<String> {
 fn command_line() -> BTreeMap<String, BTreeSet<String>> {
     let mut root = pyhookwatch::cli::command();
     root.build();
-    let commands = root.get_subcommands().filter(|command| command.get_name() != "help");
+    let commands = root.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
     commands
         .map(|command| {
-            let arguments = command.get_arguments().filter(|argument| argument.get_id() != "help");
-            let shown = arguments.map(|argument| {
-                let value = argument.get_value_names().and_then(<[_]>::first).map(|name| name.to_string());
-                match (argument.get_long(), argument.get_action().takes_values(), value) {
-                    (None, _, Some(value)) => value,
-                    (Some(long), true, Some(value)) => format!("--{long} {value}"),
-                    (Some(long), false, _) => format!("--{long}"),
-                    other => panic!("{}: {other:?}", argument.get_id()),
-                }
-            });
+            let arguments = command.get_arguments();
+            let shown =
+                arguments.filter(|argument| argument.get_id() != "help" && !argument.is_hide_set()).map(|argument| {
+                    let value = argument.get_value_names().and_then(<[_]>::first).map(|name| name.to_string());
+                    match (argument.get_long(), argument.get_action().takes_values(), value) {
+                        (None, _, Some(value)) => value,
+                        (Some(long), true, Some(value)) => format!("--{long} {value}"),
+                        (Some(long), false, _) => format!("--{long}"),
+                        other => panic!("{}: {other:?}", argument.get_id()),
+                    }
+                });
             (command.get_name().to_owned(), shown.collect())
         })
         .collect()
