@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use besides `event`, `escape`, `problem` and itself. `daemon`,
 /// `commands` and `cli` wire the stages and may use all.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("event", &[]),
     ("escape", &[]),
     ("problem", &[]),
@@ -15,8 +15,10 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("users", &[]),
     ("walk", &[]),
     ("logger", &[]),
+    ("privileges", &["sys"]),
     ("source", &["sys", "walk"]),
-    ("writer", &["sys"]),
+    // A thread that it starts gives up what the reader keeps.
+    ("writer", &["sys", "privileges"]),
     ("hook", &["walk"]),
     ("rules", &[]),
     ("alert", &[]),

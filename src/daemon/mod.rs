@@ -19,6 +19,8 @@ use crate::config::{self, Config};
 use crate::event::Gap;
 use crate::hook;
 use crate::hook::Surface;
+use crate::privileges;
+use crate::privileges::Role;
 use crate::problem::Problem;
 use crate::rules::RuleSet;
 use crate::sys;
@@ -53,7 +55,7 @@ pub enum Failure {
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Configuration(Vec<Problem>),
     /// The kernel refused what the settings demand.
-    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN), or use --backend auto or inotify")]
+    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify")]
     Refused(io::Error),
     /// An output cannot be started.
     #[error(transparent)]
@@ -77,7 +79,13 @@ pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Problem>>;
 /// # Errors
 /// See [`Failure`].
 pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
+    privileges::confine(Role::Reader).iter().for_each(|undone| log::warn!("{undone}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        // Files are opened and written with the rights of the user alone.
+        .on_thread_start(|| privileges::keep_only(Role::Nothing))
+        .build()?;
     let result = runtime.block_on(serve(configure));
     // A write that hangs on a dead disk must not keep the process.
     runtime.shutdown_background();
@@ -100,6 +108,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     filter.replace(rules.filter().clone());
 
     let composer = Arc::new(Mutex::new(Composer::new()));
+    // As after each rotation: a file that could not be opened then is refused now.
+    privileges::take_up(Role::Nothing)?;
     let outputs = Arc::new(start_outputs(&config, &composer)?);
     // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
     let since = SystemTime::now() - Duration::from_millis(100);
