@@ -32,6 +32,7 @@ pub mod event;
 pub mod hook;
 #[forbid(unsafe_code)]
 pub mod logger;
+#[forbid(unsafe_code)]
 pub mod privileges;
 #[forbid(unsafe_code)]
 pub mod problem;
@@ -40,6 +41,8 @@ pub mod rules;
 #[forbid(unsafe_code)]
 pub mod source;
 pub mod sys;
+#[forbid(unsafe_code)]
+pub mod trust;
 #[forbid(unsafe_code)]
 pub mod users;
 #[forbid(unsafe_code)]

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use besides `event`, `escape`, `problem` and itself. `daemon`,
 /// `commands` and `cli` wire the stages and may use all.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("event", &[]),
     ("escape", &[]),
     ("problem", &[]),
     ("sys", &[]),
+    ("trust", &[]),
     ("users", &[]),
     ("walk", &[]),
     ("logger", &[]),
@@ -20,10 +21,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     // A thread that it starts gives up what the reader keeps.
     ("writer", &["sys", "privileges"]),
     ("hook", &["walk"]),
-    ("rules", &[]),
+    ("rules", &["trust"]),
     ("alert", &[]),
     // The settings it reads are the stages' own.
-    ("config", &["source", "rules", "alert"]),
+    ("config", &["source", "rules", "alert", "trust"]),
 ];
 
 const EVERYONE_MAY_USE: [&str; 3] = ["event", "escape", "problem"];

@@ -21,7 +21,7 @@ use crate::hook;
 use crate::hook::Surface;
 use crate::privileges;
 use crate::privileges::Role;
-use crate::problem::Problem;
+use crate::problem::{Cause, Problem};
 use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
@@ -55,7 +55,9 @@ pub enum Failure {
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Configuration(Vec<Problem>),
     /// The kernel refused what the settings demand.
-    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify")]
+    #[error(
+        "fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify"
+    )]
     Refused(io::Error),
     /// An output cannot be started.
     #[error(transparent)]
@@ -101,8 +103,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
     let config = configure().map_err(Failure::Configuration)?;
-    let (rules, warnings) = RuleSet::load(&config.rules, &known_names).map_err(Failure::Configuration)?;
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let rules = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
     let filter = SharedFilter::default();
     filter.replace(rules.filter().clone());
@@ -190,12 +191,32 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
+/// The rules of this configuration; says what is remarkable about both.
+fn load_rules(config: &Config) -> Result<RuleSet, Vec<Problem>> {
+    let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+    let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    Ok(rules)
+}
+
+/// These warnings, if none of them is one for a program with privileges: who could write its configuration or a rule
+/// could tell it what to be silent about. It is refused as a whole, like a mistake: to go on without that file would
+/// give whoever made it so what he wanted, and a rule may be missing that nobody misses.
+///
+/// # Errors
+/// The files that others could have written.
+pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
+    let is_untrusted = |problem: &Problem| problem.cause == Cause::Untrusted;
+    if !privileges::are_there() || !warnings.iter().any(is_untrusted) {
+        return Ok(warnings);
+    }
+    Err(warnings.into_iter().filter(is_untrusted).collect())
+}
+
 /// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
 fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
-    let loaded = configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
-    match loaded {
-        Ok((rules, warnings)) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    match configure().and_then(|config| load_rules(&config)) {
+        Ok(rules) => {
             filter.replace(rules.filter().clone());
             pipeline.rules = rules;
             log::info!(

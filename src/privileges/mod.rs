@@ -9,8 +9,6 @@
 //! in a thread are a limit for what it can be talked into, not a wall; the wall is around the process
 //! (docs/decisions/010-privileges.md).
 
-#![forbid(unsafe_code)]
-
 mod syscalls;
 
 use crate::sys;
@@ -97,6 +95,12 @@ pub fn keep_only(role: Role) {
     if let Err(error) = kept {
         log::error!("a thread keeps capabilities that it does not need ({error})");
     }
+}
+
+/// Whether the program can do more than any user: only then it matters who else decides what it does.
+pub fn are_there() -> bool {
+    rustix::process::geteuid().is_root()
+        || rustix::thread::capabilities(None).is_ok_and(|sets| !sets.permitted.is_empty())
 }
 
 /// Whether this thread can find a directory by its handle, without which no record of fanotify says where.

@@ -103,14 +103,7 @@ const REFUSED: &[&[c_long]] = &[
     // Devices, and attributes that make a file more than it is.
     &[libc::SYS_mknodat, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr],
     #[cfg(target_arch = "x86_64")]
-    &[
-        libc::SYS_fork,
-        libc::SYS_vfork,
-        libc::SYS_mknod,
-        libc::SYS_iopl,
-        libc::SYS_ioperm,
-        libc::SYS_modify_ldt,
-    ],
+    &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_mknod, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt],
 ];
 
 const fn statement(code: u32, k: u32) -> sock_filter {
