@@ -1,8 +1,8 @@
 //! Passwords and tokens in command lines and settings do not leave the machine; rules see them.
 
 use crate::check::RULE;
-use crate::harness::{Daemon, PACKAGES, Site, needs_root, spawn};
-use std::process::Command;
+use crate::harness::{Daemon, PACKAGES, Running, Site, needs_root, spawn};
+use std::process::{Command, Stdio};
 
 const SECRET: &str = "hunter2secret";
 
@@ -15,10 +15,10 @@ fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
     let rules = site.path("rules").display().to_string();
     let mut daemon = Daemon::start(site.run(&["--output", "stdout", "--rules", &rules]));
     let hook = site.inside(&format!("{PACKAGES}/one.pth"));
-    // The shell is the writer, the one around it its parent.
-    let inner = format!("echo import os > {} # --password={SECRET} https://me:{SECRET}@host/x", hook.display());
+    // The inner shell is the writer and waits until it was read; the outer one is its parent.
+    let inner = format!("echo import os > {}; read x # --password={SECRET} https://me:{SECRET}@host/x", hook.display());
     let outer = format!("PGPASSWORD={SECRET} sh -c '{inner}'; true");
-    assert!(spawn(Command::new("sh").args(["-c", &outer])).wait().unwrap().success());
+    let mut shell = Running(spawn(Command::new("sh").args(["-c", &outer]).stdin(Stdio::piped())));
     let alert = daemon.record();
     let told = alert.to_string();
     assert!(!told.contains(SECRET), "{alert:#}");
@@ -27,6 +27,8 @@ fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
     assert!(line.contains(hook.to_str().unwrap()), "{line}");
     let rules = alert["pyhookwatch"]["rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["id"] == "ours-1"), "{alert:#}");
+    drop(shell.0.stdin.take());
+    assert!(shell.wait().success());
     assert!(daemon.stop().0.success());
 }
 
