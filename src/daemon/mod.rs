@@ -19,7 +19,9 @@ use crate::config::{self, Config};
 use crate::event::Gap;
 use crate::hook;
 use crate::hook::Surface;
-use crate::problem::Problem;
+use crate::privileges;
+use crate::privileges::Role;
+use crate::problem::{Cause, Problem};
 use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
@@ -53,7 +55,9 @@ pub enum Failure {
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Configuration(Vec<Problem>),
     /// The kernel refused what the settings demand.
-    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN), or use --backend auto or inotify")]
+    #[error(
+        "fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify"
+    )]
     Refused(io::Error),
     /// An output cannot be started.
     #[error(transparent)]
@@ -77,7 +81,13 @@ pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Problem>>;
 /// # Errors
 /// See [`Failure`].
 pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
+    privileges::confine(Role::Reader).iter().for_each(|undone| log::warn!("{undone}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        // Files are opened and written with the rights of the user alone.
+        .on_thread_start(|| privileges::keep_only(Role::Nothing))
+        .build()?;
     let result = runtime.block_on(serve(configure));
     // A write that hangs on a dead disk must not keep the process.
     runtime.shutdown_background();
@@ -93,13 +103,14 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
     let config = configure().map_err(Failure::Configuration)?;
-    let (rules, warnings) = RuleSet::load(&config.rules, &known_names).map_err(Failure::Configuration)?;
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let rules = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
     let filter = SharedFilter::default();
     filter.replace(rules.filter().clone());
 
     let composer = Arc::new(Mutex::new(Composer::new()));
+    // As after each rotation: a file that could not be opened then is refused now.
+    privileges::take_up(Role::Nothing)?;
     let outputs = Arc::new(start_outputs(&config, &composer)?);
     // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
     let since = SystemTime::now() - Duration::from_millis(100);
@@ -180,12 +191,32 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
+/// The rules of this configuration; says what is remarkable about both.
+fn load_rules(config: &Config) -> Result<RuleSet, Vec<Problem>> {
+    let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+    let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    Ok(rules)
+}
+
+/// These warnings, if none of them is one for a program with privileges: who could write its configuration or a rule
+/// could tell it what to be silent about. It is refused as a whole, like a mistake: to go on without that file would
+/// give whoever made it so what he wanted, and a rule may be missing that nobody misses.
+///
+/// # Errors
+/// The files that others could have written.
+pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
+    let is_untrusted = |problem: &Problem| problem.cause == Cause::Untrusted;
+    if !privileges::are_there() || !warnings.iter().any(is_untrusted) {
+        return Ok(warnings);
+    }
+    Err(warnings.into_iter().filter(is_untrusted).collect())
+}
+
 /// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
 fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
-    let loaded = configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
-    match loaded {
-        Ok((rules, warnings)) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    match configure().and_then(|config| load_rules(&config)) {
+        Ok(rules) => {
             filter.replace(rules.filter().clone());
             pipeline.rules = rules;
             log::info!(

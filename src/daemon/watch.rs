@@ -4,6 +4,8 @@ use super::pipeline::Pipeline;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
 use crate::hook::env;
 use crate::hook::learned::Learned;
+use crate::privileges;
+use crate::privileges::Role;
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify};
@@ -196,6 +198,7 @@ impl Sources {
         let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
+        privileges::take_up(Role::Reader)?;
         let (watcher, guards) = open(settings, &counters)?.unzip();
         let mounted = mounts::read()?;
         let trees = match (&guards, settings.backend) {
@@ -210,6 +213,8 @@ impl Sources {
             None => None,
             Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
         };
+        // The reader has its own now, and every thread from here on gets no more than this one keeps.
+        privileges::keep_only(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
         let summary = summary(&guards.unwrap_or_default(), inotify.as_ref());
         if summary.is_empty() {
@@ -289,7 +294,12 @@ fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Wat
     if settings.backend == Backend::Inotify {
         return Ok(None);
     }
-    match Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()) {
+    let opened = match privileges::can_locate() {
+        true => Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()),
+        // Every change would be seen and none could be said where.
+        false => Err(io::Error::from_raw_os_error(libc::EPERM)),
+    };
+    match opened {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if settings.backend == Backend::Auto => {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
@@ -327,6 +337,7 @@ fn start_reader(
     if !watcher.has_pidfd() {
         log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
     }
+    privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
     let (attribution, missing) = Attribution::open();
     for missing in missing {
         log::warn!("no {missing}; more of the writers that are gone will stay unknown");
