@@ -210,13 +210,14 @@ impl Sources {
                 Vec::new()
             }
         };
+        let mut lesser = Vec::new();
         let reader = match watcher {
             None => None,
-            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
+            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble, &mut lesser)?),
         };
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
         let guards = guards.unwrap_or_default();
-        let degraded = degraded(&guards, reader.is_some());
+        let degraded = degraded(&guards, reader.is_some(), lesser);
         let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
@@ -342,14 +343,14 @@ fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
 }
 
 /// What is not watched as it should be, for the status that the service manager shows.
-fn degraded(guards: &[Guard], by_fanotify: bool) -> Vec<String> {
-    let lesser = guards.iter().filter(|guard| guard.holds_trees).filter_map(|guard| match guard.by {
+fn degraded(guards: &[Guard], by_fanotify: bool, records: Vec<String>) -> Vec<String> {
+    let unmarked = guards.iter().filter(|guard| guard.holds_trees).filter_map(|guard| match guard.by {
         Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
         Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
         Guarded::Remote => Some(format!("{} is not watched", guard.place())),
     });
     let without = (!by_fanotify).then(|| "no fanotify, so no writers".to_owned());
-    without.into_iter().chain(lesser).collect()
+    without.into_iter().chain(unmarked).chain(records).collect()
 }
 
 fn start_reader(
@@ -357,12 +358,15 @@ fn start_reader(
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
+    lesser: &mut Vec<String>,
 ) -> io::Result<Arc<Bell>> {
     if !watcher.has_pidfd() {
         log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+        lesser.push("no pidfds".to_owned());
     }
     let (attribution, missing) = Attribution::open();
     for missing in missing {
+        lesser.push(format!("no {}", missing.split(':').next().unwrap_or_default()));
         log::warn!("no {missing}; more of the writers that are gone will stay unknown");
     }
     let bell = Arc::new(Bell::new()?);
