@@ -7,6 +7,7 @@
 mod budget;
 mod gaps;
 mod listings;
+mod notify;
 mod pipeline;
 mod settle;
 mod stock;
@@ -26,7 +27,8 @@ use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pipeline::Pipeline;
+use notify::Manager;
+use pipeline::{Pipeline, Tally};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,6 +104,7 @@ pub fn known_names(kind: &str) -> &'static [&'static str] {
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
+    let mut manager = Manager::find();
     let config = configure().map_err(Failure::Configuration)?;
     let rules = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
@@ -124,6 +127,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
+    let mut reloaded = None;
+    manager.ready(status(&sources, &pipeline, reloaded));
 
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
@@ -133,9 +138,17 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
-                reload(configure, &mut pipeline, &filter);
+                manager.reloading();
+                reloaded = Some(reload(configure, &mut pipeline, &filter));
                 outputs.reopen();
+                manager.ready(status(&sources, &pipeline, reloaded));
             }
+            // Before the messages: a flood of them is no reason to be taken for dead. That this loop comes here is the
+            // proof that it does not hang.
+            () = manager.is_due() => match sources.have_answered() {
+                true => manager.lives(status(&sources, &pipeline, reloaded)),
+                false => log::error!("a thread that watches does not answer: the service manager is not told that all is well"),
+            },
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
             Ok(error) = &mut sources.ended, if !sources.ended.is_terminated() => break Err(Failure::Watching(error)),
             name = outputs.lost() => {
@@ -157,8 +170,25 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             }
         }
     };
+    manager.stopping();
     finish(sources, pipeline, outputs).await;
     result
+}
+
+/// How it is, in one line for the administrator.
+fn status(sources: &Sources, pipeline: &Pipeline, reloaded: Option<Reloaded>) -> String {
+    let degraded = match sources.degraded.join(", ") {
+        none if none.is_empty() => String::new(),
+        reasons => format!("DEGRADED ({reasons}); "),
+    };
+    let reloaded = match reloaded {
+        Some(Reloaded::Refused) => "; the last reload was REFUSED, the configuration of before it stays in force",
+        Some(Reloaded::Done) | None => "",
+    };
+    let Tally { alerts, gaps, .. } = pipeline.tally;
+    let line = format!("{degraded}watching: {}; {alerts} alerts, {gaps} gaps{reloaded}", sources.summary);
+    // Names of mount points are in it.
+    crate::escape::one_line(&line)
 }
 
 /// The order of the end: no new records, judge what is here, deliver.
@@ -213,8 +243,15 @@ pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
     Err(warnings.into_iter().filter(is_untrusted).collect())
 }
 
+/// What became of a reload.
+#[derive(Clone, Copy)]
+enum Reloaded {
+    Done,
+    Refused,
+}
+
 /// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
-fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Reloaded {
     match configure().and_then(|config| load_rules(&config)) {
         Ok(rules) => {
             filter.replace(rules.filter().clone());
@@ -223,6 +260,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
                 pipeline.rules.infos().count()
             );
+            Reloaded::Done
         }
         Err(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -230,6 +268,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reload refused: the old configuration and rules stay in force ({} problems above)",
                 problems.len()
             );
+            Reloaded::Refused
         }
     }
 }
