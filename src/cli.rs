@@ -6,6 +6,10 @@ use crate::commands::{self, Exit};
 use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
 use crate::event::Action;
 use crate::event::Evidence;
+use crate::hook::judge;
+use crate::privileges;
+use crate::privileges::Role;
+use crate::problem::quote;
 use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
@@ -142,10 +146,15 @@ pub fn command() -> clap::Command {
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     crate::logger::install();
+    end_with_a_panic();
     let cli = match Cli::try_parse().and_then(sensible) {
         Ok(cli) => cli,
         Err(error) => return no_command(&error).into(),
     };
+    if matches!(cli.command, Command::Check(_) | Command::Explain(_) | Command::Scan(_)) {
+        // They read what others wrote. What cannot be given up here is no reason not to answer.
+        let _ = privileges::confine(Role::Files);
+    }
     let exit = match cli.command {
         Command::Run(args) => commands::run(commands::Overrides {
             config: args.config.config,
@@ -174,6 +183,20 @@ pub fn main() -> ExitCode {
         ),
     };
     exit.into()
+}
+
+/// Tells of a mistake of this program in one line, which may quote what others wrote, and ends it at once: a daemon with
+/// one dead thread must not look as if it watched. Only a content that makes its own analysis fail ends nothing.
+fn end_with_a_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let payload = panic.payload();
+        let words = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        log::error!("internal error{place}: {}", quote(words.unwrap_or_default()));
+        if !judge::is_at_work() {
+            std::process::abort();
+        }
+    }));
 }
 
 /// What clap cannot see in one argument.

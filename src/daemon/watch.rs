@@ -4,13 +4,15 @@ use super::pipeline::Pipeline;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
 use crate::hook::env;
 use crate::hook::learned::Learned;
+use crate::privileges;
+use crate::privileges::Role;
 use crate::rules::filter::NameFilter;
+use crate::source::bell::Bell;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify};
 use crate::source::mounts::{self, Class, Mount};
 use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings};
 use crate::writer::Attribution;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -181,8 +183,12 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
-    reader: Option<Arc<EventFd>>,
+    /// What is not watched as well as it should be; empty when all is well.
+    pub degraded: Vec<String>,
+    reader: Option<Arc<Bell>>,
     inotify: Option<Inotify>,
+    /// How far the threads were when they were asked last.
+    beats: Option<[u64; 2]>,
 }
 
 impl Sources {
@@ -196,6 +202,7 @@ impl Sources {
         let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
+        privileges::take_up(Role::Reader)?;
         let (watcher, guards) = open(settings, &counters)?.unzip();
         let mounted = mounts::read()?;
         let trees = match (&guards, settings.backend) {
@@ -206,16 +213,39 @@ impl Sources {
                 Vec::new()
             }
         };
+        let mut lesser = Vec::new();
         let reader = match watcher {
             None => None,
-            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
+            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble, &mut lesser)?),
         };
+        // The reader has its own now, and every thread from here on gets no more than this one keeps.
+        privileges::keep_only(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
-        let summary = summary(&guards.unwrap_or_default(), inotify.as_ref());
+        let guards = guards.unwrap_or_default();
+        let degraded = degraded(&guards, reader.is_some(), lesser);
+        let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        Ok(Self { messages, handover, ended, counters, summary, reader, inotify })
+        Ok(Self { messages, handover, ended, counters, summary, degraded, reader, inotify, beats: None })
+    }
+
+    /// Whether every thread that watches has answered, or got on with its work, since the last call; and asks them
+    /// again. One that hangs in a system call, or is gone, does neither.
+    pub fn have_answered(&mut self) -> bool {
+        let beats = [self.reader.as_ref().map(|bell| bell.beats()), self.inotify.as_ref().map(Inotify::beats)];
+        let is_there = beats.map(|beats| beats.is_some());
+        let beats = beats.map(Option::unwrap_or_default);
+        let before = self.beats.replace(beats);
+        if let Some(bell) = &self.reader {
+            bell.ring();
+        }
+        if let Some(inotify) = &self.inotify {
+            inotify.ring();
+        }
+        // Nobody was asked before the first call.
+        let Some(before) = before else { return true };
+        beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
@@ -227,8 +257,7 @@ impl Sources {
         self.handover.patient.store(true, Ordering::Relaxed);
         let mut running = self.reader.is_some() && !self.ended.is_terminated();
         if let Some(stop) = self.reader.take() {
-            // The write can only fail when the counter is full, and then the reader wakes all the same.
-            let _ = stop.write(1);
+            stop.stop();
         }
         let (done, mut stopped) = oneshot::channel::<()>();
         let mut watching = self.inotify.is_some();
@@ -289,7 +318,12 @@ fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Wat
     if settings.backend == Backend::Inotify {
         return Ok(None);
     }
-    match Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()) {
+    let opened = match privileges::can_locate() {
+        true => Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()),
+        // Every change would be seen and none could be said where.
+        false => Err(io::Error::from_raw_os_error(libc::EPERM)),
+    };
+    match opened {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if settings.backend == Backend::Auto => {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
@@ -318,21 +352,36 @@ fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
     parts.join(", ")
 }
 
+/// What is not watched as it should be, for the status that the service manager shows.
+fn degraded(guards: &[Guard], by_fanotify: bool, records: Vec<String>) -> Vec<String> {
+    let unmarked = guards.iter().filter(|guard| guard.holds_trees).filter_map(|guard| match guard.by {
+        Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
+        Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
+        Guarded::Remote => Some(format!("{} is not watched", guard.place())),
+    });
+    let without = (!by_fanotify).then(|| "no fanotify, so no writers".to_owned());
+    without.into_iter().chain(unmarked).chain(records).collect()
+}
+
 fn start_reader(
     watcher: Watcher,
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
-) -> io::Result<Arc<EventFd>> {
+    lesser: &mut Vec<String>,
+) -> io::Result<Arc<Bell>> {
     if !watcher.has_pidfd() {
         log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+        lesser.push("no pidfds".to_owned());
     }
+    privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
     let (attribution, missing) = Attribution::open();
     for missing in missing {
+        lesser.push(format!("no {}", missing.split(':').next().unwrap_or_default()));
         log::warn!("no {missing}; more of the writers that are gone will stay unknown");
     }
-    let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-    let stopping = stop.clone();
+    let bell = Arc::new(Bell::new()?);
+    let readers = bell.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interest: &|name| filter.interest(name),
@@ -341,12 +390,12 @@ fn start_reader(
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };
-        if let Err(error) = watcher.run(&stopping, &mut callbacks) {
+        if let Err(error) = watcher.run(&readers, &mut callbacks) {
             // The receiver is gone only when the daemon is ending anyway.
             let _ = trouble.send(error);
         }
     })?;
-    Ok(stop)
+    Ok(bell)
 }
 
 fn start_inotify(
