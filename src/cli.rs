@@ -24,8 +24,9 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine, 1 no rule matched (explain) or something hostile found (scan), 64 wrong usage, 70 watching ended, 77 no permission,
-78 mistake in the configuration or the rules.
+Exit codes: 0 fine, 1 no rule matched (explain), something hostile found (scan), something blind or degraded (coverage)
+or not told (selftest), 64 wrong usage, 69 no daemon answers (status), 70 watching ended or the test could not begin,
+77 no permission, 78 mistake in the configuration or the rules.
 
 With no configuration file the embedded rules are used; alerts go to syslog if /dev/log answers, and to
 the terminal if standard output is one.";
@@ -55,6 +56,8 @@ enum Command {
     /// Starts the watcher on the scratch tree as a child, and leaves nothing behind. Exit code 1 when something was
     /// not told that should have been, 77 without the permission to test.
     Selftest(SelftestArgs),
+    /// Ask the running daemon how it does: what it watches, what it has told, excluded and lost
+    Status(StatusArgs),
     /// A process of the self-test
     #[command(hide = true)]
     SelftestHelper(HelperArgs),
@@ -157,6 +160,16 @@ struct SelftestArgs {
 }
 
 #[derive(Args)]
+struct StatusArgs {
+    /// Print the daemon's JSON object (docs/status.md)
+    #[arg(long)]
+    json: bool,
+    /// The daemon's socket; by default the one of the configuration
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Args)]
 struct HelperArgs {
     #[arg(value_parser = step)]
     step: commands::Step,
@@ -208,6 +221,7 @@ pub fn main() -> ExitCode {
             json: args.json,
         }),
         Command::Selftest(args) => commands::selftest(args.json, args.overlay_only),
+        Command::Status(args) => commands::status(args.socket, args.json),
         Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
@@ -249,7 +263,8 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
         | Command::Scan(_)
         | Command::Coverage(_)
         | Command::Selftest(_)
-        | Command::SelftestHelper(_) => None,
+        | Command::SelftestHelper(_)
+        | Command::Status(_) => None,
     };
     match wrong {
         Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),

@@ -7,6 +7,7 @@ mod rule_tests;
 mod run;
 mod scan;
 mod selftest;
+mod status;
 mod style;
 
 pub use check::check;
@@ -15,6 +16,7 @@ pub use explain::{Question, explain, parse_field};
 pub use run::run;
 pub use scan::{Request as ScanRequest, scan};
 pub use selftest::{Step, help as selftest_helper, selftest};
+pub use status::status;
 
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
@@ -39,6 +41,8 @@ pub enum Exit {
     Finding = 1,
     /// Wrong usage of the command line.
     Usage = 64,
+    /// No daemon answers (`status`).
+    Unreachable = 69,
     /// Watching ended, or could not start, for a reason that is not the administrator's.
     Failed = 70,
     /// The kernel or a file's mode refused.

@@ -10,6 +10,8 @@ mod listings;
 mod pipeline;
 pub mod placing;
 mod settle;
+pub mod standing;
+pub mod status;
 mod stock;
 mod watch;
 
@@ -26,6 +28,8 @@ use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pipeline::Pipeline;
+use standing::Standing;
+use status::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,6 +117,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
+    let mut standing = Standing::new(config.source.clone(), warnings.len());
+    let status = open_status(&config);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
 
     let result = loop {
@@ -123,7 +129,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
-                reload(configure, &mut pipeline, &filter);
+                standing.reloaded(reload(configure, &mut pipeline, &filter));
                 outputs.reopen();
             }
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
@@ -142,13 +148,35 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
+            client = status::next(status.as_ref()) => {
+                client.answer(standing.document(&sources, &pipeline, &outputs));
+            }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 pipeline.due(std::time::Instant::now());
             }
         }
     };
+    // Whoever asks from now on is told at once that nobody answers.
+    drop(status);
     finish(sources, pipeline, outputs).await;
     result
+}
+
+/// The socket for `pyhookwatch status`. Without one the daemon watches all the same.
+fn open_status(config: &Config) -> Option<StatusSocket> {
+    let path = config.status.path(&config.source.root)?;
+    match StatusSocket::open(path) {
+        Ok(socket) => Some(socket),
+        // By hand, as a user: nothing that was asked for is missing.
+        Err(error) if config.status == config::StatusSocket::Usual && !matches!(error, NoSocket::Taken) => {
+            log::info!("no status socket {}: {error}", path.display());
+            None
+        }
+        Err(error) => {
+            log::warn!("no status socket {}: {error}", path.display());
+            None
+        }
+    }
 }
 
 /// The order of the end: no new records, judge what is here, deliver.
@@ -181,8 +209,9 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
-/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
-fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
+/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so. Gives the number
+/// of warnings, or of problems.
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Result<usize, usize> {
     let loaded = configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
     match loaded {
         Ok((rules, warnings)) => {
@@ -193,6 +222,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
                 pipeline.rules.infos().count()
             );
+            Ok(warnings.len())
         }
         Err(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -200,6 +230,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reload refused: the old configuration and rules stay in force ({} problems above)",
                 problems.len()
             );
+            Err(problems.len())
         }
     }
 }

@@ -133,7 +133,7 @@ pub fn probe(settings: &Settings) -> io::Result<Probe> {
         // Opened while the marks are there, as the watcher does it.
         let (attribution, records) = Attribution::open();
         drop(attribution);
-        evidence.extend(records);
+        evidence.extend(records.all());
         evidence.push(writer::processes_of_others());
     }
     let refused = fanotify.err().flatten();

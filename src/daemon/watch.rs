@@ -7,11 +7,11 @@ use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer
 use crate::hook::learned::Learned;
 use crate::rules::filter::NameFilter;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
-use crate::source::inotify::{self, Inotify};
+use crate::source::inotify::{self, Inotify, TreeReport};
 use crate::source::mounts;
 use crate::source::{Counters, Guard, Guarded, Message, Settings};
 use crate::writer::Attribution;
-use crate::writer::RecordSource;
+use crate::writer::{RecordSource, RecordSources};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
@@ -183,6 +183,12 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
+    /// Every filesystem in scope at the start, and whether inotify watches trees on it. Empty without fanotify.
+    pub guards: Vec<(Guard, bool)>,
+    /// Why there is no fanotify, where it is wanted.
+    pub refused: Option<String>,
+    /// What there is to name writers by.
+    pub evidence: Arc<RecordSources>,
     reader: Option<Arc<EventFd>>,
     inotify: Option<Inotify>,
 }
@@ -203,29 +209,37 @@ impl Sources {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
         }
         guards.iter().for_each(|(guard, by_inotify)| tell(guard, *by_inotify));
-        let guards: Vec<Guard> = guards.into_iter().map(|(guard, _)| guard).collect();
-        let (mut has_pidfd, mut records) = (false, Vec::new());
+        let refused = fanotify.as_ref().err().and_then(Option::as_ref).map(ToString::to_string);
+        let mut evidence = Arc::new(RecordSources::default());
         let reader = match fanotify {
             Err(_) => None,
             Ok(watcher) => {
-                has_pidfd = watcher.has_pidfd();
-                let (attribution, found) = Attribution::open();
-                records = found;
+                if !watcher.has_pidfd() {
+                    log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+                }
+                let has_pidfd = watcher.has_pidfd();
+                let (attribution, records) = Attribution::open();
+                for missing in records.all().iter().filter_map(RecordSource::missing) {
+                    log::warn!("no {missing}; more of the writers that are gone will stay unknown");
+                }
+                records.add(RecordSource::pidfds(has_pidfd));
+                records
+                    .add(RecordSource::starts(guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify))));
+                evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
         };
-        if reader.is_some() && !has_pidfd {
-            log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
-        }
-        for missing in records.iter().filter_map(RecordSource::missing) {
-            log::warn!("no {missing}; more of the writers that are gone will stay unknown");
-        }
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
         let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        Ok(Self { messages, handover, ended, counters, summary, reader, inotify })
+        Ok(Self { messages, handover, ended, counters, summary, guards, refused, evidence, reader, inotify })
+    }
+
+    /// What inotify watches, a report for each tree.
+    pub fn watched_trees(&self) -> Vec<TreeReport> {
+        self.inotify.as_ref().map(Inotify::report).unwrap_or_default()
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
@@ -295,10 +309,11 @@ impl Sources {
 }
 
 /// What is watched and how, for the ready message; empty when nothing is.
-fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
-    let by_fanotify = guards.iter().filter(|guard| matches!(guard.by, Guarded::Fanotify));
+fn summary(guards: &[(Guard, bool)], inotify: Option<&Inotify>) -> String {
+    let guards = guards.iter().map(|(guard, _)| guard);
+    let by_fanotify = guards.clone().filter(|guard| matches!(guard.by, Guarded::Fanotify));
     let marked: Vec<String> = by_fanotify.map(|guard| guard.place().to_string()).collect();
-    let overlays = guards.iter().filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
+    let overlays = guards.filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
     let watched: usize = inotify.iter().flat_map(|inotify| inotify.report()).map(|tree| tree.watched).sum();
     let mut parts = Vec::new();
     if !marked.is_empty() {

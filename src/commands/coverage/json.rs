@@ -3,9 +3,9 @@
 use super::overlay::Overlay;
 use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
+use crate::daemon::standing;
 use crate::escape;
 use crate::source::Guarded;
-use crate::writer::{Available, RecordSource};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub fn of(report: &Report) -> String {
             "truncated": report.truncated,
             "other_namespaces": report.elsewhere.namespaces,
         },
-        "evidence": report.probe.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "evidence": report.probe.evidence.iter().map(standing::evidence).collect::<Vec<_>>(),
         "overlay": report.overlay.as_ref().map(overlay),
         "filesystems": report.filesystems.iter().map(|mount| filesystem(mount, trees(mount))).collect::<Vec<_>>(),
         "trees": report.trees.iter().map(tree).collect::<Vec<_>>(),
@@ -39,16 +39,6 @@ pub fn of(report: &Report) -> String {
         "unread": report.unread.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
-}
-
-fn evidence(source: &RecordSource) -> Value {
-    let (available, detail) = match &source.available {
-        Available::Full("") => ("full", None),
-        Available::Full(detail) => ("full", Some((*detail).to_owned())),
-        Available::Partly(reason) => ("partly", Some(escape::one_line(reason))),
-        Available::Missing(reason) => ("missing", Some(escape::one_line(reason))),
-    };
-    json!({ "name": source.name, "available": available, "detail": detail })
 }
 
 fn overlay(overlay: &Overlay) -> Value {
