@@ -35,6 +35,15 @@ pub struct Settings {
     pub trees: Vec<PathBuf>,
 }
 
+impl Settings {
+    /// Whether what is mounted there is above or below one of the trees that can hold Python. Below another root
+    /// everything is.
+    pub fn can_hold_trees(&self, mount_point: &std::path::Path) -> bool {
+        self.root.parent().is_some()
+            || self.trees.iter().any(|tree| mount_point.starts_with(tree) || tree.starts_with(mount_point))
+    }
+}
+
 /// What a source hands on.
 #[derive(Debug)]
 pub enum Message {
@@ -45,7 +54,12 @@ pub enum Message {
     /// Changes may have gone unseen.
     Gap(Gap),
     /// A filesystem appeared while running, and this is how it is guarded.
-    Mounted(Guard),
+    Mounted {
+        /// By fanotify, or why not.
+        guard: Guard,
+        /// inotify watches a tree on it instead.
+        by_inotify: bool,
+    },
     /// Something was mounted at this path, as seen from the root; `local`: its files are on this machine, and looking at
     /// them cannot hang.
     MountedOver {
@@ -61,6 +75,8 @@ pub enum Message {
 /// How one filesystem is guarded.
 #[derive(Clone, Debug)]
 pub struct Guard {
+    /// `major:minor` of the filesystem.
+    pub device: (u32, u32),
     /// Where it is mounted; never empty.
     pub mount_points: Vec<PathBuf>,
     /// Its type.

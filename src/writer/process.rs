@@ -230,6 +230,11 @@ impl Pinned {
         Some((stat.starttime, parent(&stat)))
     }
 
+    /// The kernel's name of it, which it may have chosen itself. Empty when it is gone.
+    pub fn name(&self) -> Vec<u8> {
+        self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default()
+    }
+
     /// The path of what it runs, as the kernel tells it, and the file.
     pub fn program(&self) -> Option<(PathBuf, FileId)> {
         let (executable, id) = executable(&self.directory)?;
@@ -241,6 +246,14 @@ impl Pinned {
 pub fn all() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().map_while(Result::ok);
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether this process has CAP_SYS_PTRACE, by which `/proc` shows the executables of others.
+pub fn may_trace() -> bool {
+    const CAP_SYS_PTRACE: u64 = 19;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.is_some_and(|set| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set >> CAP_SYS_PTRACE & 1 == 1))
 }
 
 /// Whether this host has the file at this path.

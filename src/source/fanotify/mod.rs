@@ -180,7 +180,7 @@ impl Watcher {
             }
             if mounts_changed {
                 for guard in self.mark_mounts()? {
-                    (callbacks.emit)(Message::Mounted(guard));
+                    (callbacks.emit)(Message::Mounted { guard, by_inotify: false });
                 }
                 for (path, local) in self.covered.drain(..) {
                     if let Some(path) = mounts::below_root(&path, &self.settings.root) {
@@ -399,7 +399,7 @@ impl Watcher {
         self.filesystems = Filesystems::default();
         for guard in self.mark_mounts()? {
             if !matches!(guard.by, Guarded::Fanotify) {
-                (callbacks.emit)(Message::Mounted(guard));
+                (callbacks.emit)(Message::Mounted { guard, by_inotify: false });
             }
         }
         callbacks.witness.lost_records();
@@ -451,13 +451,9 @@ impl Watcher {
             }
             Err(guarded) => guarded,
         };
-        let root = &self.settings.root;
-        let holds_trees = root != Path::new("/")
-            || mounts.iter().any(|Mount { mount_point: place, .. }| {
-                self.settings.trees.iter().any(|tree| place.starts_with(tree) || tree.starts_with(place))
-            });
+        let holds_trees = mounts.iter().any(|mount| self.settings.can_hold_trees(&mount.mount_point));
         let mount_points = mount_points(mounts);
-        Some(Guard { mount_points, fs_type: first.fs_type.clone(), holds_trees, by })
+        Some(Guard { device: first.device, mount_points, fs_type: first.fs_type.clone(), holds_trees, by })
     }
 
     /// A filesystem outside the root that is watched can still hold the programs of writers.
