@@ -14,6 +14,7 @@ use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,8 +28,9 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine, 1 no rule matched (explain) or something hostile found (scan), 64 wrong usage, 70 watching ended, 77 no permission,
-78 mistake in the configuration or the rules.
+Exit codes: 0 fine, 1 no rule matched (explain), something hostile found (scan), something blind or degraded (coverage)
+or not told (selftest), 64 wrong usage, 69 no daemon answers (status), 70 watching ended or the test could not begin,
+77 no permission, 78 mistake in the configuration or the rules.
 
 With no configuration file the embedded rules are used; alerts go to syslog if /dev/log answers, and to
 the terminal if standard output is one.";
@@ -48,6 +50,21 @@ enum Command {
     /// Walks the filesystems of this machine, never through links and never over the network. Exit code 1 when
     /// something hostile is found, 77 when something could not be read.
     Scan(ScanArgs),
+    /// Say what guards each place where Python runs something by itself, what is blind there, and why
+    ///
+    /// Asks the kernel as `run` does, and takes everything back. Exit code 1 when something is blind or degraded, 77
+    /// without the permission to find out.
+    Coverage(CoverageArgs),
+    /// Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer
+    ///
+    /// Starts the watcher on the scratch tree as a child, and leaves nothing behind. Exit code 1 when something was
+    /// not told that should have been, 77 without the permission to test.
+    Selftest(SelftestArgs),
+    /// Ask the running daemon how it does: what it watches, what it has told, excluded and lost
+    Status(StatusArgs),
+    /// A process of the self-test
+    #[command(hide = true)]
+    SelftestHelper(HelperArgs),
 }
 
 #[derive(Args)]
@@ -123,6 +140,51 @@ struct ScanArgs {
     paths: Vec<PathBuf>,
 }
 
+#[derive(Args)]
+struct CoverageArgs {
+    /// Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Treat DIR as `/`, as `run --root` does
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Print one JSON object (docs/coverage.md)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct SelftestArgs {
+    /// Only what is written through an overlay
+    #[arg(long, hide = true)]
+    overlay_only: bool,
+    /// Print one JSON object (docs/selftest.md)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct StatusArgs {
+    /// Print the daemon's JSON object (docs/status.md)
+    #[arg(long)]
+    json: bool,
+    /// The daemon's socket; by default the one of the configuration
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct HelperArgs {
+    #[arg(value_parser = step)]
+    step: commands::Step,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+fn step(word: &str) -> Result<commands::Step, String> {
+    one_of(word, &commands::Step::ALL)
+}
+
 fn backend(word: &str) -> Result<Backend, String> {
     one_of(word, &BACKENDS)
 }
@@ -136,6 +198,11 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
         let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
         format!("use one of {}", known.join(", "))
     })
+}
+
+/// The command line as clap sees it: what shell completions are made from and the manual is held against.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the arguments, runs the command, and gives the exit code.
@@ -163,6 +230,13 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => {
             commands::scan(&commands::ScanRequest { root: args.root, json: args.json, paths: args.paths })
         }
+        Command::Coverage(args) => commands::coverage(&commands::CoverageRequest {
+            settings: commands::Overrides { config: args.config, root: args.root, ..Default::default() },
+            json: args.json,
+        }),
+        Command::Selftest(args) => commands::selftest(args.json, args.overlay_only),
+        Command::Status(args) => commands::status(args.socket, args.json),
+        Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
             &commands::Question {
@@ -213,10 +287,15 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
             }
             _ => None,
         },
-        Command::Check(_) | Command::Scan(_) => None,
+        Command::Check(_)
+        | Command::Scan(_)
+        | Command::Coverage(_)
+        | Command::Selftest(_)
+        | Command::SelftestHelper(_)
+        | Command::Status(_) => None,
     };
     match wrong {
-        Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),
+        Some(message) => Err(command().error(ErrorKind::ValueValidation, message + "; see --help")),
         None => Ok(cli),
     }
 }
@@ -246,6 +325,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -1,21 +1,29 @@
 //! The subcommands, one file each.
 
 mod check;
+mod coverage;
 mod explain;
 mod rule_tests;
 mod run;
 mod scan;
+mod selftest;
+mod status;
+mod style;
 
 pub use check::check;
+pub use coverage::{Request as CoverageRequest, coverage};
 pub use explain::{Question, explain, parse_field};
 pub use run::run;
 pub use scan::{Request as ScanRequest, scan};
+pub use selftest::{Step, help as selftest_helper, selftest};
+pub use status::status;
 
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::config::Config;
 use crate::problem::{Cause, Problem};
 use crate::source::Backend;
+use crate::source::mounts;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,10 +36,13 @@ const CONFIG_FILE: &str = "/etc/pyhookwatch/pyhookwatch.toml";
 pub enum Exit {
     /// Fine.
     Fine = 0,
-    /// No rule matched (`explain`), something hostile was found (`scan`).
+    /// No rule matched (`explain`), something hostile was found (`scan`), something was not told (`selftest`),
+    /// something is blind or degraded (`coverage`).
     Finding = 1,
     /// Wrong usage of the command line.
     Usage = 64,
+    /// No daemon answers (`status`).
+    Unreachable = 69,
     /// Watching ended, or could not start, for a reason that is not the administrator's.
     Failed = 70,
     /// The kernel or a file's mode refused.
@@ -103,6 +114,22 @@ fn canonical_root(root: &Path) -> Result<PathBuf, Problem> {
     };
     let canonical = root.canonicalize().map_err(|error| refused(&error).because_of(&error))?;
     if canonical.is_dir() { Ok(canonical) } else { Err(refused(&io::Error::other("not a directory"))) }
+}
+
+/// The root, and one mount point below it of each other filesystem of this machine.
+fn trees_of_machine(root: &Path) -> Vec<PathBuf> {
+    let mut tops = vec![root.to_path_buf()];
+    let all = mounts::read().unwrap_or_default();
+    let own = mounts::holding(&all, root).map(|mount| mount.device);
+    for (device, mounts) in mounts::by_device(all) {
+        let here = mounts.iter().find(|mount| {
+            // What a container's overlay shows lies in its upper and lower directories too.
+            let is_local = mounts::class(&mount.fs_type) == mounts::Class::Local && mount.fs_type != "overlay";
+            is_local && mount.mount_point.starts_with(root) && mount.mount_point.is_dir()
+        });
+        tops.extend(here.filter(|_| Some(device) != own).map(|mount| mount.mount_point.clone()));
+    }
+    tops
 }
 
 /// Prints the problems; the exit code tells mistakes from files that may not be read.

@@ -3,7 +3,8 @@
 mod json;
 mod table;
 
-use super::{Exit, canonical_root, complain, complain_of, print};
+use super::style::Style;
+use super::{Exit, canonical_root, complain, complain_of, print, trees_of_machine};
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, HookPlace, Provenance};
 use crate::hook::content::Limits;
@@ -11,7 +12,6 @@ use crate::hook::learned::Learned;
 use crate::hook::sites::{self, Found, Inventory, Progress};
 use crate::hook::{Surface, kind};
 use crate::problem::Cause;
-use crate::source::mounts;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -105,10 +105,10 @@ pub fn scan(request: &Request) -> Exit {
         }
     }
     if wanted.is_empty() {
-        wanted = trees(&root);
+        wanted = trees_of_machine(&root);
     }
     let report = judge(&root, &wanted);
-    print(&if request.json { json::of(&report) } else { table::of(&report, &table::Style::of_output()) });
+    print(&if request.json { json::of(&report) } else { table::of(&report, &Style::of_output()) });
     report.exit()
 }
 
@@ -139,22 +139,6 @@ fn top(root: &Path, path: &Path) -> Result<PathBuf, (Exit, String)> {
         true => Ok(whole),
         false => Err((Exit::Usage, format!("it lies outside of {}", root.display()))),
     }
-}
-
-/// The root, and one mount point below it of each other filesystem of this machine.
-fn trees(root: &Path) -> Vec<PathBuf> {
-    let mut tops = vec![root.to_path_buf()];
-    let all = mounts::read().unwrap_or_default();
-    let own = mounts::holding(&all, root).map(|mount| mount.device);
-    for (device, mounts) in mounts::by_device(all) {
-        let here = mounts.iter().find(|mount| {
-            // What a container's overlay shows lies in its upper and lower directories too.
-            let is_local = mounts::class(&mount.fs_type) == mounts::Class::Local && mount.fs_type != "overlay";
-            is_local && mount.mount_point.starts_with(root) && mount.mount_point.is_dir()
-        });
-        tops.extend(here.filter(|_| Some(device) != own).map(|mount| mount.mount_point.clone()));
-    }
-    tops
 }
 
 fn judge(root: &Path, tops: &[PathBuf]) -> Report {

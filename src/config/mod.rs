@@ -36,6 +36,32 @@ const TREES: [&str; 8] = ["/etc", "/usr/lib", "/usr/lib64", "/usr/local", "/opt"
 
 const RULES_DIRECTORY: &str = "/etc/pyhookwatch/rules.d";
 
+/// Where the running daemon answers `pyhookwatch status`, unless told otherwise.
+pub const STATUS_SOCKET: &str = "/run/pyhookwatch/status.sock";
+
+/// Where the daemon answers `pyhookwatch status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StatusSocket {
+    /// At [`STATUS_SOCKET`] if it watches the whole machine; a watcher of another root would be taken for that one.
+    #[default]
+    Usual,
+    /// There, whatever it watches.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl StatusSocket {
+    /// Its path for a daemon that watches this root.
+    pub fn path(&self, root: &Path) -> Option<&Path> {
+        match self {
+            Self::Usual => Some(Path::new(STATUS_SOCKET)).filter(|_| root.parent().is_none()),
+            Self::At(path) => Some(path),
+            Self::Off => None,
+        }
+    }
+}
+
 /// Everything an administrator can set.
 #[derive(Clone)]
 pub struct Config {
@@ -48,6 +74,8 @@ pub struct Config {
     pub outputs: Vec<OutputSettings>,
     /// What does not hinder: others could have written the file.
     pub warnings: Vec<Problem>,
+    /// Where the daemon tells how it does.
+    pub status: StatusSocket,
 }
 
 impl Default for Config {
@@ -62,6 +90,7 @@ impl Default for Config {
             rules: rules::Settings { directories: vec![PathBuf::from(RULES_DIRECTORY)], disabled: Vec::new() },
             outputs: Vec::new(),
             warnings: Vec::new(),
+            status: StatusSocket::Usual,
         }
     }
 }
@@ -101,6 +130,12 @@ fn read_config(top: &mut Table<'_>) -> Config {
     if let Some(mut rules) = top.table("rules", "in [rules]", "a table: write [rules]") {
         read_rules(&mut rules, &mut config.rules);
     }
+    if let Some(mut status) = top.table("status", "in [status]", "a table: write [status]") {
+        if let Some(path) = status.path("socket", socket_path) {
+            config.status = if path == Path::new("off") { StatusSocket::Off } else { StatusSocket::At(path) };
+        }
+        status.finish();
+    }
     config.outputs = output::read_all(top);
     top.finish();
     config
@@ -117,6 +152,15 @@ fn read_watch(watch: &mut Table<'_>, settings: &mut source::Settings) {
         settings.trees = trees;
     }
     watch.finish();
+}
+
+/// An absolute path, or the word `off`.
+fn socket_path(text: &str) -> Result<PathBuf, &'static str> {
+    match text {
+        "off" => Ok(PathBuf::from(text)),
+        _ if !text.starts_with('/') => Err("it must be an absolute path, beginning with `/`, or `off`"),
+        path => absolute_path(path),
+    }
 }
 
 fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {

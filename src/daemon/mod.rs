@@ -7,8 +7,12 @@
 mod budget;
 mod gaps;
 mod listings;
+mod notify;
 mod pipeline;
+pub mod placing;
 mod settle;
+pub mod standing;
+pub mod status;
 mod stock;
 mod watch;
 
@@ -26,7 +30,10 @@ use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use notify::Manager;
 use pipeline::Pipeline;
+use standing::Standing;
+use status::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,8 +109,9 @@ pub fn known_names(kind: &str) -> &'static [&'static str] {
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
+    let mut manager = Manager::find();
     let config = configure().map_err(Failure::Configuration)?;
-    let rules = load_rules(&config).map_err(Failure::Configuration)?;
+    let (rules, warnings) = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
     let filter = SharedFilter::default();
     filter.replace(rules.filter().clone());
@@ -123,7 +131,10 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
+    let mut standing = Standing::new(config.source.clone(), warnings);
+    let status = open_status(&config);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
+    manager.ready(standing.line(&sources, &pipeline));
 
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
@@ -133,9 +144,17 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
-                reload(configure, &mut pipeline, &filter);
+                manager.reloading();
+                standing.reloaded(reload(configure, &mut pipeline, &filter));
                 outputs.reopen();
+                manager.ready(standing.line(&sources, &pipeline));
             }
+            // Before the messages: a flood of them is no reason to be taken for dead. That this loop comes here is the
+            // proof that it does not hang.
+            () = manager.is_due() => match sources.have_answered() {
+                true => manager.lives(standing.line(&sources, &pipeline)),
+                false => log::error!("a thread that watches does not answer: the service manager is not told that all is well"),
+            },
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
             Ok(error) = &mut sources.ended, if !sources.ended.is_terminated() => break Err(Failure::Watching(error)),
             name = outputs.lost() => {
@@ -152,13 +171,36 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
+            client = status::next(status.as_ref()) => {
+                client.answer(standing.document(&sources, &pipeline, &outputs));
+            }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 pipeline.due(std::time::Instant::now());
             }
         }
     };
+    manager.stopping();
+    // Whoever asks from now on is told at once that nobody answers.
+    drop(status);
     finish(sources, pipeline, outputs).await;
     result
+}
+
+/// The socket for `pyhookwatch status`. Without one the daemon watches all the same.
+fn open_status(config: &Config) -> Option<StatusSocket> {
+    let path = config.status.path(&config.source.root)?;
+    match StatusSocket::open(path) {
+        Ok(socket) => Some(socket),
+        // By hand, as a user: nothing that was asked for is missing.
+        Err(error) if config.status == config::StatusSocket::Usual && !matches!(error, NoSocket::Taken) => {
+            log::info!("no status socket {}: {error}", path.display());
+            None
+        }
+        Err(error) => {
+            log::warn!("no status socket {}: {error}", path.display());
+            None
+        }
+    }
 }
 
 /// The order of the end: no new records, judge what is here, deliver.
@@ -191,12 +233,12 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
-/// The rules of this configuration; says what is remarkable about both.
-fn load_rules(config: &Config) -> Result<RuleSet, Vec<Problem>> {
+/// The rules of this configuration, and how much was remarkable about both, which is said.
+fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Problem>> {
     let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
     let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    Ok(rules)
+    Ok((rules, warnings.len()))
 }
 
 /// These warnings, if none of them is one for a program with privileges: who could write its configuration or a rule
@@ -213,16 +255,18 @@ pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
     Err(warnings.into_iter().filter(is_untrusted).collect())
 }
 
-/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
-fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
+/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so. Gives the number
+/// of warnings, or of problems.
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Result<usize, usize> {
     match configure().and_then(|config| load_rules(&config)) {
-        Ok(rules) => {
+        Ok((rules, warnings)) => {
             filter.replace(rules.filter().clone());
             pipeline.rules = rules;
             log::info!(
                 "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
                 pipeline.rules.infos().count()
             );
+            Ok(warnings)
         }
         Err(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -230,6 +274,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reload refused: the old configuration and rules stay in force ({} problems above)",
                 problems.len()
             );
+            Err(problems.len())
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Starts the sources: the fanotify reader thread, and inotify for the trees it cannot watch.
 
 use super::pipeline::Pipeline;
+use super::placing;
+use super::placing::Placed;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
-use crate::hook::env;
 use crate::hook::learned::Learned;
 use crate::privileges;
 use crate::privileges::Role;
 use crate::rules::filter::NameFilter;
+use crate::source::bell::Bell;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
-use crate::source::inotify::{self, Inotify};
-use crate::source::mounts::{self, Class, Mount};
-use crate::source::{Backend, Counters, Guard, Guarded, Message, Settings};
+use crate::source::inotify::{self, Inotify, TreeReport};
+use crate::source::mounts;
+use crate::source::{Counters, Guard, Guarded, Message, Settings};
 use crate::writer::Attribution;
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use crate::writer::{RecordSource, RecordSources};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -183,8 +185,16 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
-    reader: Option<Arc<EventFd>>,
+    /// Every filesystem in scope at the start, and whether inotify watches trees on it. Empty without fanotify.
+    pub guards: Vec<(Guard, bool)>,
+    /// Why there is no fanotify, where it is wanted.
+    pub refused: Option<String>,
+    /// What there is to name writers by.
+    pub evidence: Arc<RecordSources>,
+    reader: Option<Arc<Bell>>,
     inotify: Option<Inotify>,
+    /// How far the threads were when they were asked last.
+    beats: Option<[u64; 2]>,
 }
 
 impl Sources {
@@ -199,28 +209,90 @@ impl Sources {
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
         privileges::take_up(Role::Reader)?;
-        let (watcher, guards) = open(settings, &counters)?.unzip();
-        let mounted = mounts::read()?;
-        let trees = match (&guards, settings.backend) {
-            (None, _) => all_trees(settings, &mounted),
-            (Some(guards), Backend::Auto) => trees_on_refused(settings, guards, &mounted),
-            (Some(guards), _) => {
-                guards.iter().for_each(|guard| tell(guard, false));
-                Vec::new()
+        let Placed { fanotify, guards, trees } = placing::place(settings, &counters)?;
+        if let Err(Some(error)) = &fanotify {
+            log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
+        }
+        guards.iter().for_each(|(guard, by_inotify)| tell(guard, *by_inotify));
+        let refused = fanotify.as_ref().err().and_then(Option::as_ref).map(ToString::to_string);
+        let mut evidence = Arc::new(RecordSources::default());
+        let reader = match fanotify {
+            Err(_) => None,
+            Ok(watcher) => {
+                if !watcher.has_pidfd() {
+                    log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+                }
+                privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
+                let has_pidfd = watcher.has_pidfd();
+                let (attribution, records) = Attribution::open();
+                for missing in records.all().iter().filter_map(RecordSource::missing) {
+                    log::warn!("no {missing}; more of the writers that are gone will stay unknown");
+                }
+                records.add(RecordSource::pidfds(has_pidfd));
+                records
+                    .add(RecordSource::starts(guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify))));
+                evidence = records;
+                Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
-        };
-        let reader = match watcher {
-            None => None,
-            Some(watcher) => Some(start_reader(watcher, filter.clone(), handover.clone(), trouble)?),
         };
         // The reader has its own now, and every thread from here on gets no more than this one keeps.
         privileges::keep_only(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
-        let summary = summary(&guards.unwrap_or_default(), inotify.as_ref());
+        let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        Ok(Self { messages, handover, ended, counters, summary, reader, inotify })
+        Ok(Self {
+            messages,
+            handover,
+            ended,
+            counters,
+            summary,
+            guards,
+            refused,
+            evidence,
+            reader,
+            inotify,
+            beats: None,
+        })
+    }
+
+    /// What inotify watches, a report for each tree.
+    pub fn watched_trees(&self) -> Vec<TreeReport> {
+        self.inotify.as_ref().map(Inotify::report).unwrap_or_default()
+    }
+
+    /// What is not watched as well as it should be; empty when all is well.
+    pub fn degraded(&self) -> Vec<String> {
+        let holding = self.guards.iter().map(|(guard, _)| guard).filter(|guard| guard.holds_trees);
+        let unmarked = holding.filter_map(|guard| match guard.by {
+            Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
+            Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
+            Guarded::Remote => Some(format!("{} is not watched", guard.place())),
+        });
+        let records = self.evidence.all();
+        let missing = records.iter().filter(|source| source.missing().is_some());
+        let missing = missing.map(|source| format!("no {}", source.name));
+        let without = self.reader.is_none().then(|| "no fanotify, so no writers".to_owned());
+        without.into_iter().chain(unmarked).chain(missing).collect()
+    }
+
+    /// Whether every thread that watches has answered, or got on with its work, since the last call; and asks them
+    /// again. One that hangs in a system call, or is gone, does neither.
+    pub fn have_answered(&mut self) -> bool {
+        let beats = [self.reader.as_ref().map(|bell| bell.beats()), self.inotify.as_ref().map(Inotify::beats)];
+        let is_there = beats.map(|beats| beats.is_some());
+        let beats = beats.map(Option::unwrap_or_default);
+        let before = self.beats.replace(beats);
+        if let Some(bell) = &self.reader {
+            bell.ring();
+        }
+        if let Some(inotify) = &self.inotify {
+            inotify.ring();
+        }
+        // Nobody was asked before the first call.
+        let Some(before) = before else { return true };
+        beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
@@ -232,8 +304,7 @@ impl Sources {
         self.handover.patient.store(true, Ordering::Relaxed);
         let mut running = self.reader.is_some() && !self.ended.is_terminated();
         if let Some(stop) = self.reader.take() {
-            // The write can only fail when the counter is full, and then the reader wakes all the same.
-            let _ = stop.write(1);
+            stop.stop();
         }
         let (done, mut stopped) = oneshot::channel::<()>();
         let mut watching = self.inotify.is_some();
@@ -289,31 +360,12 @@ impl Sources {
     }
 }
 
-/// Opens fanotify as the settings want it. `None`: inotify alone.
-fn open(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Option<(Watcher, Vec<Guard>)>> {
-    if settings.backend == Backend::Inotify {
-        return Ok(None);
-    }
-    let opened = match privileges::can_locate() {
-        true => Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()),
-        // Every change would be seen and none could be said where.
-        false => Err(io::Error::from_raw_os_error(libc::EPERM)),
-    };
-    match opened {
-        Ok(opened) => Ok(Some(opened)),
-        Err(error) if settings.backend == Backend::Auto => {
-            log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// What is watched and how, for the ready message; empty when nothing is.
-fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
-    let by_fanotify = guards.iter().filter(|guard| matches!(guard.by, Guarded::Fanotify));
+fn summary(guards: &[(Guard, bool)], inotify: Option<&Inotify>) -> String {
+    let guards = guards.iter().map(|(guard, _)| guard);
+    let by_fanotify = guards.clone().filter(|guard| matches!(guard.by, Guarded::Fanotify));
     let marked: Vec<String> = by_fanotify.map(|guard| guard.place().to_string()).collect();
-    let overlays = guards.iter().filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
+    let overlays = guards.filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
     let watched: usize = inotify.iter().flat_map(|inotify| inotify.report()).map(|tree| tree.watched).sum();
     let mut parts = Vec::new();
     if !marked.is_empty() {
@@ -330,20 +382,13 @@ fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
 
 fn start_reader(
     watcher: Watcher,
+    attribution: Attribution,
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
-) -> io::Result<Arc<EventFd>> {
-    if !watcher.has_pidfd() {
-        log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
-    }
-    privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
-    let (attribution, missing) = Attribution::open();
-    for missing in missing {
-        log::warn!("no {missing}; more of the writers that are gone will stay unknown");
-    }
-    let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-    let stopping = stop.clone();
+) -> io::Result<Arc<Bell>> {
+    let bell = Arc::new(Bell::new()?);
+    let readers = bell.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interest: &|name| filter.interest(name),
@@ -352,12 +397,12 @@ fn start_reader(
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };
-        if let Err(error) = watcher.run(&stopping, &mut callbacks) {
+        if let Err(error) = watcher.run(&readers, &mut callbacks) {
             // The receiver is gone only when the daemon is ending anyway.
             let _ = trouble.send(error);
         }
     })?;
-    Ok(stop)
+    Ok(bell)
 }
 
 fn start_inotify(
@@ -412,50 +457,6 @@ fn seen_from(root: &Path, mut event: FileEvent) -> Option<FileEvent> {
     event.previous_path = event.previous_path.map(|path| mounts::below_root(&path, root).unwrap_or(path));
     event.file = FileRef { path, directory: directory.map(|fd: OwnedFd| Arc::new(fd)).or(event.file.directory) };
     Some(event)
-}
-
-/// What inotify watches when it watches alone: the configured trees, or the whole of another root,
-/// and every filesystem mounted below them, because a watch does not enter it. A tree that is not
-/// there yet is watched once it appears.
-fn all_trees(settings: &Settings, mounted: &[Mount]) -> Vec<PathBuf> {
-    let mut trees: Vec<PathBuf> = match settings.root.parent() {
-        Some(_) => vec![settings.root.clone()],
-        None => settings.trees.iter().map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.clone())).collect(),
-    };
-    let below: Vec<PathBuf> = mounted
-        .iter()
-        .filter(|mount| mounts::class(&mount.fs_type) == Class::Local)
-        .map(|mount| mount.mount_point.clone())
-        .filter(|place| trees.iter().any(|tree| place.starts_with(tree)))
-        .collect();
-    trees.extend(below);
-    trees.sort();
-    trees.dedup();
-    // A tree below another one of the same filesystem is watched with it.
-    let holder = |tree: &Path| mounts::holding(mounted, tree).map(|mount| mount.id);
-    let is_covered = |tree: &PathBuf| {
-        trees.iter().any(|upper| upper != tree && tree.starts_with(upper) && holder(upper) == holder(tree))
-    };
-    trees.iter().filter(|tree| !is_covered(tree)).cloned().collect()
-}
-
-/// The trees that inotify must watch because fanotify was refused where they lie.
-fn trees_on_refused(settings: &Settings, guards: &[Guard], mounted: &[Mount]) -> Vec<PathBuf> {
-    let wanted = all_trees(settings, mounted);
-    let mut trees = Vec::new();
-    for guard in guards {
-        let Guarded::Refused(_) = guard.by else {
-            tell(guard, false);
-            continue;
-        };
-        let on_it = |tree: &&PathBuf| {
-            mounts::holding(mounted, tree).is_some_and(|mount| guard.mount_points.contains(&mount.mount_point))
-        };
-        let before = trees.len();
-        trees.extend(wanted.iter().filter(on_it).cloned());
-        tell(guard, trees.len() > before);
-    }
-    trees
 }
 
 /// Says how a filesystem is guarded, where that is not as it should be: a warning where Python can

@@ -3,6 +3,7 @@
 //! [`fanotify`] watches whole filesystems and knows the writer; [`inotify`] (through the `notify`
 //! crate) watches single trees where fanotify is refused, and does not.
 
+pub mod bell;
 pub mod fanotify;
 pub mod inotify;
 pub mod mounts;
@@ -34,6 +35,15 @@ pub struct Settings {
     pub trees: Vec<PathBuf>,
 }
 
+impl Settings {
+    /// Whether what is mounted there is above or below one of the trees that can hold Python. Below another root
+    /// everything is.
+    pub fn can_hold_trees(&self, mount_point: &std::path::Path) -> bool {
+        self.root.parent().is_some()
+            || self.trees.iter().any(|tree| mount_point.starts_with(tree) || tree.starts_with(mount_point))
+    }
+}
+
 /// What a source hands on.
 #[derive(Debug)]
 pub enum Message {
@@ -60,6 +70,8 @@ pub enum Message {
 /// How one filesystem is guarded.
 #[derive(Clone, Debug)]
 pub struct Guard {
+    /// `major:minor` of the filesystem.
+    pub device: (u32, u32),
     /// Where it is mounted; never empty.
     pub mount_points: Vec<PathBuf>,
     /// Its type.

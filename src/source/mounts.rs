@@ -74,8 +74,16 @@ pub fn class(fs_type: &str) -> Class {
 /// # Errors
 /// Whatever opening or reading `/proc/self/mountinfo` gives.
 pub fn read() -> io::Result<Vec<Mount>> {
+    read_from(Path::new("/proc/self/mountinfo"))
+}
+
+/// Reads and parses a file like `/proc/self/mountinfo`: of a process in another mount namespace.
+///
+/// # Errors
+/// Whatever opening or reading it gives.
+pub fn read_from(mountinfo: &Path) -> io::Result<Vec<Mount>> {
     let mut bytes = Vec::new();
-    std::fs::File::open("/proc/self/mountinfo")?.take(MAX_MOUNTINFO).read_to_end(&mut bytes)?;
+    std::fs::File::open(mountinfo)?.take(MAX_MOUNTINFO).read_to_end(&mut bytes)?;
     Ok(bytes.split(|&byte| byte == b'\n').filter_map(line).collect())
 }
 

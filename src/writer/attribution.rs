@@ -7,6 +7,7 @@ use super::judge::{Case, DISAGREE, FAILED, Last, Named};
 use super::ledger::{Life, LifeId, Program, Start};
 use super::process;
 use super::program::{Resolved, Resolver};
+use super::records::RecordSources;
 use super::{Look, look};
 use crate::event::{Candidate, Evidence, Executable, FileId, Gap, HandleName, Locate, Process, Writer};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -67,9 +68,9 @@ impl Ticket {
 
 impl Attribution {
     /// Opens the queues of records about processes that are to be had. The exec records come with the
-    /// writes, so the marks must be placed before. Tells too what is missing, each with the reason.
-    pub fn open() -> (Self, Vec<String>) {
-        let (records, missing) = Collector::open();
+    /// writes, so the marks must be placed before. Tells too which there are, and why others are missing.
+    pub fn open() -> (Self, Arc<RecordSources>) {
+        let (records, found) = Collector::open();
         let attribution = Self {
             records,
             sequence: 0,
@@ -81,7 +82,7 @@ impl Attribution {
             starts: 0,
             tickets: Vec::new(),
         };
-        (attribution, missing)
+        (attribution, found)
     }
 
     /// Readable when records about processes wait to be collected.

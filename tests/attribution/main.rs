@@ -23,6 +23,8 @@ mod peers;
 mod requirements;
 mod score;
 mod shapes;
+#[path = "../common/slowness.rs"]
+mod slowness;
 mod stage;
 mod table;
 mod watcher;

@@ -17,6 +17,7 @@ mod explain;
 mod file_output;
 mod harness;
 mod hostile;
+mod manager;
 mod others;
 mod oversize;
 mod powers;

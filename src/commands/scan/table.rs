@@ -2,57 +2,25 @@
 
 use super::json::{text, version};
 use super::{Judged, Report};
+use crate::commands::style::{Style, Urgency, middle};
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance};
 use crate::hook::kind::Version;
 use crate::hook::sites::{self, Python};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
-/// Columns where no terminal tells.
-const WIDTH: usize = 120;
-/// Fewer than this are no help to anybody.
-const NARROWEST: usize = 40;
 /// Lines shown of what a hook runs.
 const SHOWN_LINES: usize = 3;
 /// Names shown of what could not be read.
 const SHOWN_UNREAD: usize = 10;
 
-/// How the output takes it.
-pub struct Style {
-    width: usize,
-    colour: bool,
-}
-
-impl Style {
-    /// Of standard output: its own width and colours on a terminal, none elsewhere.
-    pub fn of_output() -> Self {
-        let output = std::io::stdout();
-        if !output.is_terminal() {
-            return Self { width: WIDTH, colour: false };
-        }
-        let columns = rustix::termios::tcgetwinsize(&output).map_or(0, |size| usize::from(size.ws_col));
-        let width = if columns == 0 { WIDTH } else { columns.max(NARROWEST) };
-        Self { width, colour: std::env::var_os("NO_COLOR").is_none() }
-    }
-
-    /// The line, cut to the width; what was cut is said by an ellipsis.
-    fn fit(&self, line: &str) -> String {
-        if line.chars().count() <= self.width {
-            return format!("{line}\n");
-        }
-        let kept: String = line.chars().take(self.width.saturating_sub(1)).collect();
-        format!("{kept}…\n")
-    }
-
-    fn paint(&self, class: ContentClass, line: String) -> String {
-        let code = match class {
-            ContentClass::Hostile => "1;31",
-            ContentClass::Suspicious | ContentClass::Opaque => "33",
-            _ => return line,
-        };
-        if self.colour { format!("\x1b[{code}m{}\x1b[0m\n", line.trim_end_matches('\n')) } else { line }
+/// The colour of a class; none for what is ordinary.
+fn urgency(class: ContentClass) -> Urgency {
+    match class {
+        ContentClass::Hostile => Urgency::High,
+        ContentClass::Suspicious | ContentClass::Opaque => Urgency::Some,
+        _ => Urgency::None,
     }
 }
 
@@ -129,8 +97,8 @@ fn entry(judged: &Judged, style: &Style) -> String {
         Some(package) => escape::one_line(package),
         None => hook.provenance.as_str().into(),
     };
-    let name = middle(&text(&found.path), style.width.saturating_sub(14));
-    let mut output = style.paint(hook.class, style.fit(&format!("  {:<10}  {name}", hook.class.as_str())));
+    let name = middle(&text(&found.path), style.width().saturating_sub(14));
+    let mut output = style.paint(urgency(hook.class), style.fit(&format!("  {:<10}  {name}", hook.class.as_str())));
     let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
     tell("is", &format!("{shape}, {owner}"));
     if let Some(lies) = &found.lies {
@@ -154,20 +122,6 @@ fn entry(judged: &Judged, style: &Style) -> String {
     }
     what_runs(hook).for_each(|(what, line)| tell(what, &line));
     output
-}
-
-/// A name that is too long without its middle: both ends tell more.
-fn middle(name: &str, width: usize) -> String {
-    let length = name.chars().count();
-    if length <= width {
-        return name.to_owned();
-    }
-    let end = width.saturating_sub(1) * 2 / 3;
-    let start = width.saturating_sub(1).saturating_sub(end);
-    let mut short: String = name.chars().take(start).collect();
-    short.push('…');
-    short.extend(name.chars().skip(length.saturating_sub(end)));
-    short
 }
 
 /// The first lines of what would run, and of what was hidden in it.
@@ -209,25 +163,4 @@ fn summary(report: &Report, style: &Style) -> String {
         output += &style.fit("NOT COMPLETE: a directory was too deep or too large, or there are too many hooks");
     }
     output
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_name_keeps_both_ends_and_a_line_its_width() {
-        assert_eq!(middle("/usr/lib/python3.11/x.pth", 40), "/usr/lib/python3.11/x.pth");
-        assert_eq!(middle("/usr/lib/python3.11/x.pth", 10), "/us…/x.pth");
-        assert_eq!(middle("", 0), "");
-        let style = Style { width: 5, colour: false };
-        assert_eq!((style.fit("abcde"), style.fit("äbcdef")), ("abcde\n".into(), "äbcd…\n".into()));
-    }
-
-    #[test]
-    fn colours_end_with_their_line() {
-        let style = Style { width: 80, colour: true };
-        assert_eq!(style.paint(ContentClass::Hostile, "x\n".into()), "\x1b[1;31mx\x1b[0m\n");
-        assert_eq!(style.paint(ContentClass::Neutral, "x\n".into()), "x\n");
-    }
 }

@@ -127,6 +127,7 @@ pub struct Connector {
     socket: Socket,
     /// The kernel counts this socket as a listener.
     is_counted: bool,
+    is_filtered: bool,
 }
 
 impl Connector {
@@ -143,7 +144,7 @@ impl Connector {
 
     fn with_receive_buffer(receive_buffer: usize) -> io::Result<Self> {
         let socket = Socket::open(CONNECTOR, GROUP, receive_buffer)?;
-        let mut this = Self { socket, is_counted: false };
+        let mut this = Self { socket, is_counted: false, is_filtered: false };
         // A kernel that knows no filter ignores the longer form and acknowledges nothing. With a
         // filter in place no acknowledgement passes it: so first everything, then the narrow one.
         let [operation, everything, narrow] = [LISTEN, EVERYTHING, FORK | EXEC].map(u32::to_ne_bytes);
@@ -158,6 +159,7 @@ impl Connector {
                  and another process may have silenced it",
             ));
         }
+        this.is_filtered = is_filtered;
         if is_filtered {
             this.socket.send(&request(0, &[operation, narrow].concat()))?;
         }
@@ -192,6 +194,11 @@ impl Connector {
     /// does not count any more.
     pub fn leave_uncounted(mut self) {
         self.is_counted = false;
+    }
+
+    /// Whether the kernel tells only what was asked for (Linux 6.6).
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered
     }
 
     /// Hands on every event that is queued, without waiting.

@@ -15,9 +15,12 @@
 //! * The executable in an exit record is the one at the end, as in `/proc/PID/exe`. A process in a user
 //!   namespace of its own may set it to any executable file (`prctl(PR_SET_MM_MAP)`).
 
+mod available;
 pub mod connector;
 pub mod netlink;
 pub mod taskstats;
+
+pub use available::{Available, RecordSource, RecordSources};
 
 #[cfg(test)]
 mod test_needs;

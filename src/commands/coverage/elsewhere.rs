@@ -1,0 +1,120 @@
+//! Filesystems that only other mount namespaces have: no mark is placed on them, as this process cannot reach them.
+
+use super::{Finding, State};
+use crate::daemon::placing::{Mechanism, Probe};
+use crate::source::Settings;
+use crate::source::mounts;
+use crate::source::mounts::{Class, Mount};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Processes whose mount namespace is looked at.
+const MAX_PROCESSES: usize = 32_768;
+/// Namespaces whose mounts are read.
+const MAX_NAMESPACES: usize = 512;
+
+/// See the module.
+#[derive(Default)]
+pub struct Elsewhere {
+    /// What is to be known, the worst first.
+    pub findings: Vec<Finding>,
+    /// Other mount namespaces that were looked at.
+    pub namespaces: usize,
+    /// An overlay is mounted in one of them.
+    pub has_overlay: bool,
+}
+
+/// A filesystem that some namespaces have.
+struct Foreign {
+    fs_type: String,
+    mount_point: PathBuf,
+    pid: u32,
+}
+
+/// Looks through `/proc/*/mountinfo`.
+pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere {
+    let mut result = Elsewhere::default();
+    if settings.root != Path::new("/") {
+        return result;
+    }
+    let (namespaces, refused, is_cut) = namespaces();
+    result.namespaces = namespaces.len();
+    let own: HashSet<(u32, u32)> = mounted.iter().map(|mount| mount.device).collect();
+    let mut foreign: BTreeMap<(u32, u32), Foreign> = BTreeMap::new();
+    for pid in namespaces.into_values() {
+        // Its process may have ended, and the namespace with it.
+        let Ok(mounts) = mounts::read_from(Path::new(&format!("/proc/{pid}/mountinfo"))) else { continue };
+        for mount in mounts {
+            result.has_overlay |= mount.fs_type == "overlay";
+            if own.contains(&mount.device) || foreign.contains_key(&mount.device) || is_covered(probe, mounted, &mount)
+            {
+                continue;
+            }
+            let Mount { fs_type, mount_point, device, .. } = mount;
+            foreign.insert(device, Foreign { fs_type, mount_point, pid });
+        }
+    }
+    // Grouped: a container brings half a dozen filesystems in memory.
+    let mut groups: BTreeMap<(State, String, PathBuf), Vec<u32>> = BTreeMap::new();
+    for Foreign { fs_type, mount_point, pid } in foreign.into_values() {
+        let state = if settings.can_hold_trees(&mount_point) { State::Blind } else { State::Guarded };
+        groups.entry((state, fs_type, mount_point)).or_default().push(pid);
+    }
+    for ((state, fs_type, mount_point), pids) in groups {
+        let (first, place) = (pids.first().copied().unwrap_or_default(), mount_point.display());
+        let more = if pids.len() > 1 { format!(" and in {} others", pids.len() - 1) } else { String::new() };
+        result.findings.push(Finding {
+            state,
+            code: "other-namespace",
+            reason: format!(
+                "{place} ({fs_type}) exists only in the mount namespace of process {first}{more}: not marked"
+            ),
+            advice: if state == State::Blind { "mount it on the host too, or run pyhookwatch in there" } else { "" },
+        });
+    }
+    if refused > 0 || is_cut {
+        result.findings.push(Finding {
+            state: State::Degraded,
+            code: "other-namespace-unknown",
+            reason: format!(
+                "the mounts of {refused} processes could not be looked at{}",
+                if is_cut { ", and of more than are looked at" } else { "" }
+            ),
+            advice: "run it as root, with CAP_SYS_PTRACE",
+        });
+    }
+    result.findings.sort();
+    result
+}
+
+/// Whether what happens on a filesystem of another namespace is seen here, or cannot matter.
+fn is_covered(probe: &Probe, mounted: &[Mount], mount: &Mount) -> bool {
+    match (mounts::class(&mount.fs_type), mount.overlay_upper()) {
+        (Class::Pseudo, _) => true,
+        (_, Some(upper)) => probe.guarding(mounted, &upper).0 == Mechanism::Fanotify,
+        // Without an upper directory nothing can be written.
+        (_, None) => mount.fs_type == "overlay",
+    }
+}
+
+/// A process of each other mount namespace; how many processes refused; whether there are more than are looked at.
+fn namespaces() -> (HashMap<PathBuf, u32>, usize, bool) {
+    let own = std::fs::read_link("/proc/self/ns/mnt").ok();
+    let (mut namespaces, mut refused, mut is_cut) = (HashMap::new(), 0, false);
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().map_while(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    for (number, pid) in pids.enumerate() {
+        if number >= MAX_PROCESSES || namespaces.len() >= MAX_NAMESPACES {
+            is_cut = true;
+            break;
+        }
+        match std::fs::read_link(format!("/proc/{pid}/ns/mnt")) {
+            Ok(namespace) if Some(&namespace) != own.as_ref() => {
+                namespaces.entry(namespace).or_insert(pid);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => refused += 1,
+            _ => {}
+        }
+    }
+    (namespaces, refused, is_cut)
+}

@@ -1,0 +1,68 @@
+//! What this kernel tells of writes through an overlay: found by mounting one and writing, as the self-test does.
+
+use super::{Finding, State};
+use serde_json::Value;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// See the module.
+pub enum Overlay {
+    /// Each way to write with what became of it, in the self-test's words.
+    Tried(Vec<(String, String)>),
+    /// Why it is not known.
+    NotEstablished(String),
+}
+
+impl Overlay {
+    /// Whether new names, renames and writes to existing files are all told.
+    pub fn tells_everything(&self) -> bool {
+        matches!(self, Self::Tried(ways) if ways.iter().all(|(_, outcome)| outcome == "passed"))
+    }
+
+    /// What it means for a tree on an overlay.
+    pub fn finding(&self) -> Option<Finding> {
+        let reason = match self {
+            _ if self.tells_everything() => return None,
+            Self::Tried(ways) => {
+                let missing =
+                    ways.iter().filter(|(_, outcome)| outcome != "passed").map(|(way, _)| match way.as_str() {
+                        "overlay-creation" => "new files",
+                        "overlay-rename" => "renames",
+                        _ => "writes to existing files",
+                    });
+                format!(
+                    "this kernel does not tell all that is done through an overlay: {}",
+                    missing.collect::<Vec<_>>().join(", ")
+                )
+            }
+            Self::NotEstablished(reason) => {
+                format!("not established what this kernel tells of writes through an overlay: {reason}")
+            }
+        };
+        let advice = "Linux 6.5 and later tell everything; before it, new names and renames";
+        Some(Finding { state: State::Degraded, code: "overlay-incomplete", reason, advice })
+    }
+}
+
+/// Has a child of this program mount an overlay in a mount namespace of its own and write through it.
+pub fn try_out() -> Overlay {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("pyhookwatch").args(["selftest", "--json", "--overlay-only"]).stdin(Stdio::null());
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => return Overlay::NotEstablished(error.to_string()),
+    };
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let places = document["places"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |place: &Value, key: &str| place[key].as_str().unwrap_or_default().to_owned();
+    let of_overlay: Vec<&Value> = places.iter().filter(|place| text(place, "place").starts_with("overlay-")).collect();
+    if let Some(not_tried) = of_overlay.iter().find(|place| text(place, "outcome") == "not-tried") {
+        return Overlay::NotEstablished(text(not_tried, "reason"));
+    }
+    match of_overlay.is_empty() {
+        true => Overlay::NotEstablished("the self-test could not try it".into()),
+        false => {
+            Overlay::Tried(of_overlay.iter().map(|place| (text(place, "place"), text(place, "outcome"))).collect())
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `pyhookwatch selftest`: plants harmless hooks in a scratch tree, in every class of place that is guarded, and sees
+//! whether the real watcher tells them, how fast, and with the right writer.
+//!
+//! The watcher is a child that runs this very program's `run`, because that is what users run: arguments, privileges,
+//! outputs and all. It is told to take the scratch tree for `/`, with the embedded rules alone, so that neither the
+//! machine's rules nor its load decide. A daemon that watches the whole machine sees the planted hooks too: they say
+//! what they are in their path and content, and hold nothing that runs, which its rules call informational. Nothing
+//! excludes them there, or an attacker would use it.
+
+mod helper;
+mod places;
+mod report;
+mod stage;
+mod trial;
+mod watcher;
+
+pub use helper::{Step, help};
+
+use super::{Exit, complain, print};
+use places::{Outcome, Result as PlaceResult};
+use std::time::Duration;
+use std::time::Instant;
+use trial::Trial;
+
+/// Longest wait for one thing: enough for an emulated processor that is twenty times slower.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Once something did not come in time, the rest is given no more than this.
+const IMPATIENCE: Duration = Duration::from_secs(2);
+
+/// Everything that is told.
+pub struct Report {
+    /// What became of each place, in the order they were tried.
+    results: Vec<PlaceResult>,
+    /// Without this right most places could not be tried.
+    no_permission: Option<String>,
+    /// Time from the start to the end.
+    took: Duration,
+}
+
+impl Report {
+    fn count(&self, outcome: Outcome) -> usize {
+        self.results.iter().filter(|result| result.outcome == outcome).count()
+    }
+
+    fn exit(&self) -> Exit {
+        if self.count(Outcome::Failed) > 0 || self.results.is_empty() {
+            Exit::Finding
+        } else if self.no_permission.is_some() {
+            Exit::NoPermission
+        } else {
+            Exit::Fine
+        }
+    }
+}
+
+/// Tries every place, or only what is written through an overlay, and prints what became of it.
+pub fn selftest(json: bool, overlay_only: bool) -> Exit {
+    let started = Instant::now();
+    let (report, signal) = match Trial::begin() {
+        Err(reason) => {
+            complain(format_args!("error: the self-test cannot begin: {}", crate::escape::one_line(&reason)));
+            return Exit::Failed;
+        }
+        Ok(trial) => trial.run(started, overlay_only),
+    };
+    // Everything is gone by now. Whoever sent the signal is to see that it had its effect.
+    if let Some(signal) = signal {
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+        return Exit::Failed;
+    }
+    print(&if json { report::json(&report) } else { report::text(&report, &super::style::Style::of_output()) });
+    report.exit()
+}

@@ -1,0 +1,206 @@
+//! The scratch trees of the self-test, its mounts and its processes, and how all of it goes away again.
+//!
+//! Everything is mounted in a mount namespace of our own, which ends with the last process in it; directories have
+//! names that nobody knows before, are made with mode 0700 (failing if the name is taken), and are removed by
+//! [`Stage`]'s `Drop`.
+
+use super::helper;
+use crate::source::mounts;
+use crate::source::mounts::{Class, Mount};
+use nix::mount::{MntFlags, MsFlags};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Where the scratch tree may be: the first that takes it. Not `/tmp` first, which is often a filesystem in memory.
+const BASES: [&str; 8] = ["/var/tmp", "/var/lib", "/root", "/usr/local", "/opt", "/srv", "/home", "/tmp"];
+/// Where Python's trees often are on filesystems of their own.
+const OTHERS: [&str; 10] =
+    ["/home", "/var", "/var/lib", "/tmp", "/var/tmp", "/opt", "/srv", "/usr", "/usr/local", "/root"];
+
+/// The directory of packages in each part of the scratch tree.
+pub const PACKAGES: &str = "usr/lib/python3.12/site-packages";
+
+/// See the module.
+pub struct Stage {
+    base: PathBuf,
+    /// Scratch directories on other filesystems.
+    elsewhere: Vec<PathBuf>,
+    mounted: Vec<PathBuf>,
+    /// Why nothing can be mounted, if nothing can.
+    no_mounts: Option<String>,
+}
+
+/// Another filesystem of this machine.
+pub struct Other {
+    /// Where it is known.
+    pub place: &'static str,
+    /// Its type.
+    pub fs_type: String,
+}
+
+impl Stage {
+    /// Makes the scratch tree, on the filesystem of `/` if any of the usual places is on it.
+    ///
+    /// # Errors
+    /// When no place takes it: the last one's error.
+    pub fn new() -> io::Result<Self> {
+        let no_mounts = helper::own_mounts().err().map(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => "needs CAP_SYS_ADMIN".to_owned(),
+            Some(libc::EINVAL) => "`/` is no mount point here (a chroot), and a mount would be seen outside".to_owned(),
+            _ => error.to_string(),
+        });
+        let all = mounts::read()?;
+        let device = |path: &Path| mounts::holding(&all, path).map(|mount| mount.device);
+        let root = device(Path::new("/"));
+        let (first, then): (Vec<&str>, Vec<&str>) =
+            BASES.into_iter().partition(|base| real(base).is_some_and(|base| device(&base) == root));
+        let temporary = std::env::temp_dir();
+        let bases = first.into_iter().chain(then).map(Path::new).chain([temporary.as_path()]);
+        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        for base in bases.filter_map(|base| base.canonicalize().ok()) {
+            match scratch(&base) {
+                Ok(base) => return Ok(Self { base, elsewhere: Vec::new(), mounted: Vec::new(), no_mounts }),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// The directory with everything in it but what lies on other filesystems.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// What the watcher takes for `/`.
+    pub fn root(&self) -> PathBuf {
+        self.base.join("root")
+    }
+
+    /// What the watcher with inotify takes for `/`.
+    pub fn second_root(&self) -> PathBuf {
+        self.base.join("inotify")
+    }
+
+    /// The type of the filesystem it is on.
+    pub fn fs_type(&self) -> String {
+        fs_type(&self.base)
+    }
+
+    /// Makes a directory below the base, and those above it.
+    ///
+    /// # Errors
+    /// As `mkdir(2)`.
+    pub fn directory(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    /// Mounts a filesystem in memory.
+    ///
+    /// # Errors
+    /// The reason, for the report.
+    pub fn mount_tmpfs(&mut self, at: &Path) -> Result<(), String> {
+        let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+        self.mount(Some("pyhookwatch-selftest"), at, Some("tmpfs"), flags, Some("size=1m,mode=0700"))
+    }
+
+    /// Mounts an overlay at `at`/merged; what is written through it lands in `at`/upper.
+    ///
+    /// # Errors
+    /// The reason, for the report.
+    pub fn mount_overlay(&mut self, at: &Path) -> Result<(), String> {
+        let at = at.to_path_buf();
+        let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| at.join(name));
+        for directory in [&lower.join(PACKAGES), &upper.join(PACKAGES), &work, &merged] {
+            self.directory(directory).map_err(|error| error.to_string())?;
+        }
+        let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        self.mount(Some("pyhookwatch-selftest"), &merged, Some("overlay"), MsFlags::empty(), Some(&options))
+    }
+
+    /// Makes a scratch directory on another filesystem and shows it at `at` too.
+    ///
+    /// # Errors
+    /// The reason, for the report.
+    pub fn mount_other(&mut self, other: &Other, at: &Path) -> Result<(), String> {
+        if let Some(reason) = &self.no_mounts {
+            return Err(reason.clone());
+        }
+        let place = real(other.place).ok_or("it is gone")?;
+        let made = scratch(&place).map_err(|error| error.to_string())?;
+        self.elsewhere.push(made.clone());
+        let source = made.to_str().map(str::to_owned).ok_or("its name is no text")?;
+        self.mount(Some(&source), at, None, MsFlags::MS_BIND, None)
+    }
+
+    fn mount(
+        &mut self,
+        source: Option<&str>,
+        at: &Path,
+        fs_type: Option<&str>,
+        flags: MsFlags,
+        options: Option<&str>,
+    ) -> Result<(), String> {
+        if let Some(reason) = &self.no_mounts {
+            return Err(reason.clone());
+        }
+        self.directory(at).map_err(|error| error.to_string())?;
+        nix::mount::mount(source, at, fs_type, flags, options).map_err(|errno| {
+            let what = fs_type.unwrap_or("a bind mount");
+            format!("{what} cannot be mounted: {}", io::Error::from(errno))
+        })?;
+        self.mounted.push(at.to_path_buf());
+        Ok(())
+    }
+
+    /// Filesystems of this machine beside that of the scratch tree, where Python's trees often are.
+    pub fn others(&self) -> Vec<Other> {
+        let all = mounts::read().unwrap_or_default();
+        let mut known: Vec<(u32, u32)> =
+            mounts::holding(&all, &self.base).map(|mount| mount.device).into_iter().collect();
+        let mut others = Vec::new();
+        for place in OTHERS {
+            let Some(mount) = real(place).and_then(|real| mounts::holding(&all, &real)) else { continue };
+            let Mount { device, fs_type, .. } = mount;
+            // An overlay is tried as such.
+            if mounts::class(fs_type) == Class::Local && fs_type != "overlay" && !known.contains(device) {
+                known.push(*device);
+                others.push(Other { place, fs_type: fs_type.clone() });
+            }
+        }
+        others
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for at in self.mounted.iter().rev() {
+            // In our own namespace; whatever still uses it keeps it until it ends.
+            let _ = nix::mount::umount2(at, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        }
+        for directory in self.elsewhere.iter().chain([&self.base]) {
+            if let Err(error) = std::fs::remove_dir_all(directory) {
+                log::error!("{} could not be removed: {error}; remove it by hand", directory.display());
+            }
+        }
+    }
+}
+
+/// A new directory with a name that nobody could know.
+fn scratch(below: &Path) -> io::Result<PathBuf> {
+    let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    let directory = below.join(format!(".pyhookwatch-selftest-{}", random.trim()));
+    DirBuilder::new().mode(0o700).create(&directory)?;
+    Ok(directory)
+}
+
+fn real(place: &str) -> Option<PathBuf> {
+    Path::new(place).canonicalize().ok().filter(|place| place.is_dir())
+}
+
+/// The type of the filesystem that a path is on.
+pub fn fs_type(path: &Path) -> String {
+    let all = mounts::read().unwrap_or_default();
+    mounts::holding(&all, path).map_or_else(|| "unknown".into(), |mount| mount.fs_type.clone())
+}

@@ -1,0 +1,111 @@
+//! Which evidence about writers there is to be had, and why some is missing: found by opening it, never by comparing
+//! versions.
+
+use super::connector::Connector;
+use super::taskstats::Taskstats;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// One source of evidence about writers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSource {
+    /// The word for it in reports: `pidfd`, `exec-records`, `fork-records`, `exit-records`, `processes`.
+    pub name: &'static str,
+    /// Whether it works here.
+    pub available: Available,
+}
+
+/// Whether a source works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Available {
+    /// It does; perhaps something should be known of it.
+    Full(Option<String>),
+    /// It does, but something is missing.
+    Partly(String),
+    /// It does not, for this reason.
+    Missing(String),
+}
+
+impl RecordSource {
+    /// What the kernel adds to each event: a descriptor of its process.
+    pub fn pidfds(there: bool) -> Self {
+        let missing = "pidfds in file events: this kernel gives none (they need Linux 5.15)";
+        Self::new("pidfd", if there { Available::Full(None) } else { Available::Missing(missing.into()) })
+    }
+
+    /// The starts of programs, which come with the writes.
+    pub fn starts(there: bool) -> Self {
+        let missing = "exec records: no filesystem could be marked";
+        Self::new("exec-records", if there { Available::Full(None) } else { Available::Missing(missing.into()) })
+    }
+
+    /// Forks and execs.
+    pub fn forks(opened: &io::Result<Connector>) -> Self {
+        let available = match opened {
+            Ok(connector) if connector.is_filtered() => full("filtered by the kernel"),
+            Ok(_) => full("not filtered by the kernel: it tells more than is asked for (before Linux 6.6)"),
+            Err(error) => Available::Missing(format!("fork records (process connector): {error}")),
+        };
+        Self::new("fork-records", available)
+    }
+
+    /// The ends of processes.
+    pub fn exits(opened: &io::Result<Taskstats>) -> Self {
+        let available = match opened {
+            Ok(exits) if exits.has_executables() => full("with device and inode of the executable"),
+            Ok(_) => Available::Partly("executables in exit records (taskstats): they need Linux 5.19".into()),
+            Err(error) => Available::Missing(format!("exit records (taskstats): {error}")),
+        };
+        Self::new("exit-records", available)
+    }
+
+    /// `/proc` of other users' processes, which this process may read or not.
+    pub fn processes(available: Available) -> Self {
+        Self::new("processes", available)
+    }
+
+    fn new(name: &'static str, available: Available) -> Self {
+        Self { name, available }
+    }
+
+    /// What is missing, and why.
+    pub fn missing(&self) -> Option<&str> {
+        match &self.available {
+            Available::Full(_) => None,
+            Available::Partly(missing) | Available::Missing(missing) => Some(missing),
+        }
+    }
+}
+
+fn full(detail: &str) -> Available {
+    Available::Full(Some(detail.into()))
+}
+
+/// The sources of a running watcher: one can fail while it runs.
+#[derive(Debug, Default)]
+pub struct RecordSources(Mutex<Vec<RecordSource>>);
+
+impl RecordSources {
+    /// These.
+    pub fn new(sources: Vec<RecordSource>) -> Self {
+        Self(Mutex::new(sources))
+    }
+
+    /// Adds one.
+    pub fn add(&self, source: RecordSource) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// How they are at this moment.
+    pub fn all(&self) -> Vec<RecordSource> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One has failed.
+    pub fn fail(&self, name: &str, reason: String) {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.iter_mut().find(|source| source.name == name) {
+            source.available = Available::Missing(reason);
+        }
+    }
+}
