@@ -164,7 +164,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
             }
             message = sources.messages.recv() => match message {
-                Some(message) => {
+                Some(mut message) => {
+                    sources.heed(&mut message);
                     pipeline.take(message);
                     // The outputs' tasks run on this thread too: they get a turn after each change.
                     tokio::task::yield_now().await;

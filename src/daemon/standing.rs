@@ -132,10 +132,10 @@ impl Standing {
         let mounted: Option<HashSet<(u32, u32)>> =
             mounts::read().ok().map(|all| all.into_iter().map(|mount| mount.device).collect());
         let is_there = |guard: &Guard| mounted.as_ref().is_none_or(|mounted| mounted.contains(&guard.device));
-        let is_newer = |guard: &Guard| pipeline.mounted.iter().any(|newer| newer.device == guard.device);
+        let is_newer = |guard: &Guard| pipeline.mounted.iter().any(|(newer, _)| newer.device == guard.device);
         let first =
             sources.guards.iter().filter(|(guard, _)| !is_newer(guard)).map(|(guard, by_inotify)| (guard, *by_inotify));
-        let later = pipeline.mounted.iter().map(|guard| (guard, false));
+        let later = pipeline.mounted.iter().map(|(guard, by_inotify)| (guard, *by_inotify));
         first
             .chain(later)
             .filter(|(guard, _)| is_there(guard))

@@ -193,6 +193,8 @@ pub struct Sources {
     pub evidence: Arc<RecordSources>,
     reader: Option<Arc<Bell>>,
     inotify: Option<Inotify>,
+    settings: Settings,
+    filter: SharedFilter,
     /// How far the threads were when they were asked last.
     beats: Option<[u64; 2]>,
 }
@@ -253,6 +255,8 @@ impl Sources {
             evidence,
             reader,
             inotify,
+            settings: settings.clone(),
+            filter: filter.clone(),
             beats: None,
         })
     }
@@ -293,6 +297,29 @@ impl Sources {
         // Nobody was asked before the first call.
         let Some(before) = before else { return true };
         beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
+    }
+
+    /// What a message asks of the sources, before it is taken: a filesystem that appeared and refuses fanotify is
+    /// watched with inotify from now on, where a tree that can hold Python lies on it.
+    pub fn heed(&mut self, message: &mut Message) {
+        let Message::Mounted { guard, by_inotify } = message else { return };
+        match self.watch_with_inotify(guard) {
+            Ok(is_watched) => *by_inotify = is_watched,
+            Err(error) => log::error!("inotify cannot be had for {}: {error}", guard.place()),
+        }
+    }
+
+    fn watch_with_inotify(&mut self, guard: &Guard) -> io::Result<bool> {
+        let trees = placing::left_for_inotify(&self.settings, guard)?;
+        let is_watched = !trees.is_empty();
+        match &self.inotify {
+            Some(inotify) => trees.into_iter().for_each(|tree| inotify.watch(tree)),
+            None if is_watched => {
+                self.inotify = Some(start_inotify(&self.settings, trees, &self.filter, &self.handover)?);
+            }
+            None => {}
+        }
+        Ok(is_watched)
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`

@@ -18,6 +18,7 @@
 mod daemon;
 mod flood;
 mod gate;
+mod kernel;
 mod needs;
 mod peers;
 mod requirements;

@@ -24,7 +24,8 @@ pub fn tells_names_on_tmpfs() -> bool {
     })
 }
 
-/// What is written through an overlay to a file in its upper directory is told as a change of that file (Linux 6.5).
+/// What is written through an overlay to a file in its upper directory is told as a change of that file (Linux 6.5). Not
+/// by truncating it first: that is told by older kernels too.
 pub fn tells_writes_through_overlays() -> bool {
     static TELLS: OnceLock<bool> = OnceLock::new();
     *TELLS.get_or_init(|| {
@@ -38,7 +39,7 @@ pub fn tells_writes_through_overlays() -> bool {
         helper.run(&format!(
             "import os, subprocess; os.chdir({})
 subprocess.run('mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged'.split(), check=True)
-open('merged/file', 'w').write('x')",
+open('merged/file', 'a').write('x')",
             py(place.path())
         ));
         let mut buffer = vec![0; 64 << 10];

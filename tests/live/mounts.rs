@@ -8,7 +8,8 @@ use crate::kernel;
 use crate::needs::{self, Need};
 use crate::slowness::patient;
 use std::fs;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -120,16 +121,44 @@ in_own_mounts! {
         writes_through_overlay(scene.watch(Backend::Fanotify), &helper);
     }
 
-    /// Of an older kernel the tests above show what it tells: that the file appeared in the upper directory.
+    /// An older kernel tells of a file in the upper directory that it appeared, and that it was truncated.
+    []
+    fn a_file_in_the_upper_directory_that_is_written_anew_through_the_overlay_is_one_alert() {
+        let (mut watch, merged, _helper) = with_a_hook_in_the_upper_directory();
+        fs::write(merged, "import sys").unwrap();
+        let alerts = watch.expect_alerts(&[told_through_overlay("change", UPPER)]);
+        assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import sys");
+        watch.stop();
+    }
+
     [OverlayWrites]
-    fn a_change_through_an_overlay_of_a_file_in_the_upper_directory_is_one_alert() {
+    fn what_is_added_through_an_overlay_to_a_file_in_the_upper_directory_is_one_alert() {
+        let (mut watch, merged, _helper) = with_a_hook_in_the_upper_directory();
+        fs::OpenOptions::new().append(true).open(merged).unwrap().write_all(b"\nimport sys").unwrap();
+        let alerts = watch.expect_alerts(&[pth("change", UPPER)]);
+        assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][1], "import sys");
+        watch.stop();
+    }
+
+    /// There is no event to wait for before the first alert, as above.
+    []
+    fn a_filesystem_that_is_mounted_later_and_refuses_fanotify_is_watched_with_inotify_from_then_on() {
         let (scene, mut helper) = (Scene::new(), helper());
-        overlay(&mut helper, &scene.root());
-        let upper = "/upper/opt/lib/python3/x.pth";
-        write(&scene.at(upper), "import os");
-        let mut watch = scene.watch(Backend::Fanotify);
-        fs::write(helper.sees(&watch.scene.root()).join("merged/opt/lib/python3/x.pth"), "import sys").unwrap();
-        watch.expect_alerts(&[pth("change", upper)]);
+        let store = scene.outside();
+        overlay(&mut helper, &store);
+        let place = scene.root().join("usr/lib/python3");
+        let mut watch = Watch::start(scene, "auto", Backend::Inotify, Some(&helper));
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&place)));
+        let is_told = (0..30).any(|number| {
+            let path = format!("/usr/lib/python3/dist-packages/{number}.pth");
+            write(&watch.at(&path), "import os");
+            let alert = watch.next_within(patient(Duration::from_millis(700)));
+            alert.is_some_and(|alert| alert.text("/file/path") == Some(&path))
+        });
+        assert!(is_told, "{}", watch.errors());
+        assert!(watch.errors().contains("watched with inotify instead"), "{}", watch.errors());
+        write(&watch.at(PTH), "import os");
+        watch.expect_alerts(&[pth("creation", PTH)]);
         watch.stop();
     }
 
@@ -224,9 +253,27 @@ mount(b'-t', b'overlay', b'none', b'-o',
     ));
 }
 
-fn writes_through_overlay(mut watch: Watch, helper: &Actor) {
+/// A file in the upper directory, as seen from the root.
+const UPPER: &str = "/upper/opt/lib/python3/x.pth";
+
+/// The daemon watches the upper directory of an overlay with a hook in it; gives its path through the overlay, which lasts as
+/// long as the helper.
+fn with_a_hook_in_the_upper_directory() -> (Watch, PathBuf, Actor) {
+    let (scene, mut helper) = (Scene::new(), helper());
+    overlay(&mut helper, &scene.root());
+    write(&scene.at(UPPER), "import os");
+    let watch = scene.watch(Backend::Fanotify);
+    let merged = helper.sees(&watch.scene.root()).join("merged/opt/lib/python3/x.pth");
+    (watch, merged, helper)
+}
+
+fn told_through_overlay(action: &'static str, path: &str) -> Expected {
     // An older kernel does not tell that the writer has finished: the content is read after a while.
-    let told = |path| pth("creation", path).complete(kernel::tells_writes_through_overlays().then_some(true));
+    pth(action, path).complete(kernel::tells_writes_through_overlays().then_some(true))
+}
+
+fn writes_through_overlay(mut watch: Watch, helper: &Actor) {
+    let told = |path| told_through_overlay("creation", path);
     let merged = helper.sees(&watch.scene.root()).join("merged");
     write(&merged.join("opt/lib/python3/x.pth"), "import os");
     let alerts = watch.expect_alerts(&[told("/upper/opt/lib/python3/x.pth")]);

@@ -2,10 +2,12 @@
 
 use crate::installers;
 use crate::kernel;
+use crate::slowness::patient;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Something that not every machine or user has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Need {
     Records,
     /// The kernel numbers login sessions (audit).
     AuditSession,
+    /// A machine on which a few programs start and end within the half second that the daemon waits for a writer.
+    RealTime,
     /// A kernel that tells names on a tmpfs.
     TmpfsNames,
     /// A kernel that tells what is written through an overlay.
@@ -87,6 +91,7 @@ impl Need {
             Need::Setpriv => "root and setpriv",
             Need::Records => "root with CAP_NET_ADMIN, outside of containers",
             Need::AuditSession => "root and /proc/self/sessionid",
+            Need::RealTime => "a machine that is not emulated",
             Need::TmpfsNames => "a kernel that tells names on tmpfs",
             Need::OverlayWrites => "a kernel that tells writes through overlays",
             Need::ExitExecutables => "a kernel that tells executables at the end of processes",
@@ -95,7 +100,7 @@ impl Need {
 
     /// No privilege or package can bring it.
     fn is_of_the_kernel(self) -> bool {
-        matches!(self, Need::TmpfsNames | Need::OverlayWrites | Need::ExitExecutables)
+        matches!(self, Need::RealTime | Need::TmpfsNames | Need::OverlayWrites | Need::ExitExecutables)
     }
 
     fn is_there(self) -> bool {
@@ -115,6 +120,7 @@ impl Need {
             Need::Apt => is_root() && works("apt-get", &["--version"]),
             Need::Fuse => is_root() && Path::new("/dev/fuse").exists(),
             Need::AuditSession => is_root() && Path::new("/proc/self/sessionid").exists(),
+            Need::RealTime => patient(Duration::from_secs(1)) == Duration::from_secs(1),
             Need::TmpfsNames => kernel::tells_names_on_tmpfs(),
             Need::OverlayWrites => kernel::tells_writes_through_overlays(),
             Need::ExitExecutables => kernel::tells_executables_at_the_end(),
