@@ -13,6 +13,7 @@
 )]
 
 mod check;
+mod coverage;
 mod explain;
 mod file_output;
 mod harness;
@@ -23,8 +24,10 @@ mod reload;
 mod rsyslog;
 mod scan;
 mod schema;
+mod selftest;
 mod shutdown;
 mod stalled;
+mod status;
 mod steady;
 mod syslog;
 mod usage;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// The program as nobody, copied to where nobody can reach it.
-fn as_nobody(site: &Site) -> Command {
+pub fn as_nobody(site: &Site) -> Command {
     let program = site.path("pyhookwatch");
     // By another process: a child started beside this test could inherit a descriptor open for writing.
     assert!(Command::new("/bin/cp").arg(PROGRAM).arg(&program).status().unwrap().success());

@@ -4,7 +4,7 @@ use super::helper::{CONTENT, Step};
 use super::places::{Named, OVERLAY, Outcome, Result as PlaceResult, WAYS, Way};
 use super::stage::{self, PACKAGES, Stage};
 use super::watcher::{Desk, News, Watcher, Without, act};
-use super::{IMPATIENCE, PATIENCE, Report};
+use super::{Daemon, IMPATIENCE, PATIENCE, Report};
 use crate::config::Config;
 use crate::daemon::placing::{Mechanism, Probe, probe};
 use crate::escape;
@@ -73,9 +73,11 @@ impl Trial {
     pub fn run(mut self, started: Instant, overlay_only: bool) -> (Report, Option<i32>) {
         let no_permission = self.try_everything(overlay_only).unwrap_or_default();
         let signal = self.desk.signal();
+        // Before anything is removed, which is no news to it.
+        let daemon = Daemon::ask(self.stage.base());
         let results = std::mem::take(&mut self.results);
         drop(self);
-        (Report { results, no_permission, took: started.elapsed() }, signal)
+        (Report { results, no_permission, daemon, took: started.elapsed() }, signal)
     }
 
     fn try_everything(&mut self, overlay_only: bool) -> Result<Option<String>, Interrupted> {
