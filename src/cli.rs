@@ -6,6 +6,10 @@ use crate::commands::{self, Exit};
 use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
 use crate::event::Action;
 use crate::event::Evidence;
+use crate::hook::judge;
+use crate::privileges;
+use crate::privileges::Role;
+use crate::problem::quote;
 use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
@@ -196,13 +200,23 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
+/// The command line as clap sees it: what shell completions are made from and the manual is held against.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     crate::logger::install();
+    end_with_a_panic();
     let cli = match Cli::try_parse().and_then(sensible) {
         Ok(cli) => cli,
         Err(error) => return no_command(&error).into(),
     };
+    if matches!(cli.command, Command::Check(_) | Command::Explain(_) | Command::Scan(_)) {
+        // They read what others wrote. What cannot be given up here is no reason not to answer.
+        let _ = privileges::confine(Role::Files);
+    }
     let exit = match cli.command {
         Command::Run(args) => commands::run(commands::Overrides {
             config: args.config.config,
@@ -240,6 +254,20 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// Tells of a mistake of this program in one line, which may quote what others wrote, and ends it at once: a daemon with
+/// one dead thread must not look as if it watched. Only a content that makes its own analysis fail ends nothing.
+fn end_with_a_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let payload = panic.payload();
+        let words = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        log::error!("internal error{place}: {}", quote(words.unwrap_or_default()));
+        if !judge::is_at_work() {
+            std::process::abort();
+        }
+    }));
+}
+
 /// What clap cannot see in one argument.
 fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
     let wrong = match &cli.command {
@@ -267,7 +295,7 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
         | Command::Status(_) => None,
     };
     match wrong {
-        Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),
+        Some(message) => Err(command().error(ErrorKind::ValueValidation, message + "; see --help")),
         None => Ok(cli),
     }
 }
@@ -297,6 +325,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

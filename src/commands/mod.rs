@@ -21,7 +21,7 @@ pub use status::status;
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::config::Config;
-use crate::problem::Problem;
+use crate::problem::{Cause, Problem};
 use crate::source::Backend;
 use crate::source::mounts;
 use std::io::{self, Write};
@@ -135,7 +135,11 @@ fn trees_of_machine(root: &Path) -> Vec<PathBuf> {
 /// Prints the problems; the exit code tells mistakes from files that may not be read.
 fn complain_of(problems: &[Problem]) -> Exit {
     problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
-    if problems.iter().any(|problem| problem.no_permission) { Exit::NoPermission } else { Exit::Configuration }
+    if problems.iter().any(|problem| problem.cause != Cause::Mistake) {
+        Exit::NoPermission
+    } else {
+        Exit::Configuration
+    }
 }
 
 /// Writes to standard output; a reader that has gone is no error of ours.

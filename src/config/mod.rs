@@ -5,8 +5,6 @@
 //! file are reported at once, each with its line and the way out, and a file with any mistake is
 //! refused as a whole: a daemon that ignores half of its settings watches something nobody asked for.
 
-#![forbid(unsafe_code)]
-
 mod output;
 mod reader;
 #[cfg(test)]
@@ -19,11 +17,10 @@ use crate::problem::Problem;
 use crate::rules;
 use crate::source;
 use crate::source::Backend;
+use crate::trust;
 use reader::{Report, Table, absolute_path};
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -77,6 +74,8 @@ pub struct Config {
     pub outputs: Vec<OutputSettings>,
     /// Where the daemon tells how it does.
     pub status: StatusSocket,
+    /// What does not hinder: others could have written the file.
+    pub warnings: Vec<Problem>,
 }
 
 impl Default for Config {
@@ -91,6 +90,7 @@ impl Default for Config {
             rules: rules::Settings { directories: vec![PathBuf::from(RULES_DIRECTORY)], disabled: Vec::new() },
             outputs: Vec::new(),
             status: StatusSocket::Usual,
+            warnings: Vec::new(),
         }
     }
 }
@@ -98,9 +98,12 @@ impl Default for Config {
 impl Config {
     /// Reads a file of at most 64 KiB.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let bytes = read_file(path).map_err(|problem| vec![problem])?;
+        let (bytes, weakness) = read_file(path).map_err(|problem| vec![problem])?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, path),
+            Ok(text) => {
+                let warnings = weakness.iter().map(|why| Problem::untrusted(path, why)).collect();
+                Ok(Self { warnings, ..Self::parse(text, path)? })
+            }
             Err(error) => {
                 let before = bytes.iter().take(error.valid_up_to());
                 let line = before.filter(|byte| **byte == b'\n').count() + 1;
@@ -176,13 +179,10 @@ fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
     rules.finish();
 }
 
-/// The content of a regular file. Anything else (a pipe, a device) could block or never end.
-fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY) // a pipe without a writer must not block
-        .open(path)
-        .map_err(|error| advice(path, &error))?;
+/// The content of a regular file, and who else could have written it. Anything else (a pipe, a device) could block or
+/// never end.
+fn read_file(path: &Path) -> Result<(Vec<u8>, Option<String>), Problem> {
+    let trust::Opened { file, weakness } = trust::open(path).map_err(|error| advice(path, &error))?;
     if !file.metadata().map_err(|error| advice(path, &error))?.is_file() {
         return Err(Problem::new(path, None, "not a regular file: give the path of a TOML file"));
     }
@@ -191,7 +191,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(Problem::new(path, None, "larger than 64 KiB: this cannot be a configuration file"));
     }
-    Ok(bytes)
+    Ok((bytes, weakness))
 }
 
 /// Why a file could not be read, and what to do.

@@ -7,6 +7,7 @@
 mod budget;
 mod gaps;
 mod listings;
+mod notify;
 mod pipeline;
 pub mod placing;
 mod settle;
@@ -22,12 +23,15 @@ use crate::config::{self, Config};
 use crate::event::Gap;
 use crate::hook;
 use crate::hook::Surface;
-use crate::problem::Problem;
+use crate::privileges;
+use crate::privileges::Role;
+use crate::problem::{Cause, Problem};
 use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pipeline::Pipeline;
+use notify::Manager;
+use pipeline::{Pipeline, Tally};
 use standing::Standing;
 use status::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
@@ -58,7 +62,9 @@ pub enum Failure {
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Configuration(Vec<Problem>),
     /// The kernel refused what the settings demand.
-    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN), or use --backend auto or inotify")]
+    #[error(
+        "fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify"
+    )]
     Refused(io::Error),
     /// An output cannot be started.
     #[error(transparent)]
@@ -82,7 +88,13 @@ pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Problem>>;
 /// # Errors
 /// See [`Failure`].
 pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
+    privileges::confine(Role::Reader).iter().for_each(|undone| log::warn!("{undone}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        // Files are opened and written with the rights of the user alone.
+        .on_thread_start(|| privileges::keep_only(Role::Nothing))
+        .build()?;
     let result = runtime.block_on(serve(configure));
     // A write that hangs on a dead disk must not keep the process.
     runtime.shutdown_background();
@@ -97,15 +109,18 @@ pub fn known_names(kind: &str) -> &'static [&'static str] {
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
+    let mut manager = Manager::find();
     let config = configure().map_err(Failure::Configuration)?;
-    let (rules, warnings) = RuleSet::load(&config.rules, &known_names).map_err(Failure::Configuration)?;
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let (rules, rule_warnings) = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
     let filter = SharedFilter::default();
     filter.replace(rules.filter().clone());
 
     let composer = Arc::new(Mutex::new(Composer::new()));
+    // As after each rotation: a file that could not be opened then is refused now.
+    privileges::take_up(Role::Nothing)?;
     let outputs = Arc::new(start_outputs(&config, &composer)?);
+    let socket = open_status(&config);
     // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
     let since = SystemTime::now() - Duration::from_millis(100);
     let mut sources = Sources::start(&config.source, &filter).map_err(|error| match error.raw_os_error() {
@@ -117,9 +132,10 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
-    let mut standing = Standing::new(config.source.clone(), warnings.len());
-    let status = open_status(&config);
+    let mut standing = Standing::new(config.source.clone(), rule_warnings);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
+    let mut reloaded = None;
+    manager.ready(status_line(&sources, &pipeline, reloaded));
 
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
@@ -129,9 +145,19 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
-                standing.reloaded(reload(configure, &mut pipeline, &filter));
+                manager.reloading();
+                let result = reload(configure, &mut pipeline, &filter);
+                standing.reloaded(result);
+                reloaded = Some(result);
                 outputs.reopen();
+                manager.ready(status_line(&sources, &pipeline, reloaded));
             }
+            // Before the messages: a flood of them is no reason to be taken for dead. That this loop comes here is the
+            // proof that it does not hang.
+            () = manager.is_due() => match sources.have_answered() {
+                true => manager.lives(status_line(&sources, &pipeline, reloaded)),
+                false => log::error!("a thread that watches does not answer: the service manager is not told that all is well"),
+            },
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
             Ok(error) = &mut sources.ended, if !sources.ended.is_terminated() => break Err(Failure::Watching(error)),
             name = outputs.lost() => {
@@ -148,7 +174,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
-            client = status::next(status.as_ref()) => {
+            client = status::next(socket.as_ref()) => {
                 client.answer(standing.document(&sources, &pipeline, &outputs));
             }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
@@ -156,8 +182,9 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             }
         }
     };
+    manager.stopping();
     // Whoever asks from now on is told at once that nobody answers.
-    drop(status);
+    drop(socket);
     finish(sources, pipeline, outputs).await;
     result
 }
@@ -177,6 +204,22 @@ fn open_status(config: &Config) -> Option<StatusSocket> {
             None
         }
     }
+}
+
+/// How it is, in one line for the administrator.
+fn status_line(sources: &Sources, pipeline: &Pipeline, reloaded: Option<Reloaded>) -> String {
+    let degraded = match sources.degraded.join(", ") {
+        none if none.is_empty() => String::new(),
+        reasons => format!("DEGRADED ({reasons}); "),
+    };
+    let reloaded = match reloaded {
+        Some(Reloaded::Refused(_)) => "; the last reload was REFUSED, the configuration of before it stays in force",
+        Some(Reloaded::Done(_)) | None => "",
+    };
+    let Tally { alerts, gaps, .. } = pipeline.tally;
+    let line = format!("{degraded}watching: {}; {alerts} alerts, {gaps} gaps{reloaded}", sources.summary);
+    // Names of mount points are in it.
+    crate::escape::one_line(&line)
 }
 
 /// The order of the end: no new records, judge what is here, deliver.
@@ -209,20 +252,48 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
-/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so. Gives the number
-/// of warnings, or of problems.
-fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Result<usize, usize> {
-    let loaded = configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
-    match loaded {
+/// The rules of this configuration; says what is remarkable about both, and how much that is.
+fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Problem>> {
+    let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+    let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    Ok((rules, warnings.len()))
+}
+
+/// These warnings, if none of them is one for a program with privileges: who could write its configuration or a rule
+/// could tell it what to be silent about. It is refused as a whole, like a mistake: to go on without that file would
+/// give whoever made it so what he wanted, and a rule may be missing that nobody misses.
+///
+/// # Errors
+/// The files that others could have written.
+pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
+    let is_untrusted = |problem: &Problem| problem.cause == Cause::Untrusted;
+    if !privileges::are_there() || !warnings.iter().any(is_untrusted) {
+        return Ok(warnings);
+    }
+    Err(warnings.into_iter().filter(is_untrusted).collect())
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy)]
+enum Reloaded {
+    /// With so many warnings.
+    Done(usize),
+    /// For so many mistakes.
+    Refused(usize),
+}
+
+/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Reloaded {
+    match configure().and_then(|config| load_rules(&config)) {
         Ok((rules, warnings)) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
             filter.replace(rules.filter().clone());
             pipeline.rules = rules;
             log::info!(
                 "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
                 pipeline.rules.infos().count()
             );
-            Ok(warnings.len())
+            Reloaded::Done(warnings)
         }
         Err(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -230,7 +301,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reload refused: the old configuration and rules stay in force ({} problems above)",
                 problems.len()
             );
-            Err(problems.len())
+            Reloaded::Refused(problems.len())
         }
     }
 }

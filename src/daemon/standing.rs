@@ -1,5 +1,6 @@
 //! How the daemon does, as one JSON document: an interface, described in `docs/status.md`.
 
+use super::Reloaded;
 use super::pipeline::{Pipeline, Sample};
 use super::placing::Mechanism;
 use super::watch::Sources;
@@ -41,13 +42,13 @@ impl Standing {
     }
 
     /// Rules were loaded again with so many warnings, or refused with so many problems.
-    pub fn reloaded(&mut self, result: Result<usize, usize>) {
+    pub(super) fn reloaded(&mut self, result: Reloaded) {
         let problems = match result {
-            Ok(warnings) => {
+            Reloaded::Done(warnings) => {
                 self.rule_warnings = warnings;
                 0
             }
-            Err(problems) => problems,
+            Reloaded::Refused(problems) => problems,
         };
         self.reload = Some(Reload { at: SystemTime::now(), problems });
     }

@@ -5,14 +5,17 @@ use super::placing;
 use super::placing::Placed;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
 use crate::hook::learned::Learned;
+use crate::privileges;
+use crate::privileges::Role;
 use crate::rules::filter::NameFilter;
+use crate::source::bell::Bell;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify, TreeReport};
 use crate::source::mounts;
 use crate::source::{Counters, Guard, Guarded, Message, Settings};
+use crate::writer;
 use crate::writer::Attribution;
 use crate::writer::{RecordSource, RecordSources};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -183,14 +186,18 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
+    /// What is not watched as well as it should be; empty when all is well.
+    pub degraded: Vec<String>,
     /// Every filesystem in scope at the start, and whether inotify watches trees on it. Empty without fanotify.
     pub guards: Vec<(Guard, bool)>,
     /// Why there is no fanotify, where it is wanted.
     pub refused: Option<String>,
     /// What there is to name writers by.
     pub evidence: Arc<RecordSources>,
-    reader: Option<Arc<EventFd>>,
+    reader: Option<Arc<Bell>>,
     inotify: Option<Inotify>,
+    /// How far the threads were when they were asked last.
+    beats: Option<[u64; 2]>,
 }
 
 impl Sources {
@@ -204,6 +211,7 @@ impl Sources {
         let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
+        privileges::take_up(Role::Reader)?;
         let Placed { fanotify, guards, trees } = placing::place(settings, &counters)?;
         if let Err(Some(error)) = &fanotify {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
@@ -214,32 +222,57 @@ impl Sources {
         let reader = match fanotify {
             Err(_) => None,
             Ok(watcher) => {
-                if !watcher.has_pidfd() {
-                    log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
-                }
-                let has_pidfd = watcher.has_pidfd();
-                let (attribution, records) = Attribution::open();
-                for missing in records.all().iter().filter_map(RecordSource::missing) {
-                    log::warn!("no {missing}; more of the writers that are gone will stay unknown");
-                }
-                records.add(RecordSource::pidfds(has_pidfd));
-                records
-                    .add(RecordSource::starts(guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify))));
+                let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
+                let (attribution, records) = open_records(&watcher, is_marked);
                 evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
         };
+        // The reader has its own now, and every thread from here on gets no more than this one keeps.
+        privileges::keep_only(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
+        let degraded = degraded(&guards, reader.is_some(), &evidence);
         let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        Ok(Self { messages, handover, ended, counters, summary, guards, refused, evidence, reader, inotify })
+        Ok(Self {
+            messages,
+            handover,
+            ended,
+            counters,
+            summary,
+            degraded,
+            guards,
+            refused,
+            evidence,
+            reader,
+            inotify,
+            beats: None,
+        })
     }
 
     /// What inotify watches, a report for each tree.
     pub fn watched_trees(&self) -> Vec<TreeReport> {
         self.inotify.as_ref().map(Inotify::report).unwrap_or_default()
+    }
+
+    /// Whether every thread that watches has answered, or got on with its work, since the last call; and asks them
+    /// again. One that hangs in a system call, or is gone, does neither.
+    pub fn have_answered(&mut self) -> bool {
+        let beats = [self.reader.as_ref().map(|bell| bell.beats()), self.inotify.as_ref().map(Inotify::beats)];
+        let is_there = beats.map(|beats| beats.is_some());
+        let beats = beats.map(Option::unwrap_or_default);
+        let before = self.beats.replace(beats);
+        if let Some(bell) = &self.reader {
+            bell.ring();
+        }
+        if let Some(inotify) = &self.inotify {
+            inotify.ring();
+        }
+        // Nobody was asked before the first call.
+        let Some(before) = before else { return true };
+        beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
@@ -251,8 +284,7 @@ impl Sources {
         self.handover.patient.store(true, Ordering::Relaxed);
         let mut running = self.reader.is_some() && !self.ended.is_terminated();
         if let Some(stop) = self.reader.take() {
-            // The write can only fail when the counter is full, and then the reader wakes all the same.
-            let _ = stop.write(1);
+            stop.stop();
         }
         let (done, mut stopped) = oneshot::channel::<()>();
         let mut watching = self.inotify.is_some();
@@ -328,15 +360,46 @@ fn summary(guards: &[(Guard, bool)], inotify: Option<&Inotify>) -> String {
     parts.join(", ")
 }
 
+/// What is not watched as it should be, for the status that the service manager shows.
+fn degraded(guards: &[(Guard, bool)], by_fanotify: bool, evidence: &RecordSources) -> Vec<String> {
+    let guards = guards.iter().map(|(guard, _)| guard);
+    let unmarked = guards.filter(|guard| guard.holds_trees).filter_map(|guard| match guard.by {
+        Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
+        Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
+        Guarded::Remote => Some(format!("{} is not watched", guard.place())),
+    });
+    let without = (!by_fanotify).then(|| "no fanotify, so no writers".to_owned());
+    let all = evidence.all();
+    let records = all.iter().filter_map(RecordSource::missing);
+    let records = records.map(|missing| format!("no {}", missing.split(':').next().unwrap_or_default()));
+    without.into_iter().chain(unmarked).chain(records).collect()
+}
+
+/// Opens what writers are named by, and says what is missing.
+fn open_records(watcher: &Watcher, is_marked: bool) -> (Attribution, Arc<RecordSources>) {
+    if !watcher.has_pidfd() {
+        log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+    }
+    privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
+    let (attribution, records) = Attribution::open();
+    for missing in records.all().iter().filter_map(RecordSource::missing) {
+        log::warn!("no {missing}; more of the writers that are gone will stay unknown");
+    }
+    // In the order of the coverage's report.
+    records.begin_with([RecordSource::pidfds(watcher.has_pidfd()), RecordSource::starts(is_marked)]);
+    records.add(writer::processes_of_others());
+    (attribution, records)
+}
+
 fn start_reader(
     watcher: Watcher,
     attribution: Attribution,
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
-) -> io::Result<Arc<EventFd>> {
-    let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-    let stopping = stop.clone();
+) -> io::Result<Arc<Bell>> {
+    let bell = Arc::new(Bell::new()?);
+    let readers = bell.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interest: &|name| filter.interest(name),
@@ -345,12 +408,12 @@ fn start_reader(
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };
-        if let Err(error) = watcher.run(&stopping, &mut callbacks) {
+        if let Err(error) = watcher.run(&readers, &mut callbacks) {
             // The receiver is gone only when the daemon is ending anyway.
             let _ = trouble.send(error);
         }
     })?;
-    Ok(stop)
+    Ok(bell)
 }
 
 fn start_inotify(

@@ -124,7 +124,8 @@ fn the_socket_of_a_killed_daemon_is_replaced() {
 #[test]
 fn without_a_daemon_the_way_out_is_told() {
     let site = Site::new();
-    let line = ask(&site, &[]).one_line(69);
+    let said = ask(&site, &[]);
+    let line = said.one_line(69);
     assert!(line.contains("no daemon answers there: start it"), "{line}");
 }
 

@@ -179,7 +179,7 @@ impl Outputs {
         self.outputs.iter().all(|output| output.queue.is_gone())
     }
 
-    /// The outputs for the ready line, such as `syslog /dev/log, file /var/log/pyhookwatch.json`.
+    /// The outputs for the ready line, such as `syslog /dev/log, file /var/log/pyhookwatch/alerts.json`.
     pub fn describe(&self) -> String {
         let names: Vec<_> = self.outputs.iter().map(|output| output.name.as_str()).collect();
         names.join(", ")

@@ -32,7 +32,7 @@ pub(super) enum Notice {
     Left(PathBuf),
     Overflow,
     Error(String),
-    /// Look whether to stop.
+    /// Look whether to stop; answer that all is well.
     Wake,
 }
 
@@ -57,6 +57,8 @@ pub(super) struct Queue {
     /// Notices dropped since this was last asked.
     pub(super) lost: AtomicU64,
     pub(super) stopping: AtomicBool,
+    /// How often our thread has answered, having heard from notify's, or handled a notice of it.
+    pub(super) beats: AtomicU64,
 }
 
 /// The only way into the channel, so that everything in it is counted.

@@ -75,6 +75,17 @@ impl Inotify {
         book::lock(&self.book).report()
     }
 
+    /// Asks our thread and notify's whether they still answer: [`Inotify::beats`] tells it later.
+    pub fn ring(&self) {
+        // Dropped if the channel is full, and then there is work to be counted by.
+        self.outbox.send(Notice::Wake);
+    }
+
+    /// How often the threads have answered or got on with their work.
+    pub fn beats(&self) -> u64 {
+        self.outbox.queue.beats.load(Ordering::Relaxed)
+    }
+
     /// Ends the thread and waits for it. What notify has handed over is handled before.
     pub fn stop(self) {}
 }
