@@ -77,11 +77,11 @@ fn what_was_excluded_is_counted_and_sampled() {
     );
     let rules = site.file("rules/mine.yml", &rule);
     let _daemon = start(&site, &format!("[rules]\ndirectories = [\"{}\"]", rules.parent().unwrap().display()));
-    site.plant("/srv/x.marker", "x");
+    site.plant("/usr/lib/python3.12/x.marker", "x");
     let found =
         eventually("the exclusion", || Some(document(&site)).filter(|found| found["counters"]["excluded"] == 1));
     let sample = &found["recent_excluded"][0];
-    assert_eq!((sample["path"].as_str(), sample["executable"].as_str()), (Some("/srv/x.marker"), me.to_str()));
+    assert_eq!((sample["path"].as_str(), sample["executable"].as_str()), (Some("/usr/lib/python3.12/x.marker"), me.to_str()));
     assert_eq!(sample["rules"][0]["name"], "Mine");
 }
 
