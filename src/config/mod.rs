@@ -72,10 +72,10 @@ pub struct Config {
     /// Where alerts go. Empty: the daemon picks syslog if its socket answers, and the terminal if
     /// standard output is one.
     pub outputs: Vec<OutputSettings>,
-    /// Where the daemon tells how it does.
-    pub status: StatusSocket,
     /// What does not hinder: others could have written the file.
     pub warnings: Vec<Problem>,
+    /// Where the daemon tells how it does.
+    pub status: StatusSocket,
 }
 
 impl Default for Config {
@@ -89,8 +89,8 @@ impl Default for Config {
             },
             rules: rules::Settings { directories: vec![PathBuf::from(RULES_DIRECTORY)], disabled: Vec::new() },
             outputs: Vec::new(),
-            status: StatusSocket::Usual,
             warnings: Vec::new(),
+            status: StatusSocket::Usual,
         }
     }
 }

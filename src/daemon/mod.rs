@@ -31,7 +31,7 @@ use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use notify::Manager;
-use pipeline::{Pipeline, Tally};
+use pipeline::Pipeline;
 use standing::Standing;
 use status::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
@@ -111,7 +111,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     raise_open_files();
     let mut manager = Manager::find();
     let config = configure().map_err(Failure::Configuration)?;
-    let (rules, rule_warnings) = load_rules(&config).map_err(Failure::Configuration)?;
+    let (rules, warnings) = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
     let filter = SharedFilter::default();
     filter.replace(rules.filter().clone());
@@ -120,7 +120,6 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     // As after each rotation: a file that could not be opened then is refused now.
     privileges::take_up(Role::Nothing)?;
     let outputs = Arc::new(start_outputs(&config, &composer)?);
-    let socket = open_status(&config);
     // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
     let since = SystemTime::now() - Duration::from_millis(100);
     let mut sources = Sources::start(&config.source, &filter).map_err(|error| match error.raw_os_error() {
@@ -132,10 +131,10 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
-    let mut standing = Standing::new(config.source.clone(), rule_warnings);
+    let mut standing = Standing::new(config.source.clone(), warnings);
+    let status = open_status(&config);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
-    let mut reloaded = None;
-    manager.ready(status_line(&sources, &pipeline, reloaded));
+    manager.ready(standing.line(&sources, &pipeline));
 
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
@@ -146,16 +145,14 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
                 manager.reloading();
-                let result = reload(configure, &mut pipeline, &filter);
-                standing.reloaded(result);
-                reloaded = Some(result);
+                standing.reloaded(reload(configure, &mut pipeline, &filter));
                 outputs.reopen();
-                manager.ready(status_line(&sources, &pipeline, reloaded));
+                manager.ready(standing.line(&sources, &pipeline));
             }
             // Before the messages: a flood of them is no reason to be taken for dead. That this loop comes here is the
             // proof that it does not hang.
             () = manager.is_due() => match sources.have_answered() {
-                true => manager.lives(status_line(&sources, &pipeline, reloaded)),
+                true => manager.lives(standing.line(&sources, &pipeline)),
                 false => log::error!("a thread that watches does not answer: the service manager is not told that all is well"),
             },
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
@@ -167,14 +164,15 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
             }
             message = sources.messages.recv() => match message {
-                Some(message) => {
+                Some(mut message) => {
+                    sources.heed(&mut message);
                     pipeline.take(message);
                     // The outputs' tasks run on this thread too: they get a turn after each change.
                     tokio::task::yield_now().await;
                 }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
-            client = status::next(socket.as_ref()) => {
+            client = status::next(status.as_ref()) => {
                 client.answer(standing.document(&sources, &pipeline, &outputs));
             }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
@@ -184,7 +182,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     };
     manager.stopping();
     // Whoever asks from now on is told at once that nobody answers.
-    drop(socket);
+    drop(status);
     finish(sources, pipeline, outputs).await;
     result
 }
@@ -204,22 +202,6 @@ fn open_status(config: &Config) -> Option<StatusSocket> {
             None
         }
     }
-}
-
-/// How it is, in one line for the administrator.
-fn status_line(sources: &Sources, pipeline: &Pipeline, reloaded: Option<Reloaded>) -> String {
-    let degraded = match sources.degraded.join(", ") {
-        none if none.is_empty() => String::new(),
-        reasons => format!("DEGRADED ({reasons}); "),
-    };
-    let reloaded = match reloaded {
-        Some(Reloaded::Refused(_)) => "; the last reload was REFUSED, the configuration of before it stays in force",
-        Some(Reloaded::Done(_)) | None => "",
-    };
-    let Tally { alerts, gaps, .. } = pipeline.tally;
-    let line = format!("{degraded}watching: {}; {alerts} alerts, {gaps} gaps{reloaded}", sources.summary);
-    // Names of mount points are in it.
-    crate::escape::one_line(&line)
 }
 
 /// The order of the end: no new records, judge what is here, deliver.
@@ -252,7 +234,7 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
-/// The rules of this configuration; says what is remarkable about both, and how much that is.
+/// The rules of this configuration, and how much was remarkable about both, which is said.
 fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Problem>> {
     let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
     let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
@@ -274,17 +256,9 @@ pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
     Err(warnings.into_iter().filter(is_untrusted).collect())
 }
 
-/// What became of a reload.
-#[derive(Clone, Copy)]
-enum Reloaded {
-    /// With so many warnings.
-    Done(usize),
-    /// For so many mistakes.
-    Refused(usize),
-}
-
-/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
-fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Reloaded {
+/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so. Gives the number
+/// of warnings, or of problems.
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Result<usize, usize> {
     match configure().and_then(|config| load_rules(&config)) {
         Ok((rules, warnings)) => {
             filter.replace(rules.filter().clone());
@@ -293,7 +267,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
                 pipeline.rules.infos().count()
             );
-            Reloaded::Done(warnings)
+            Ok(warnings)
         }
         Err(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -301,7 +275,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reload refused: the old configuration and rules stay in force ({} problems above)",
                 problems.len()
             );
-            Reloaded::Refused(problems.len())
+            Err(problems.len())
         }
     }
 }

@@ -89,7 +89,7 @@ pub struct Pipeline {
     /// What became of the changes.
     pub tally: Tally,
     /// Filesystems that appeared while running, and how they are guarded.
-    pub mounted: Vec<Guard>,
+    pub mounted: Vec<(Guard, bool)>,
     settle: Settle,
     gaps: Gaps,
     reading: ReadBudget,
@@ -153,13 +153,13 @@ impl Pipeline {
                 }
             }
             Message::Gap(gap) => self.report(gap),
-            Message::Mounted(guard) => {
-                tell(&guard, false);
-                self.mounted.retain(|known| known.device != guard.device);
+            Message::Mounted { guard, by_inotify } => {
+                tell(&guard, by_inotify);
+                self.mounted.retain(|(known, _)| known.device != guard.device);
                 if self.mounted.len() < MAX_MOUNTED {
-                    self.mounted.push(guard.clone());
+                    self.mounted.push((guard.clone(), by_inotify));
                 }
-                if let (Guarded::Refused(reason), true) = (&guard.by, guard.holds_trees) {
+                if let (Guarded::Refused(reason), true, false) = (&guard.by, guard.holds_trees, by_inotify) {
                     let place = guard.place();
                     self.report(Gap {
                         cause: Gap::UNREADABLE,

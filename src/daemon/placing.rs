@@ -55,6 +55,18 @@ pub fn place(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Placed
     })
 }
 
+/// What inotify is to watch of a filesystem that appeared and refuses fanotify.
+///
+/// # Errors
+/// When the mount table cannot be read.
+pub fn left_for_inotify(settings: &Settings, guard: &Guard) -> io::Result<Vec<PathBuf>> {
+    if settings.backend != Backend::Auto {
+        return Ok(Vec::new());
+    }
+    let mounted = mounts::read()?;
+    Ok(trees_left_by(guard, &all_trees(settings, &mounted), &mounted))
+}
+
 /// By what a directory is guarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mechanism {

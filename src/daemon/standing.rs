@@ -1,7 +1,6 @@
 //! How the daemon does, as one JSON document: an interface, described in `docs/status.md`.
 
-use super::Reloaded;
-use super::pipeline::{Pipeline, Sample};
+use super::pipeline::{Pipeline, Sample, Tally};
 use super::placing::Mechanism;
 use super::watch::Sources;
 use crate::alert::ecs::timestamp;
@@ -42,15 +41,31 @@ impl Standing {
     }
 
     /// Rules were loaded again with so many warnings, or refused with so many problems.
-    pub(super) fn reloaded(&mut self, result: Reloaded) {
+    pub fn reloaded(&mut self, result: Result<usize, usize>) {
         let problems = match result {
-            Reloaded::Done(warnings) => {
+            Ok(warnings) => {
                 self.rule_warnings = warnings;
                 0
             }
-            Reloaded::Refused(problems) => problems,
+            Err(problems) => problems,
         };
         self.reload = Some(Reload { at: SystemTime::now(), problems });
+    }
+
+    /// One line for the service manager and the administrator who asks it.
+    pub fn line(&self, sources: &Sources, pipeline: &Pipeline) -> String {
+        let degraded = match sources.degraded().join(", ") {
+            none if none.is_empty() => String::new(),
+            reasons => format!("DEGRADED ({reasons}); "),
+        };
+        let reloaded = match self.reload.as_ref().is_some_and(|reload| reload.problems > 0) {
+            true => "; the last reload was REFUSED, the configuration of before it stays in force",
+            false => "",
+        };
+        let Tally { alerts, gaps, .. } = &pipeline.tally;
+        let line = format!("{degraded}watching: {}; {alerts} alerts, {gaps} gaps{reloaded}", sources.summary);
+        // Names of mount points are in it.
+        escape::one_line(&line)
     }
 
     /// The document, with a line feed at its end.
@@ -117,10 +132,10 @@ impl Standing {
         let mounted: Option<HashSet<(u32, u32)>> =
             mounts::read().ok().map(|all| all.into_iter().map(|mount| mount.device).collect());
         let is_there = |guard: &Guard| mounted.as_ref().is_none_or(|mounted| mounted.contains(&guard.device));
-        let is_newer = |guard: &Guard| pipeline.mounted.iter().any(|newer| newer.device == guard.device);
+        let is_newer = |guard: &Guard| pipeline.mounted.iter().any(|(newer, _)| newer.device == guard.device);
         let first =
             sources.guards.iter().filter(|(guard, _)| !is_newer(guard)).map(|(guard, by_inotify)| (guard, *by_inotify));
-        let later = pipeline.mounted.iter().map(|guard| (guard, false));
+        let later = pipeline.mounted.iter().map(|(guard, by_inotify)| (guard, *by_inotify));
         first
             .chain(later)
             .filter(|(guard, _)| is_there(guard))

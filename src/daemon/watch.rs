@@ -186,8 +186,6 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
-    /// What is not watched as well as it should be; empty when all is well.
-    pub degraded: Vec<String>,
     /// Every filesystem in scope at the start, and whether inotify watches trees on it. Empty without fanotify.
     pub guards: Vec<(Guard, bool)>,
     /// Why there is no fanotify, where it is wanted.
@@ -196,6 +194,8 @@ pub struct Sources {
     pub evidence: Arc<RecordSources>,
     reader: Option<Arc<Bell>>,
     inotify: Option<Inotify>,
+    settings: Settings,
+    filter: SharedFilter,
     /// How far the threads were when they were asked last.
     beats: Option<[u64; 2]>,
 }
@@ -222,8 +222,19 @@ impl Sources {
         let reader = match fanotify {
             Err(_) => None,
             Ok(watcher) => {
+                if !watcher.has_pidfd() {
+                    log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+                }
+                privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
+                let has_pidfd = watcher.has_pidfd();
+                let (attribution, records) = Attribution::open();
+                for missing in records.all().iter().filter_map(RecordSource::missing) {
+                    log::warn!("no {missing}; more of the writers that are gone will stay unknown");
+                }
+                // In the order of the coverage's report.
                 let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
-                let (attribution, records) = open_records(&watcher, is_marked);
+                records.begin_with([RecordSource::pidfds(has_pidfd), RecordSource::starts(is_marked)]);
+                records.add(writer::processes_of_others());
                 evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
@@ -231,7 +242,6 @@ impl Sources {
         // The reader has its own now, and every thread from here on gets no more than this one keeps.
         privileges::keep_only(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
-        let degraded = degraded(&guards, reader.is_some(), &evidence);
         let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
@@ -242,12 +252,13 @@ impl Sources {
             ended,
             counters,
             summary,
-            degraded,
             guards,
             refused,
             evidence,
             reader,
             inotify,
+            settings: settings.clone(),
+            filter: filter.clone(),
             beats: None,
         })
     }
@@ -255,6 +266,21 @@ impl Sources {
     /// What inotify watches, a report for each tree.
     pub fn watched_trees(&self) -> Vec<TreeReport> {
         self.inotify.as_ref().map(Inotify::report).unwrap_or_default()
+    }
+
+    /// What is not watched as well as it should be; empty when all is well.
+    pub fn degraded(&self) -> Vec<String> {
+        let holding = self.guards.iter().map(|(guard, _)| guard).filter(|guard| guard.holds_trees);
+        let unmarked = holding.filter_map(|guard| match guard.by {
+            Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
+            Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
+            Guarded::Remote => Some(format!("{} is not watched", guard.place())),
+        });
+        let records = self.evidence.all();
+        let missing = records.iter().filter(|source| source.missing().is_some());
+        let missing = missing.map(|source| format!("no {}", source.name));
+        let without = self.reader.is_none().then(|| "no fanotify, so no writers".to_owned());
+        without.into_iter().chain(unmarked).chain(missing).collect()
     }
 
     /// Whether every thread that watches has answered, or got on with its work, since the last call; and asks them
@@ -273,6 +299,29 @@ impl Sources {
         // Nobody was asked before the first call.
         let Some(before) = before else { return true };
         beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
+    }
+
+    /// What a message asks of the sources, before it is taken: a filesystem that appeared and refuses fanotify is
+    /// watched with inotify from now on, where a tree that can hold Python lies on it.
+    pub fn heed(&mut self, message: &mut Message) {
+        let Message::Mounted { guard, by_inotify } = message else { return };
+        match self.watch_with_inotify(guard) {
+            Ok(is_watched) => *by_inotify = is_watched,
+            Err(error) => log::error!("inotify cannot be had for {}: {error}", guard.place()),
+        }
+    }
+
+    fn watch_with_inotify(&mut self, guard: &Guard) -> io::Result<bool> {
+        let trees = placing::left_for_inotify(&self.settings, guard)?;
+        let is_watched = !trees.is_empty();
+        match &self.inotify {
+            Some(inotify) => trees.into_iter().for_each(|tree| inotify.watch(tree)),
+            None if is_watched => {
+                self.inotify = Some(start_inotify(&self.settings, trees, &self.filter, &self.handover)?);
+            }
+            None => {}
+        }
+        Ok(is_watched)
     }
 
     /// Ends the sources. The reader drains the kernel's queue once more before it ends, and `pipeline`
@@ -358,37 +407,6 @@ fn summary(guards: &[(Guard, bool)], inotify: Option<&Inotify>) -> String {
         parts.push(format!("inotify on {watched} directories"));
     }
     parts.join(", ")
-}
-
-/// What is not watched as it should be, for the status that the service manager shows.
-fn degraded(guards: &[(Guard, bool)], by_fanotify: bool, evidence: &RecordSources) -> Vec<String> {
-    let guards = guards.iter().map(|(guard, _)| guard);
-    let unmarked = guards.filter(|guard| guard.holds_trees).filter_map(|guard| match guard.by {
-        Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
-        Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
-        Guarded::Remote => Some(format!("{} is not watched", guard.place())),
-    });
-    let without = (!by_fanotify).then(|| "no fanotify, so no writers".to_owned());
-    let all = evidence.all();
-    let records = all.iter().filter_map(RecordSource::missing);
-    let records = records.map(|missing| format!("no {}", missing.split(':').next().unwrap_or_default()));
-    without.into_iter().chain(unmarked).chain(records).collect()
-}
-
-/// Opens what writers are named by, and says what is missing.
-fn open_records(watcher: &Watcher, is_marked: bool) -> (Attribution, Arc<RecordSources>) {
-    if !watcher.has_pidfd() {
-        log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
-    }
-    privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
-    let (attribution, records) = Attribution::open();
-    for missing in records.all().iter().filter_map(RecordSource::missing) {
-        log::warn!("no {missing}; more of the writers that are gone will stay unknown");
-    }
-    // In the order of the coverage's report.
-    records.begin_with([RecordSource::pidfds(watcher.has_pidfd()), RecordSource::starts(is_marked)]);
-    records.add(writer::processes_of_others());
-    (attribution, records)
 }
 
 fn start_reader(

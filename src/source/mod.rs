@@ -54,7 +54,12 @@ pub enum Message {
     /// Changes may have gone unseen.
     Gap(Gap),
     /// A filesystem appeared while running, and this is how it is guarded.
-    Mounted(Guard),
+    Mounted {
+        /// By fanotify, or why not.
+        guard: Guard,
+        /// inotify watches a tree on it instead.
+        by_inotify: bool,
+    },
     /// Something was mounted at this path, as seen from the root; `local`: its files are on this machine, and looking at
     /// them cannot hang.
     MountedOver {

@@ -259,6 +259,7 @@ impl Attribution {
         let named = Case {
             last,
             inherited: inherited.as_deref(),
+            may_have_inherited: last.is_none() && life.is_some_and(|life| self.records.ledger.may_have_inherited(life)),
             before: before.iter().map(|(_, program)| &**program).collect(),
             after: after.iter().map(|(_, program)| &**program).collect(),
             execs: execs.map(<[u64]>::len).or(never_ran_exec.then_some(0)),

@@ -120,9 +120,10 @@ impl Collector {
         let time = now();
         let mut untold = 0;
         for exit in ended {
-            let began_after = since.saturating_sub(exit.elapsed_us.saturating_mul(1000));
+            let age = exit.elapsed_us.map(|elapsed| elapsed.saturating_mul(1000));
             let is_known = self.ledger.exit(exit, since, time);
-            untold += u64::from(!is_known && began_after > self.known_since);
+            let began_since = age.is_some_and(|age| since.saturating_sub(age) > self.known_since);
+            untold += u64::from(!is_known && began_since);
         }
         self.collected_at = time;
         if untold > 0 && self.connector.is_some() {

@@ -19,6 +19,8 @@ pub struct Case<'a> {
     pub last: Option<Last<'a>>,
     /// What it ran when it was forked, or when the records began.
     pub inherited: Option<&'a Resolved>,
+    /// It ended with the name that goes with that.
+    pub may_have_inherited: bool,
     /// Programs that it began to start before the write, scripts and loaders left out.
     pub before: Vec<&'a Resolved>,
     /// Programs that it began to start after the write.
@@ -92,6 +94,7 @@ impl Named {
 }
 
 const ONE_RECORD: &str = "only one kind of record names the writer";
+const LINEAGE: &str = "only the lineage tells what the process ran, and it may be that of another process";
 const JUST_STARTED: &str = "it had only just started this program: what it ran before may have written";
 const THREADS: &str = "it started this program while other threads of it ran: they may have written";
 const RAN_SINCE: &str = "the process has run another program since it wrote";
@@ -219,7 +222,10 @@ impl Case<'_> {
     /// when the file is opened, so a thread or an io_uring of the program before may have written while the exec
     /// was under way.
     fn accounted(&self) -> Named {
-        let Some(last) = &self.last else { return self.by_records(ONE_RECORD) };
+        let Some(last) = &self.last else {
+            let is_doubtful = self.before.is_empty() && !self.may_have_inherited;
+            return if is_doubtful { self.unknown(LINEAGE) } else { self.by_records(ONE_RECORD) };
+        };
         if self.had_threads {
             return self.unknown(THREADS);
         }

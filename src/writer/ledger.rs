@@ -270,6 +270,11 @@ impl Ledger {
         {
             match &life.end {
                 None => found = Some(id),
+                // What was told then was the end of its leader: on an old kernel the last thread has a record of the
+                // whole. However long it lived on, nobody else had its pid.
+                Some(end) if end.record.as_ref().is_some_and(|record| !record.is_whole_process) => {
+                    found = found.or(exit.is_whole_process.then_some(id));
+                }
                 // Only its record was missing: it cannot have been waiting for longer than the one before.
                 Some(end) if end.record.is_none() && end.before.saturating_add(LATE) >= after => found = Some(id),
                 Some(_) => {}
@@ -282,9 +287,14 @@ impl Ledger {
         }
         let id = found.unwrap_or_else(|| self.begin(pid, None, u64::MAX));
         let Some(life) = self.lives.get_mut(&id) else { return true };
+        if !exit.is_whole_process && life.threads != [false; 2] {
+            // Of its leader, perhaps. Whoever had threads ends with a record of the whole.
+            return true;
+        }
         // Its fork and its age tell when it ended, up to the moments between making the record of the
         // fork and counting the age.
-        let exact = life.began.map(|began| began.saturating_add(exit.elapsed_us.saturating_mul(1000)));
+        let age = exit.elapsed_us.map(|elapsed| elapsed.saturating_mul(1000));
+        let exact = life.began.zip(age).map(|(began, age)| began.saturating_add(age));
         let before = exact.map_or(before, |exact| exact.saturating_add(SLACK).clamp(after, before));
         let is_first = life.end.is_none();
         life.end = Some(End { before, record: Some(Box::new(exit)) });

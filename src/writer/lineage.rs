@@ -24,6 +24,21 @@ impl Ledger {
         }
     }
 
+    /// Whether nothing speaks against it that a process which is gone ran what it inherited. Its parent by the process
+    /// tree may be another one than it is a copy of (CLONE_PARENT), so where no executable is told at the end, it must
+    /// have ended with the kernel's name of that parent, which a copy has.
+    pub fn may_have_inherited(&self, life: &Life) -> bool {
+        if life.observed.is_some() {
+            return true;
+        }
+        let name = |life: &Life| match life.exit() {
+            Some(exit) => Some(exit.comm.as_bytes().to_vec()),
+            None => pinned(life).map(|pinned| pinned.name()),
+        };
+        let ended_as = life.exit().map(|exit| exit.comm.as_bytes().to_vec());
+        ended_as.is_some() && ended_as == life.parent.and_then(|id| self.life(id)).and_then(name)
+    }
+
     /// What a process ran at this time.
     fn program_at(&self, id: LifeId, time: u64, resolver: &mut Resolver<'_>, depth: usize) -> Option<Arc<Resolved>> {
         let life = self.life(id).filter(|_| depth <= MAX_PARENTS)?;

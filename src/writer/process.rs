@@ -230,6 +230,11 @@ impl Pinned {
         Some((stat.starttime, parent(&stat)))
     }
 
+    /// The kernel's name of it, which it may have chosen itself. Empty when it is gone.
+    pub fn name(&self) -> Vec<u8> {
+        self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default()
+    }
+
     /// The path of what it runs, as the kernel tells it, and the file.
     pub fn program(&self) -> Option<(PathBuf, FileId)> {
         let (executable, id) = executable(&self.directory)?;

@@ -1,7 +1,7 @@
 //! The daemon under test and its alerts.
 
 use crate::stage::{Stage, key_of};
-use crate::watcher::{PATIENCE, Watcher};
+use crate::watcher::{Watcher, patience};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -54,7 +54,7 @@ impl Daemon {
     pub fn wait_for(&mut self, keys: impl IntoIterator<Item = String>) -> BTreeSet<String> {
         let mut missing: BTreeSet<_> = keys.into_iter().filter(|key| !self.told.alerts.contains_key(key)).collect();
         while !missing.is_empty() {
-            let Some(line) = self.watcher.next_within(PATIENCE) else { break };
+            let Some(line) = self.watcher.next_within(patience()) else { break };
             if let Some(key) = self.told.take(&line) {
                 missing.remove(&key);
             }

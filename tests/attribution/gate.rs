@@ -6,11 +6,12 @@ use crate::peers::{Kind, Peer};
 use crate::requirements::{Mode, Required, required};
 use crate::score::{Tally, Truth, Verdict, judge_all};
 use crate::shapes::{Pids, SHAPES, Shape};
+use crate::slowness::patient;
 use crate::stage::{Batch, Stage, compile, pids, succeed, text};
 use crate::table::{Row, print, say};
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Writes of each shape in each mode.
 const WRITES: usize = 300;
@@ -93,7 +94,8 @@ fn run_mode(stage: &Stage, mode: Mode, shapes: &[&Shape]) -> Vec<Row> {
             peers.iter().for_each(|peer| peer.watcher.hold());
         }
         // Within a time, so that a shape that hangs is found.
-        let output = succeed(Command::new("timeout").arg("100").args(&command));
+        let limit = patient(Duration::from_secs(100)).as_secs().to_string();
+        let output = succeed(Command::new("timeout").arg(limit).args(&command));
         if mode == Mode::Stopped {
             daemon.watcher.go_on();
             peers.iter().for_each(|peer| peer.watcher.go_on());

@@ -18,11 +18,14 @@
 mod daemon;
 mod flood;
 mod gate;
+mod kernel;
 mod needs;
 mod peers;
 mod requirements;
 mod score;
 mod shapes;
+#[path = "../common/slowness.rs"]
+mod slowness;
 mod stage;
 mod table;
 mod watcher;

@@ -2,7 +2,7 @@
 
 use crate::score::{Truth, Verdict};
 use crate::stage::{Stage, key_of};
-use crate::watcher::{PATIENCE, Watcher};
+use crate::watcher::{Watcher, patience};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ impl Peer {
     pub fn catch_up(&mut self, stage: &Stage, word: &str) {
         let start = Instant::now();
         for number in 0.. {
-            assert!(start.elapsed() < PATIENCE, "{:?} does not tell:\n{}", self.kind, self.watcher.errors());
+            assert!(start.elapsed() < patience(), "{:?} does not tell:\n{}", self.kind, self.watcher.errors());
             let key = format!("gate_caught_{word}_{:?}_{number}", self.kind);
             // Not a hook for the daemon: in no directory of packages.
             std::fs::write(stage.root().join("noise").join(format!("{key}.pth")), "x").unwrap();

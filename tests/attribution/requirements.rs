@@ -35,6 +35,7 @@ pub enum Required {
     RightOrUnknown(&'static str),
 }
 
+use crate::kernel;
 use Required::Right;
 use Required::RightOrUnknown;
 
@@ -80,8 +81,32 @@ pub const REQUIREMENTS: [(&str, Required, Required, Required); 34] = [
     ("unmarked", FOREIGN, FOREIGN, FOREIGN),
 ];
 
-/// What is required of this shape in this mode.
+/// What only the record of a process's end tells, which before Linux 5.19 has no executable.
+const WITH_ENDS: [&str; 12] = [
+    "subshell",
+    "background",
+    "loader",
+    "multiprocessing",
+    "daemon",
+    "aftermain",
+    "thenexec",
+    "enoexec",
+    "enoent",
+    "cloneparent",
+    "clonevm",
+    "replaced",
+];
+const NO_ENDS: Required = RightOrUnknown("this kernel tells no executable at the end of a process");
+const NO_OVERLAY: Required = RightOrUnknown("this kernel tells nothing of programs that are started from an overlay");
+
+/// What is required of this shape in this mode on this kernel.
 pub fn required(shape: &str, mode: Mode) -> Required {
+    if WITH_ENDS.contains(&shape) && !kernel::tells_executables_at_the_end() {
+        return NO_ENDS;
+    }
+    if shape == "container" && !kernel::tells_starts_from_overlays() {
+        return NO_OVERLAY;
+    }
     let (_, normal, loaded, stopped) =
         REQUIREMENTS.iter().find(|(word, ..)| *word == shape).unwrap_or_else(|| panic!("nothing required of {shape}"));
     match mode {

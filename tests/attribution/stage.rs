@@ -138,7 +138,13 @@ fn compiled(program: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("attribution").join(program)
 }
 
-/// Compiles the C programs.
+/// Whether the first file is there, as is the second, and not written since.
+fn is_older(first: &Path, second: &Path) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    written(first).is_some_and(|first| written(second).is_some_and(|second| first < second))
+}
+
+/// Compiles the C programs, unless they are there.
 pub fn compile() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attribution");
     std::fs::create_dir_all(compiled("")).unwrap();
@@ -147,8 +153,13 @@ pub fn compile() {
         ("writers-static", "writers.c", &["-pthread", "-static"]),
         ("procreader", "procreader.c", &[]),
     ] {
+        let (source, program) = (sources.join(source), compiled(program));
+        // Where there is no compiler they were brought along.
+        if is_older(&source, &program) {
+            continue;
+        }
         let mut command = Command::new("cc");
-        command.args(["-O1", "-Wall", "-o"]).arg(compiled(program)).arg(sources.join(source)).args(more);
+        command.args(["-O1", "-Wall", "-o"]).arg(program).arg(source).args(more);
         succeed(&mut command);
     }
 }
@@ -178,4 +189,17 @@ pub fn pids(output: &str) -> BTreeMap<usize, u32> {
         Some((number.parse().ok()?, pid.parse().ok()?))
     };
     output.lines().filter_map(parse).collect()
+}
+
+/// tests/kernels/run takes them along to machines that have no compiler.
+#[test]
+fn every_program_of_the_writers_compiles() {
+    if crate::needs::met(
+        concat!(module_path!(), "::every_program_of_the_writers_compiles"),
+        &[crate::needs::compiler()],
+    )
+    .is_some()
+    {
+        compile();
+    }
 }

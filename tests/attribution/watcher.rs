@@ -1,5 +1,6 @@
 //! A program that watches and tells lines on its standard output.
 
+use crate::slowness::patient;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must come: generous, for a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub fn patience() -> Duration {
+    patient(Duration::from_secs(30))
+}
 
 /// See the module.
 pub struct Watcher {
@@ -57,7 +60,7 @@ impl Watcher {
     pub fn wait_for_error(&self, text: &str) {
         let start = Instant::now();
         while !self.errors().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "it never said {text:?}:\n{}", self.errors());
+            assert!(start.elapsed() < patience(), "it never said {text:?}:\n{}", self.errors());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -84,7 +87,7 @@ impl Watcher {
         self.signal(Signal::TERM);
         let mut last = Vec::new();
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(patience()) {
                 Ok(line) => last.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("it did not end:\n{}", self.errors()),

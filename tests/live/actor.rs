@@ -1,6 +1,6 @@
 //! Processes that do as they are told and stay alive meanwhile, so that it is certain who wrote.
 
-use crate::harness::PATIENCE;
+use crate::harness::patience;
 use crate::needs;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -76,7 +76,7 @@ impl Actor {
     }
 
     fn wait_for_ok(&self, commands: &str) {
-        let answer = self.answers.recv_timeout(PATIENCE).unwrap_or_else(|error| error.to_string());
+        let answer = self.answers.recv_timeout(patience()).unwrap_or_else(|error| error.to_string());
         assert_eq!(answer, "ok", "while doing: {commands}");
     }
 

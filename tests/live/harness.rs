@@ -2,6 +2,7 @@
 
 use crate::actor::Actor;
 use crate::expect::{Alert, Expected};
+use crate::slowness::patient;
 use pyhookwatch::daemon::known_names;
 use pyhookwatch::rules::RuleSet;
 use pyhookwatch::rules::Settings;
@@ -16,7 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longest wait for anything that must come: generous, for a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub fn patience() -> Duration {
+    patient(Duration::from_secs(20))
+}
 
 /// The source under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +154,7 @@ impl Watch {
         let (sender, ready) = channel();
         collect(child.stderr.take().unwrap(), errors.clone(), sender);
         let watch = Self { scene, child, backend, lines, errors, last_sequence: 0, root, sentinels: Vec::new() };
-        if ready.recv_timeout(PATIENCE).is_err() {
+        if ready.recv_timeout(patience()).is_err() {
             watch.fail("the daemon did not get ready");
         }
         watch
@@ -164,7 +167,7 @@ impl Watch {
 
     /// Waits for the next alert.
     pub fn next(&mut self) -> Alert {
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(patience()) {
             Ok(line) => self.parse(&line),
             Err(error) => self.fail(&format!("no alert came ({error})")),
         }
@@ -247,7 +250,7 @@ impl Watch {
     /// Ends it with SIGTERM, whatever alerts come until then.
     pub fn stop_with_alerts(self) {
         self.terminate();
-        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        while self.lines.recv_timeout(patience()).is_ok() {}
         self.expect_the_end();
     }
 
@@ -272,7 +275,7 @@ impl Watch {
     /// Waits for its end, which must be a good one, without another alert.
     pub fn expect_the_end(mut self) {
         // Its standard output ends when it does.
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(patience()) {
             Err(RecvTimeoutError::Disconnected) => {}
             Ok(line) => self.fail(&format!("one alert too many at the end: {}", String::from_utf8_lossy(&line))),
             Err(RecvTimeoutError::Timeout) => self.fail("it did not end"),

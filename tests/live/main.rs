@@ -4,7 +4,8 @@
 //! Each test has a directory of its own that the daemon takes for `/`, so they run side by side. Most
 //! need root. A test that lacks what it needs says so loudly and passes; with
 //! `PYHOOKWATCH_REQUIRE_LIVE=1` in the environment it fails. `tests/prepare.sh` installs what the
-//! tests need.
+//! tests need. What only newer kernels can do is tried first; with `PYHOOKWATCH_ANY_KERNEL=1` a test that this kernel
+//! makes impossible says so and passes.
 
 // Clippy lets the functions marked #[test] do this, but not those they share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,6 +16,7 @@ mod environment;
 mod expect;
 mod harness;
 mod installers;
+mod kernel;
 mod mounts;
 mod names;
 mod needs;
@@ -23,6 +25,8 @@ mod process;
 mod records;
 mod records_missing;
 mod shapes;
+#[path = "../common/slowness.rs"]
+mod slowness;
 mod surface;
 mod writers;
 

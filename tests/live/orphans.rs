@@ -60,10 +60,6 @@ impl Family {
     }
 }
 
-fn needs_are_met(test: &str) -> bool {
-    needs::met(test, &[Need::Fanotify, Need::Records, Need::SystemPython])
-}
-
 fn watch() -> (Watch, String) {
     let watch = Scene::new().watch(Backend::Fanotify);
     let path = hook(&watch, 1);
@@ -72,7 +68,8 @@ fn watch() -> (Watch, String) {
 
 #[test]
 fn a_dead_orphan_is_told_with_those_that_forked_it() {
-    if !needs_are_met(concat!(module_path!(), "::a_dead_orphan_is_told_with_those_that_forked_it")) {
+    let name = concat!(module_path!(), "::a_dead_orphan_is_told_with_those_that_forked_it");
+    if !needs::met(name, &[Need::Fanotify, Need::Records, Need::ExitExecutables, Need::SystemPython]) {
         return;
     }
     let (mut watch, path) = watch();
@@ -90,7 +87,8 @@ fn a_dead_orphan_is_told_with_those_that_forked_it() {
 
 #[test]
 fn a_living_orphan_is_told_with_those_that_forked_it() {
-    if !needs_are_met(concat!(module_path!(), "::a_living_orphan_is_told_with_those_that_forked_it")) {
+    let name = concat!(module_path!(), "::a_living_orphan_is_told_with_those_that_forked_it");
+    if !needs::met(name, &[Need::Fanotify, Need::Records, Need::SystemPython]) {
         return;
     }
     let (mut watch, path) = watch();

@@ -17,6 +17,8 @@ use std::process::{Command, Stdio};
 pub const PYTHON: &str = "/usr/bin/python3";
 
 const NEEDS: [Need; 3] = [Need::Fanotify, Need::Records, Need::SystemPython];
+/// Where the record of a process's end is one of those that are compared.
+const WITH_ENDS: [Need; 4] = [Need::Fanotify, Need::Records, Need::ExitExecutables, Need::SystemPython];
 
 macro_rules! test_name {
     ($name:literal) => {
@@ -103,7 +105,7 @@ pub fn assert_not_named(alert: &Alert) {
 
 #[test]
 fn a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree() {
-    if !needs::met(test_name!("a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree"), &NEEDS) {
+    if !needs::met(test_name!("a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree"), &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -134,7 +136,7 @@ fn a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree() {
 /// While a program is being started, a thread or an io_uring of the one before can still write.
 #[test]
 fn a_dead_writer_that_had_only_just_started_is_named_and_not_excluded() {
-    if !needs::met(test_name!("a_dead_writer_that_had_only_just_started_is_named_and_not_excluded"), &NEEDS) {
+    if !needs::met(test_name!("a_dead_writer_that_had_only_just_started_is_named_and_not_excluded"), &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -149,7 +151,7 @@ fn a_dead_writer_that_had_only_just_started_is_named_and_not_excluded() {
 #[test]
 fn a_writer_that_starts_a_program_after_its_write_cannot_make_it_look_like_before() {
     let name = test_name!("a_writer_that_starts_a_program_after_its_write_cannot_make_it_look_like_before");
-    if !needs::met(name, &NEEDS) {
+    if !needs::met(name, &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -180,7 +182,7 @@ libc.execve(target, (ctypes.c_char_p * 4)(target, b'-c', b':', None), None)";
 #[test]
 fn a_dead_copy_of_a_process_is_excluded_when_its_exit_record_and_its_parents_program_agree() {
     let name = test_name!("a_dead_copy_of_a_process_is_excluded_when_its_exit_record_and_its_parents_program_agree");
-    if !needs::met(name, &NEEDS) {
+    if !needs::met(name, &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -198,7 +200,7 @@ fn a_dead_copy_of_a_process_is_excluded_when_its_exit_record_and_its_parents_pro
 fn a_dead_writer_that_ran_another_program_afterwards_is_named_by_its_exec_record_and_not_excluded() {
     let name =
         test_name!("a_dead_writer_that_ran_another_program_afterwards_is_named_by_its_exec_record_and_not_excluded");
-    if !needs::met(name, &NEEDS) {
+    if !needs::met(name, &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -213,13 +215,17 @@ fn a_dead_writer_that_ran_another_program_afterwards_is_named_by_its_exec_record
 #[test]
 fn a_dead_writer_that_failed_to_start_a_program_before_is_named_and_not_excluded() {
     let name = test_name!("a_dead_writer_that_failed_to_start_a_program_before_is_named_and_not_excluded");
-    if !needs::met(name, &NEEDS) {
+    if !needs::met(name, &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
     let path = hook(&watch, 1);
-    // The argument is too long; the file was opened by then.
-    let text = format!("try:\n  os.execv('/bin/true', ['x' * 200000])\nexcept OSError:\n  pass\n{WRITE}");
+    // The file is opened before the kernel finds out.
+    let no_program = watch.scene.outside().join("no-program");
+    fs::write(&no_program, "\x7fELF?").unwrap();
+    fs::set_permissions(&no_program, fs::Permissions::from_mode(0o755)).unwrap();
+    let no_program = no_program.display();
+    let text = format!("try:\n  os.execv('{no_program}', ['x'])\nexcept OSError:\n  pass\n{WRITE}");
     let alert = run_unseen(&mut watch, &path, |place| python(&text, place));
     assert_named(&alert, &canonical(PYTHON), "exit-record", &["exec-record"]);
     assert_not_excluded(&alert, "failed to start a program");
@@ -290,7 +296,7 @@ fn script(watch: &Watch, name: &str, text: &str) -> PathBuf {
 
 /// Its path counts as recorded, for the kernel opened it.
 fn expect_script(name: &str, first_line: &str, rest: &str, interpreter: &str) {
-    if !needs::met(name, &NEEDS) {
+    if !needs::met(name, &WITH_ENDS) {
         return;
     }
     let mut watch = Scene::new().watch(Backend::Fanotify);
@@ -323,7 +329,7 @@ fn a_dead_script_that_env_found_the_interpreter_for_is_named_by_its_record_with_
 
 #[test]
 fn a_dead_dpkg_is_named_with_its_installer() {
-    if !needs::met(test_name!("a_dead_dpkg_is_named_with_its_installer"), &[&NEEDS[..], &[Need::Dpkg]].concat()) {
+    if !needs::met(test_name!("a_dead_dpkg_is_named_with_its_installer"), &[&WITH_ENDS[..], &[Need::Dpkg]].concat()) {
         return;
     }
     let scene = Scene::new();

@@ -224,7 +224,7 @@ os.close(fd)",
     }
 
     /// The shell opens the file; its children write to it.
-    []
+    [RealTime]
     fn two_processes_that_write_through_one_descriptor_are_one_alert(scene, backend) {
         let mut watch = scene.watch(backend);
         let echo = Path::new("/bin/echo").canonicalize().unwrap();
@@ -320,7 +320,7 @@ os.close(fd)",
         watch.stop();
     }
 
-    []
+    [RealTime]
     fn a_change_that_is_still_open_at_the_end_is_reported_before_the_daemon_ends(scene, backend) {
         let mut watch = scene.watch(backend);
         // The alert of a finished change shows that the record of the unfinished one was read.

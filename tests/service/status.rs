@@ -81,7 +81,10 @@ fn what_was_excluded_is_counted_and_sampled() {
     let found =
         eventually("the exclusion", || Some(document(&site)).filter(|found| found["counters"]["excluded"] == 1));
     let sample = &found["recent_excluded"][0];
-    assert_eq!((sample["path"].as_str(), sample["executable"].as_str()), (Some("/usr/lib/python3.12/x.marker"), me.to_str()));
+    assert_eq!(
+        (sample["path"].as_str(), sample["executable"].as_str()),
+        (Some("/usr/lib/python3.12/x.marker"), me.to_str())
+    );
     assert_eq!(sample["rules"][0]["name"], "Mine");
 }
 

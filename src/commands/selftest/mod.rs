@@ -17,7 +17,7 @@ mod watcher;
 pub use helper::{Step, help};
 
 use super::status;
-use super::{Exit, complain, print};
+use super::{Exit, at, complain, print};
 use crate::escape;
 use crate::event::Level;
 use places::{Outcome, Result as PlaceResult};
@@ -58,12 +58,12 @@ impl Daemon {
     fn ask(base: &Path) -> Option<Self> {
         let document = status::ask(&status::configured_socket().ok()?).ok()?;
         let base = escape::reversible(base.as_os_str().as_encoded_bytes());
-        let alerts = document["recent_alerts"].as_array()?.iter();
-        let of_ours = alerts.filter(|alert| alert["path"].as_str().is_some_and(|path| path.starts_with(&base)));
+        let alerts = at(&document, "recent_alerts").as_array()?.iter();
+        let of_ours = alerts.filter(|alert| at(alert, "path").as_str().is_some_and(|path| path.starts_with(&base)));
         let levels: Vec<Option<Level>> =
-            of_ours.map(|alert| alert["level"].as_str().and_then(|level| level.parse().ok())).collect();
+            of_ours.map(|alert| at(alert, "level").as_str().and_then(|level| level.parse().ok())).collect();
         let level = levels.iter().flatten().max().copied();
-        Some(Self { pid: document["pid"].as_u64()?, told: levels.len(), level })
+        Some(Self { pid: at(&document, "pid").as_u64()?, told: levels.len(), level })
     }
 }
 

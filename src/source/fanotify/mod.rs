@@ -180,7 +180,7 @@ impl Watcher {
             }
             if mounts_changed {
                 for guard in self.mark_mounts()? {
-                    (callbacks.emit)(Message::Mounted(guard));
+                    (callbacks.emit)(Message::Mounted { guard, by_inotify: false });
                 }
                 for (path, local) in self.covered.drain(..) {
                     if let Some(path) = mounts::below_root(&path, &self.settings.root) {
@@ -399,7 +399,7 @@ impl Watcher {
         self.filesystems = Filesystems::default();
         for guard in self.mark_mounts()? {
             if !matches!(guard.by, Guarded::Fanotify) {
-                (callbacks.emit)(Message::Mounted(guard));
+                (callbacks.emit)(Message::Mounted { guard, by_inotify: false });
             }
         }
         callbacks.witness.lost_records();

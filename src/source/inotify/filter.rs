@@ -32,6 +32,8 @@ pub(super) enum Notice {
     Left(PathBuf),
     Overflow,
     Error(String),
+    /// Another tree is to be watched.
+    Root(PathBuf),
     /// Look whether to stop; answer that all is well.
     Wake,
 }
@@ -40,7 +42,9 @@ impl Notice {
     /// Bytes it takes while it waits.
     pub(super) fn weight(&self) -> usize {
         let paths = match self {
-            Notice::File { path, .. } | Notice::Appeared(path) | Notice::Left(path) => path.capacity(),
+            Notice::File { path, .. } | Notice::Appeared(path) | Notice::Left(path) | Notice::Root(path) => {
+                path.capacity()
+            }
             Notice::Renamed { from, to, .. } => to.capacity() + from.as_ref().map_or(0, PathBuf::capacity),
             Notice::Error(text) => text.capacity(),
             Notice::Overflow | Notice::Wake => 0,

@@ -110,6 +110,7 @@ impl Keeper {
             Notice::Left(path) => self.left(&path),
             Notice::Overflow => self.overflowed = true,
             Notice::Error(text) => self.note_trouble(|| text),
+            Notice::Root(path) => self.add_root(path),
             // Goes to notify's thread and back; it changes nothing there.
             Notice::Wake => return self.watcher.configure(notify::Config::default()).is_ok(),
         }
@@ -261,6 +262,14 @@ impl Keeper {
             self.emit_gap(Gap::UNREADABLE, None, format!("inotify failed {count} times; first {first}"));
         }
         self.next_check = Instant::now() + CHECK_EVERY;
+    }
+
+    fn add_root(&mut self, root: PathBuf) {
+        if !self.roots.contains_key(&root) {
+            lock(&self.book).roots.push(root.clone());
+            self.roots.insert(root, None);
+            self.check_roots();
+        }
     }
 
     /// Finds roots that came, went or were replaced. Nothing below them is reported file by file: the

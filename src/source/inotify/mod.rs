@@ -86,6 +86,12 @@ impl Inotify {
         self.outbox.queue.beats.load(Ordering::Relaxed)
     }
 
+    /// Watches another tree (an absolute path) and everything below it. When that is done, a gap tells it: what was
+    /// written there before is not known.
+    pub fn watch(&self, tree: PathBuf) {
+        self.outbox.send(Notice::Root(tree));
+    }
+
     /// Ends the thread and waits for it. What notify has handed over is handled before.
     pub fn stop(self) {}
 }

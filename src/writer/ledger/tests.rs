@@ -10,7 +10,7 @@ fn exit(pid: u32) -> Exit {
         comm: Comm::default(),
         executable: None,
         never_ran_exec: None,
-        elapsed_us: 0,
+        elapsed_us: Some(0),
         exit_code: 0,
         is_whole_process: true,
     }
@@ -99,7 +99,7 @@ fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid(
     let mut ledger = Ledger::default();
     ledger.fork(1, 7, 1_000_000_000);
     // Its age tells when it ended, more exactly than when that was read.
-    ledger.exit(Exit { elapsed_us: 1000, ..exit(7) }, 0, 9_000_000_000);
+    ledger.exit(Exit { elapsed_us: Some(1000), ..exit(7) }, 0, 9_000_000_000);
     ledger.fork(1, 7, 2_000_000_000);
     assert_eq!(ledger.lives_of(7, 1_900_000_000, 3_000_000_000).len(), 1);
     assert_eq!(ledger.lives_of(7, 500_000_000, 3_000_000_000).len(), 2);
@@ -207,4 +207,28 @@ fn living_processes_are_not_forgotten_before_there_are_too_many() {
         ledger.exit(exit(pid), 0, u64::from(pid));
     }
     assert!((1..9_000).all(|pid| ledger.life_at(pid, 100_000).is_some()));
+}
+
+/// Before Linux 5.19 the end of a leader looks like that of a process without threads.
+#[test]
+fn the_end_of_a_leader_on_an_old_kernel_is_not_taken_for_that_of_its_process_and_that_of_the_process_is_known() {
+    let of_a_task = || Exit { is_whole_process: false, ..exit(7) };
+    let of_the_last = || Exit { elapsed_us: None, ..exit(7) };
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    ledger.thread(7);
+    assert!(ledger.exit(of_a_task(), 150, 200));
+    let id = ledger.life_at(7, 1000).unwrap();
+    assert!(ledger.life(id).unwrap().end.is_none(), "a thread lives on");
+    assert!(ledger.exit(of_the_last(), 1000, 2000));
+    assert_eq!(ledger.life(id).unwrap().end.as_ref().unwrap().before, 2000);
+
+    // Its threads were made before the records began.
+    let mut ledger = Ledger::default();
+    ledger.fork(1, 7, 100);
+    assert!(ledger.exit(of_a_task(), 150, 200));
+    assert!(ledger.exit(of_the_last(), 9_000_000_000, 9_000_000_100), "no fork was lost");
+    // A thread's own number is no process's.
+    assert!(ledger.exit(Exit { pid: 8, ..of_a_task() }, 150, 200));
+    assert!(!ledger.exit(Exit { pid: 9, ..of_the_last() }, 150, 200));
 }

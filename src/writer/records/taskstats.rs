@@ -52,8 +52,9 @@ pub struct Exit {
     /// It was a copy of its parent to its end, and ran no program of its own. `None` when the kernel
     /// does not tell, because the last task was not the leader.
     pub never_ran_exec: Option<bool>,
-    /// Time from the start of the process to its end, in microseconds.
-    pub elapsed_us: u64,
+    /// Time from the start of the process to its end, in microseconds. `None` before Linux 5.19 when the last task was
+    /// not the leader: its own age is told then.
+    pub elapsed_us: Option<u64>,
     /// Status as `wait(2)` gives it, of the last task.
     pub exit_code: u32,
     /// The whole process ended. False only before Linux 5.19, for a record that may also be that of one
@@ -183,7 +184,7 @@ fn fields(stats: &[u8]) -> Option<Exit> {
         comm: Comm { bytes, length },
         executable: None,
         never_ran_exec: None,
-        elapsed_us: u64_at(stats, AT_ELAPSED)?,
+        elapsed_us: Some(u64_at(stats, AT_ELAPSED)?),
         exit_code: u32_at(stats, AT_EXIT_CODE)?,
         is_whole_process: false,
     })
@@ -207,13 +208,15 @@ impl Task<'_> {
             let inode = u64_at(self.stats, AT_EXECUTABLE_INODE)?;
             Exit {
                 pid: u32_at(self.stats, AT_GROUP)?,
-                elapsed_us: u64_at(self.stats, AT_GROUP_ELAPSED)?,
+                elapsed_us: Some(u64_at(self.stats, AT_GROUP_ELAPSED)?),
                 executable: (inode != 0).then(|| FileId { device: major_and_minor(device), inode }),
                 is_whole_process: true,
                 ..self.fields
             }
         } else {
-            Exit { pid: self.group.unwrap_or(task), is_whole_process: self.group.is_some(), ..self.fields }
+            let pid = self.group.unwrap_or(task);
+            let elapsed_us = self.fields.elapsed_us.filter(|_| pid == task);
+            Exit { pid, elapsed_us, is_whole_process: self.group.is_some(), ..self.fields }
         };
         let is_leader = exit.pid == task;
         // Without a thread group's number the flag still tells a leader by being set.

@@ -17,7 +17,7 @@ mod stdlib;
 
 use crate::actor::Actor;
 use crate::expect::Alert;
-use crate::harness::{Backend, PATIENCE, Scene, Watch};
+use crate::harness::{Backend, Scene, Watch, patience};
 use crate::needs::{self, Need};
 use python::SystemPython;
 use std::fmt::Write as _;
@@ -87,7 +87,7 @@ impl Stage {
     /// The alerts that come for these paths, in their order. An alert for anything else is one too many.
     pub fn expect(&mut self, row: &str, said: &[Said<'_>]) -> Vec<Alert> {
         let mut found: Vec<Option<Alert>> = said.iter().map(|_| None).collect();
-        let end = Instant::now() + PATIENCE / 2;
+        let end = Instant::now() + patience() / 2;
         while found.iter().any(Option::is_none)
             && let Some(alert) = self.watch.next_within(end.saturating_duration_since(Instant::now()))
         {
@@ -116,7 +116,7 @@ impl Stage {
         let pending = std::mem::take(&mut self.pending);
         let mut missing: Vec<&[String; 4]> = pending.iter().collect();
         while !missing.is_empty()
-            && let Some(alert) = self.watch.next_within(PATIENCE / 2)
+            && let Some(alert) = self.watch.next_within(patience() / 2)
         {
             match missing.iter().position(|row| alert.text("/file/path") == Some(&row[1])) {
                 Some(index) => {
@@ -148,7 +148,7 @@ impl Stage {
     pub fn back(&mut self, row: &str, paths: &[&str], undo: impl FnOnce(&Self)) {
         undo(self);
         for _ in paths {
-            match self.watch.next_within(PATIENCE / 2) {
+            match self.watch.next_within(patience() / 2) {
                 Some(alert) if paths.iter().any(|path| alert.text("/file/path") == Some(path)) => {}
                 other => self.note(&format!("{row}, undone: {:?}", other.as_ref().map(brief))),
             }
@@ -240,7 +240,7 @@ pub fn can_run(test: &str, more: &[Need]) -> bool {
 /// Waits until the daemon has learned what was there before it started: `change` is done until it is told, for this
 /// path, and that is all that is told.
 pub fn wait_until(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience();
     let is_probe = |alert: &Alert| alert.text("/file/path") == Some(path);
     loop {
         change(stage);

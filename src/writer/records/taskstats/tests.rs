@@ -61,7 +61,7 @@ fn the_last_task_tells_of_the_whole_process() {
     let parsed = parsed(&message_of(&stats(13, AGROUP), Some(200)));
     let [Ok(exit)] = parsed[..] else { panic!("{parsed:?}") };
     assert_eq!((exit.pid, exit.parent, exit.uid, exit.gid), (200, 100, 1000, 1001));
-    assert_eq!((exit.elapsed_us, exit.exit_code, exit.comm.as_bytes()), (50, 256, &b"\xff name"[..]));
+    assert_eq!((exit.elapsed_us.unwrap(), exit.exit_code, exit.comm.as_bytes()), (50, 256, &b"\xff name"[..]));
     assert_eq!(exit.executable, Some(FileId { device: (259, 0x12345), inode: 1 << 40 }));
     assert_eq!((exit.is_whole_process, exit.never_ran_exec), (true, None));
     assert_eq!(format!("{:?}", exit.comm), "\"\\xff name\"");
@@ -94,6 +94,8 @@ fn an_older_kernel_is_sure_of_the_whole_process_only_by_the_second_attribute() {
     let last = parsed(&message_of(&stats(10, 0), Some(200)));
     let [Ok(exit)] = last[..] else { panic!("{last:?}") };
     assert_eq!((exit.pid, exit.is_whole_process, exit.executable), (200, true, None));
+    // The age is that of a thread.
+    assert_eq!(exit.elapsed_us, None);
     let single = parsed(&message_of(&stats(10, AFORK), None));
     let [Ok(exit)] = single[..] else { panic!("{single:?}") };
     assert_eq!((exit.pid, exit.is_whole_process, exit.never_ran_exec), (201, false, Some(true)));
@@ -185,7 +187,7 @@ fn an_end_names_pid_parent_user_name_and_executable() {
     assert_eq!((exit.comm.as_bytes(), exit.exit_code), (&b"false"[..], 1 << 8));
     assert_eq!(exit.executable, Some(file_id("/bin/false".as_ref())));
     assert_eq!((exit.never_ran_exec, exit.is_whole_process), (Some(false), true));
-    assert!(exit.elapsed_us > 0);
+    assert!(exit.elapsed_us > Some(0));
 }
 
 #[test]
