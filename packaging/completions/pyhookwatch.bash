@@ -19,6 +19,9 @@ _pyhookwatch() {
             pyhookwatch,check)
                 cmd="pyhookwatch__subcmd__check"
                 ;;
+            pyhookwatch,coverage)
+                cmd="pyhookwatch__subcmd__coverage"
+                ;;
             pyhookwatch,explain)
                 cmd="pyhookwatch__subcmd__explain"
                 ;;
@@ -31,8 +34,20 @@ _pyhookwatch() {
             pyhookwatch,scan)
                 cmd="pyhookwatch__subcmd__scan"
                 ;;
+            pyhookwatch,selftest)
+                cmd="pyhookwatch__subcmd__selftest"
+                ;;
+            pyhookwatch,selftest-helper)
+                cmd="pyhookwatch__subcmd__selftest__subcmd__helper"
+                ;;
+            pyhookwatch,status)
+                cmd="pyhookwatch__subcmd__status"
+                ;;
             pyhookwatch__subcmd__help,check)
                 cmd="pyhookwatch__subcmd__help__subcmd__check"
+                ;;
+            pyhookwatch__subcmd__help,coverage)
+                cmd="pyhookwatch__subcmd__help__subcmd__coverage"
                 ;;
             pyhookwatch__subcmd__help,explain)
                 cmd="pyhookwatch__subcmd__help__subcmd__explain"
@@ -46,6 +61,15 @@ _pyhookwatch() {
             pyhookwatch__subcmd__help,scan)
                 cmd="pyhookwatch__subcmd__help__subcmd__scan"
                 ;;
+            pyhookwatch__subcmd__help,selftest)
+                cmd="pyhookwatch__subcmd__help__subcmd__selftest"
+                ;;
+            pyhookwatch__subcmd__help,selftest-helper)
+                cmd="pyhookwatch__subcmd__help__subcmd__selftest__subcmd__helper"
+                ;;
+            pyhookwatch__subcmd__help,status)
+                cmd="pyhookwatch__subcmd__help__subcmd__status"
+                ;;
             *)
                 ;;
         esac
@@ -53,7 +77,7 @@ _pyhookwatch() {
 
     case "${cmd}" in
         pyhookwatch)
-            opts="-h -V --help --version run explain check scan help"
+            opts="-h -V --help --version run explain check scan coverage selftest status selftest-helper help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -78,6 +102,28 @@ _pyhookwatch() {
                     return 0
                     ;;
                 --rules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__coverage)
+            opts="-h --config --root --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -139,7 +185,7 @@ _pyhookwatch() {
             return 0
             ;;
         pyhookwatch__subcmd__help)
-            opts="run explain check scan help"
+            opts="run explain check scan coverage selftest status selftest-helper help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,6 +199,20 @@ _pyhookwatch() {
             return 0
             ;;
         pyhookwatch__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__help__subcmd__coverage)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -222,6 +282,48 @@ _pyhookwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pyhookwatch__subcmd__help__subcmd__selftest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__help__subcmd__selftest__subcmd__helper)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pyhookwatch__subcmd__run)
             opts="-h --config --rules --root --backend --output --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -268,6 +370,52 @@ _pyhookwatch() {
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__selftest)
+            opts="-h --overlay-only --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__selftest__subcmd__helper)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pyhookwatch__subcmd__status)
+            opts="-h --json --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -30,6 +30,10 @@ complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "run" -d 'Wa
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "explain" -d 'Say which rules match a change, which do not, and what decided'
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "check" -d 'Check the configuration and the rules; every problem with file and line'
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "scan" -d 'List what Python would run at start-up now, and whose it is'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "coverage" -d 'Say what guards each place where Python runs something by itself, what is blind there, and why'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "selftest" -d 'Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "status" -d 'Ask the running daemon how it does: what it watches, what it has told, excluded and lost'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "selftest-helper" -d 'A process of the self-test'
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l config -d 'Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there' -r -F
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l rules -d 'Directory of more rules (*.yml); a rule replaces an earlier one of the same id. Repeatable' -r -F
@@ -55,8 +59,23 @@ complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -s h -l h
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -l root -d 'Treat DIR as `/`: a mounted image, a container\'s root' -r -F
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -l json -d 'Print one JSON object (docs/scan.md)'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan help" -f -a "run" -d 'Watch, and alert, until SIGTERM'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan help" -f -a "explain" -d 'Say which rules match a change, which do not, and what decided'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan help" -f -a "check" -d 'Check the configuration and the rules; every problem with file and line'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan help" -f -a "scan" -d 'List what Python would run at start-up now, and whose it is'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l config -d 'Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l root -d 'Treat DIR as `/`, as `run --root` does' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l json -d 'Print one JSON object (docs/coverage.md)'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -l overlay-only -d 'Only what is written through an overlay'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -l json -d 'Print one JSON object (docs/selftest.md)'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -l socket -d 'The daemon\'s socket; by default the one of the configuration' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -l json -d 'Print the daemon\'s JSON object (docs/status.md)'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -s h -l help -d 'Print help'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest-helper" -s h -l help -d 'Print help'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "run" -d 'Watch, and alert, until SIGTERM'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "explain" -d 'Say which rules match a change, which do not, and what decided'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "check" -d 'Check the configuration and the rules; every problem with file and line'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "scan" -d 'List what Python would run at start-up now, and whose it is'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "coverage" -d 'Say what guards each place where Python runs something by itself, what is blind there, and why'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "selftest" -d 'Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "status" -d 'Ask the running daemon how it does: what it watches, what it has told, excluded and lost'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "selftest-helper" -d 'A process of the self-test'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
