@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::problem::{Cause, Problem};
 use crate::source::Backend;
 use crate::source::mounts;
+use serde_json::Value;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -140,6 +141,14 @@ fn complain_of(problems: &[Problem]) -> Exit {
     } else {
         Exit::Configuration
     }
+}
+
+/// What stands there in a document, `a/b` below `a`; null where nothing does.
+fn at<'v>(document: &'v Value, path: &str) -> &'v Value {
+    path.split('/').fold(document, |value, key| {
+        let item = || value.get(key.parse::<usize>().ok()?);
+        value.get(key).or_else(item).unwrap_or(&Value::Null)
+    })
 }
 
 /// Writes to standard output; a reader that has gone is no error of ours.

@@ -1,7 +1,7 @@
 //! `pyhookwatch status`: asks the running daemon how it does.
 
 use super::style::{Style, Urgency};
-use super::{Exit, Overrides, complain, print};
+use super::{Exit, Overrides, at, complain, print};
 use crate::config::StatusSocket;
 use crate::escape;
 use serde_json::Value;
@@ -74,7 +74,7 @@ pub fn ask(socket: &Path) -> Result<Value, NoAnswer> {
     let broken =
         |_| NoAnswer { exit: Exit::Unreachable, reason: format!("{place}: what answers there is not pyhookwatch") };
     let document: Value = serde_json::from_slice(&answer).map_err(broken)?;
-    match document["pid"].is_u64() {
+    match at(&document, "pid").is_u64() {
         true => Ok(document),
         false => {
             Err(NoAnswer { exit: Exit::Unreachable, reason: format!("{place}: what answers there is not pyhookwatch") })
@@ -110,14 +110,14 @@ fn text(document: &Value, style: &Style) -> String {
 }
 
 fn heading(document: &Value) -> Vec<Line> {
-    let text = |key: &str| document[key].as_str().unwrap_or("?");
-    let uptime = duration(document["uptime_seconds"].as_u64().unwrap_or_default());
-    let rules = &document["rules"];
-    let warnings = rules["warnings"].as_u64().unwrap_or_default();
-    let reload = &rules["last_reload"];
+    let text = |key: &str| at(document, key).as_str().unwrap_or("?");
+    let uptime = duration(at(document, "uptime_seconds").as_u64().unwrap_or_default());
+    let rules = at(document, "rules");
+    let warnings = at(rules, "warnings").as_u64().unwrap_or_default();
+    let reload = at(rules, "last_reload");
     let (mut urgency, mut loaded) = (Urgency::None, String::new());
-    if let Some(time) = reload["time"].as_str() {
-        let result = reload["result"].as_str().unwrap_or("?");
+    if let Some(time) = at(reload, "time").as_str() {
+        let result = at(reload, "result").as_str().unwrap_or("?");
         loaded = format!(", last reload {time}: {result}");
         if result != "loaded" {
             urgency = Urgency::High;
@@ -134,57 +134,57 @@ fn heading(document: &Value) -> Vec<Line> {
             format!(
                 "pyhookwatch {}, process {}, up {uptime}, watching {}",
                 text("version"),
-                document["pid"],
+                at(document, "pid"),
                 text("root")
             ),
         ),
-        Line(urgency, format!("rules       {} loaded{loaded}", rules["loaded"])),
+        Line(urgency, format!("rules       {} loaded{loaded}", at(rules, "loaded"))),
     ]
 }
 
 fn watching(document: &Value) -> Vec<Line> {
     let mut lines = Vec::new();
-    if let Some(reason) = document["fanotify"]["reason"].as_str() {
+    if let Some(reason) = at(document, "fanotify/reason").as_str() {
         lines.push(Line(
             Urgency::High,
             format!("DEGRADED    fanotify is refused ({reason}): inotify alone, no writer can be named"),
         ));
     }
-    for filesystem in list(&document["filesystems"]) {
-        let places: Vec<&str> = list(&filesystem["mount_points"]).iter().filter_map(Value::as_str).collect();
-        let mechanism = filesystem["mechanism"].as_str().unwrap_or("?");
-        let matters = filesystem["in_watch_trees"].as_bool() == Some(true);
+    for filesystem in list(at(document, "filesystems")) {
+        let places: Vec<&str> = list(at(filesystem, "mount_points")).iter().filter_map(Value::as_str).collect();
+        let mechanism = at(filesystem, "mechanism").as_str().unwrap_or("?");
+        let matters = at(filesystem, "in_watch_trees").as_bool() == Some(true);
         let (urgency, word) = match mechanism {
             "fanotify" => (Urgency::None, "ok"),
             "inotify" => (Urgency::Some, "DEGRADED"),
             _ if matters => (Urgency::High, "BLIND"),
             _ => (Urgency::None, "-"),
         };
-        let reason = filesystem["reason"].as_str().map_or_else(String::new, |reason| format!(", {reason}"));
+        let reason = at(filesystem, "reason").as_str().map_or_else(String::new, |reason| format!(", {reason}"));
         let more = if places.len() > 1 { format!(" and {} more places", places.len() - 1) } else { String::new() };
         let place = places.first().unwrap_or(&"?");
-        let fs_type = filesystem["fs_type"].as_str().unwrap_or("?");
+        let fs_type = at(filesystem, "fs_type").as_str().unwrap_or("?");
         lines.push(Line(urgency, format!("{word:<12}{place} ({fs_type}){more}: {mechanism}{reason}")));
     }
-    for tree in list(&document["inotify"]) {
-        let failed = tree["failed"].as_u64().unwrap_or_default();
+    for tree in list(at(document, "inotify")) {
+        let failed = at(tree, "failed").as_u64().unwrap_or_default();
         let urgency = if failed > 0 { Urgency::High } else { Urgency::None };
-        let why = tree["example"]["reason"].as_str().map_or_else(String::new, |reason| format!(" ({reason})"));
-        let place = tree["tree"].as_str().unwrap_or("?");
+        let why = at(tree, "example/reason").as_str().map_or_else(String::new, |reason| format!(" ({reason})"));
+        let place = at(tree, "tree").as_str().unwrap_or("?");
         lines.push(Line(
             urgency,
-            format!("inotify     {place}: {} directories watched, {failed} not{why}", tree["watched"]),
+            format!("inotify     {place}: {} directories watched, {failed} not{why}", at(tree, "watched")),
         ));
     }
-    for source in list(&document["evidence"]).iter().filter(|source| source["available"] != "full") {
-        let words = source["detail"].as_str().unwrap_or("?");
+    for source in list(at(document, "evidence")).iter().filter(|source| at(source, "available") != "full") {
+        let words = at(source, "detail").as_str().unwrap_or("?");
         lines.push(Line(Urgency::Some, format!("DEGRADED    writers: no {words}")));
     }
     lines
 }
 
 fn counters(document: &Value) -> Vec<Line> {
-    let counters = &document["counters"];
+    let counters = at(document, "counters");
     let pairs = |value: &Value| {
         let all = value.as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
         all.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
@@ -194,21 +194,21 @@ fn counters(document: &Value) -> Vec<Line> {
         Urgency::None,
         format!(
             "counted     {} records, {} alerts{}, {} excluded, {} repeated, {} vanished",
-            counters["records"],
-            counters["alerts"],
-            with(pairs(&counters["alerts_by_level"])),
-            counters["excluded"],
-            counters["repeated"],
-            counters["vanished"],
+            at(counters, "records"),
+            at(counters, "alerts"),
+            with(pairs(at(counters, "alerts_by_level"))),
+            at(counters, "excluded"),
+            at(counters, "repeated"),
+            at(counters, "vanished"),
         ),
     )];
-    if counters["gaps"].as_u64().unwrap_or_default() > 0 {
+    if at(counters, "gaps").as_u64().unwrap_or_default() > 0 {
         lines.push(Line(
             Urgency::Some,
-            format!("GAPS        {}{}", counters["gaps"], with(pairs(&counters["gaps_by_cause"]))),
+            format!("GAPS        {}{}", at(counters, "gaps"), with(pairs(at(counters, "gaps_by_cause")))),
         ));
     }
-    if document["capacity"]["learned_is_full"].as_bool() == Some(true) {
+    if at(document, "capacity/learned_is_full").as_bool() == Some(true) {
         let words =
             "FULL        more modules and directories lead to hooks than are kept: changes of some are not told";
         lines.push(Line(Urgency::High, words.into()));
@@ -218,30 +218,33 @@ fn counters(document: &Value) -> Vec<Line> {
 
 fn outputs(document: &Value) -> Vec<Line> {
     let line = |output: &Value| {
-        let dropped = output["dropped"].as_u64().unwrap_or_default();
-        let is_there = output["at_work"].as_bool() == Some(true);
+        let dropped = at(output, "dropped").as_u64().unwrap_or_default();
+        let is_there = at(output, "at_work").as_bool() == Some(true);
         let urgency = if dropped > 0 || !is_there { Urgency::High } else { Urgency::None };
         let gone = if is_there { "" } else { ", GONE" };
-        let (name, delivered) = (output["name"].as_str().unwrap_or("?"), &output["delivered"]);
+        let (name, delivered) = (at(output, "name").as_str().unwrap_or("?"), at(output, "delivered"));
         Line(
             urgency,
-            format!("output      {name}: {delivered} delivered, {} wait, {dropped} dropped{gone}", output["waiting"]),
+            format!(
+                "output      {name}: {delivered} delivered, {} wait, {dropped} dropped{gone}",
+                at(output, "waiting")
+            ),
         )
     };
-    list(&document["outputs"]).iter().map(line).collect()
+    list(at(document, "outputs")).iter().map(line).collect()
 }
 
 fn samples(document: &Value, key: &str, word: &str) -> Vec<Line> {
     let line = |sample: &Value| {
-        let text = |key: &str| sample[key].as_str().unwrap_or("unknown");
-        let rule = sample["rules"][0]["name"].as_str().unwrap_or("?");
-        let level = sample["level"].as_str().map_or_else(String::new, |level| format!("{level} "));
+        let text = |key: &str| at(sample, key).as_str().unwrap_or("unknown");
+        let rule = at(sample, "rules/0/name").as_str().unwrap_or("?");
+        let level = at(sample, "level").as_str().map_or_else(String::new, |level| format!("{level} "));
         Line(
             Urgency::None,
             format!("{word:<12}{} {level}{} by {} ({rule})", text("time"), text("path"), text("executable")),
         )
     };
-    list(&document[key]).iter().rev().take(SHOWN).map(line).collect()
+    list(at(document, key)).iter().rev().take(SHOWN).map(line).collect()
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -13,6 +13,7 @@ use crate::source::fanotify::{Callbacks, Watcher, Witness};
 use crate::source::inotify::{self, Inotify, TreeReport};
 use crate::source::mounts;
 use crate::source::{Counters, Guard, Guarded, Message, Settings};
+use crate::writer;
 use crate::writer::Attribution;
 use crate::writer::{RecordSource, RecordSources};
 use rustix::fs::{Mode, OFlags};
@@ -230,9 +231,10 @@ impl Sources {
                 for missing in records.all().iter().filter_map(RecordSource::missing) {
                     log::warn!("no {missing}; more of the writers that are gone will stay unknown");
                 }
-                records.add(RecordSource::pidfds(has_pidfd));
-                records
-                    .add(RecordSource::starts(guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify))));
+                // In the order of the coverage's report.
+                let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
+                records.begin_with([RecordSource::pidfds(has_pidfd), RecordSource::starts(is_marked)]);
+                records.add(writer::processes_of_others());
                 evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }

@@ -108,6 +108,11 @@ pub fn can_locate() -> bool {
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::DAC_READ_SEARCH))
 }
 
+/// Whether this thread can look at the processes of other users in `/proc`.
+pub fn can_trace() -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE))
+}
+
 /// The capabilities that the reader lacks, each with what that means; to be asked before [`keep_only`].
 pub fn missing() -> Vec<String> {
     let permitted = rustix::thread::capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);

@@ -29,6 +29,12 @@ const FIRST_ARGUMENT: u32 = 16;
 /// Every kind of socket there is need for: syslog and systemd's notifications; the kernel's records.
 const FAMILIES: [u32; 2] = [libc::AF_UNIX as u32, libc::AF_NETLINK as u32];
 
+/// Not every C library's headers know it for aarch64.
+#[cfg(target_arch = "aarch64")]
+const KEXEC_FILE_LOAD: c_long = 294;
+#[cfg(not(target_arch = "aarch64"))]
+const KEXEC_FILE_LOAD: c_long = libc::SYS_kexec_file_load;
+
 /// Refused, by what they are for.
 const REFUSED: &[&[c_long]] = &[
     // Running programs.
@@ -76,7 +82,7 @@ const REFUSED: &[&[c_long]] = &[
         libc::SYS_finit_module,
         libc::SYS_delete_module,
         libc::SYS_kexec_load,
-        libc::SYS_kexec_file_load,
+        KEXEC_FILE_LOAD,
         libc::SYS_bpf,
         libc::SYS_perf_event_open,
         libc::SYS_userfaultfd,

@@ -21,6 +21,7 @@ pub use attribution::Attribution;
 pub use records::{Available, RecordSource, RecordSources};
 
 use crate::event::{Evidence, Process, Writer};
+use crate::privileges;
 use crate::sys;
 use collector::now;
 use process::Pinned;
@@ -44,7 +45,7 @@ pub fn processes_of_others() -> RecordSource {
             Available::Partly("processes of others in /proc: pid 1 is not shown there (hidepid)".into())
         }
         0 => Available::Full(None),
-        _ if !process::may_trace() => Available::Partly(format!("{words} (CAP_SYS_PTRACE is missing)")),
+        _ if !privileges::can_trace() => Available::Partly(format!("{words} (CAP_SYS_PTRACE is missing)")),
         _ => Available::Full(Some(format!("but not {words}, though CAP_SYS_PTRACE is there"))),
     })
 }

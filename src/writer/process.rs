@@ -248,14 +248,6 @@ pub fn all() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Whether this process has CAP_SYS_PTRACE, by which `/proc` shows the executables of others.
-pub fn may_trace() -> bool {
-    const CAP_SYS_PTRACE: u64 = 19;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective.is_some_and(|set| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set >> CAP_SYS_PTRACE & 1 == 1))
-}
-
 /// Whether this host has the file at this path.
 pub fn is_host_file(path: &Path, id: FileId) -> bool {
     look_up(path) == Some(id)

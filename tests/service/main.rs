@@ -13,6 +13,7 @@
 )]
 
 mod check;
+mod coverage;
 mod explain;
 mod file_output;
 mod harness;
@@ -27,8 +28,10 @@ mod rsyslog;
 mod scan;
 mod schema;
 mod secrets;
+mod selftest;
 mod shutdown;
 mod stalled;
+mod status;
 mod steady;
 mod syslog;
 mod usage;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// The program as nobody, copied to where nobody can reach it.
-fn as_nobody(site: &Site) -> Command {
+pub fn as_nobody(site: &Site) -> Command {
     as_nobody_with(site, &[])
 }
 

@@ -1,6 +1,7 @@
 //! The coverage as one JSON object: an interface, described in `docs/coverage.md`.
 
 use super::overlay::Overlay;
+use super::running::Running;
 use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
 use crate::daemon::standing;
@@ -36,9 +37,22 @@ pub fn of(report: &Report) -> String {
         "filesystems": report.filesystems.iter().map(|mount| filesystem(mount, trees(mount))).collect::<Vec<_>>(),
         "trees": report.trees.iter().map(tree).collect::<Vec<_>>(),
         "elsewhere": report.elsewhere.findings.iter().map(finding).collect::<Vec<_>>(),
+        "daemon": daemon(&report.daemon),
         "unread": report.unread.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
+}
+
+fn daemon(daemon: &Running) -> Value {
+    match daemon {
+        Running::NotReached(reason) => {
+            json!({ "reached": false, "pid": null, "differences": [], "reason": escape::one_line(reason) })
+        }
+        Running::Reached { pid, differences } => {
+            let differences: Vec<String> = differences.iter().map(|words| escape::one_line(words)).collect();
+            json!({ "reached": true, "pid": pid, "differences": differences, "reason": null })
+        }
+    }
 }
 
 fn overlay(overlay: &Overlay) -> Value {

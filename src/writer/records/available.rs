@@ -91,6 +91,11 @@ impl RecordSources {
         Self(Mutex::new(sources))
     }
 
+    /// Puts these before all others.
+    pub fn begin_with(&self, first: impl IntoIterator<Item = RecordSource>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).splice(0..0, first);
+    }
+
     /// Adds one.
     pub fn add(&self, source: RecordSource) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(source);
