@@ -6,6 +6,10 @@ use crate::commands::{self, Exit};
 use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
 use crate::event::Action;
 use crate::event::Evidence;
+use crate::hook::judge;
+use crate::privileges;
+use crate::privileges::Role;
+use crate::problem::quote;
 use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
@@ -24,8 +28,9 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine, 1 no rule matched (explain) or something hostile found (scan), 64 wrong usage, 70 watching ended, 77 no permission,
-78 mistake in the configuration or the rules.
+Exit codes: 0 fine, 1 no rule matched (explain), something hostile found (scan), something blind or degraded (coverage)
+or not told (selftest), 64 wrong usage, 69 no daemon answers (status), 70 watching ended or the test could not begin,
+77 no permission, 78 mistake in the configuration or the rules.
 
 With no configuration file the embedded rules are used; alerts go to syslog if /dev/log answers, and to
 the terminal if standard output is one.";
@@ -55,6 +60,8 @@ enum Command {
     /// Starts the watcher on the scratch tree as a child, and leaves nothing behind. Exit code 1 when something was
     /// not told that should have been, 77 without the permission to test.
     Selftest(SelftestArgs),
+    /// Ask the running daemon how it does: what it watches, what it has told, excluded and lost
+    Status(StatusArgs),
     /// A process of the self-test
     #[command(hide = true)]
     SelftestHelper(HelperArgs),
@@ -157,6 +164,16 @@ struct SelftestArgs {
 }
 
 #[derive(Args)]
+struct StatusArgs {
+    /// Print the daemon's JSON object (docs/status.md)
+    #[arg(long)]
+    json: bool,
+    /// The daemon's socket; by default the one of the configuration
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Args)]
 struct HelperArgs {
     #[arg(value_parser = step)]
     step: commands::Step,
@@ -183,13 +200,23 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
+/// The command line as clap sees it: what shell completions are made from and the manual is held against.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     crate::logger::install();
+    end_with_a_panic();
     let cli = match Cli::try_parse().and_then(sensible) {
         Ok(cli) => cli,
         Err(error) => return no_command(&error).into(),
     };
+    if matches!(cli.command, Command::Check(_) | Command::Explain(_) | Command::Scan(_)) {
+        // They read what others wrote. What cannot be given up here is no reason not to answer.
+        let _ = privileges::confine(Role::Files);
+    }
     let exit = match cli.command {
         Command::Run(args) => commands::run(commands::Overrides {
             config: args.config.config,
@@ -208,6 +235,7 @@ pub fn main() -> ExitCode {
             json: args.json,
         }),
         Command::Selftest(args) => commands::selftest(args.json, args.overlay_only),
+        Command::Status(args) => commands::status(args.socket, args.json),
         Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
@@ -224,6 +252,20 @@ pub fn main() -> ExitCode {
         ),
     };
     exit.into()
+}
+
+/// Tells of a mistake of this program in one line, which may quote what others wrote, and ends it at once: a daemon with
+/// one dead thread must not look as if it watched. Only a content that makes its own analysis fail ends nothing.
+fn end_with_a_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let payload = panic.payload();
+        let words = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        log::error!("internal error{place}: {}", quote(words.unwrap_or_default()));
+        if !judge::is_at_work() {
+            std::process::abort();
+        }
+    }));
 }
 
 /// What clap cannot see in one argument.
@@ -249,10 +291,11 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
         | Command::Scan(_)
         | Command::Coverage(_)
         | Command::Selftest(_)
-        | Command::SelftestHelper(_) => None,
+        | Command::SelftestHelper(_)
+        | Command::Status(_) => None,
     };
     match wrong {
-        Some(message) => Err(Cli::command().error(ErrorKind::ValueValidation, message + "; see --help")),
+        Some(message) => Err(command().error(ErrorKind::ValueValidation, message + "; see --help")),
         None => Ok(cli),
     }
 }
@@ -282,6 +325,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -14,19 +14,38 @@
 
 #![warn(missing_docs)]
 
+#[forbid(unsafe_code)]
 pub mod alert;
+#[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
 pub mod commands;
+#[forbid(unsafe_code)]
 pub mod config;
+#[forbid(unsafe_code)]
 pub mod daemon;
+#[forbid(unsafe_code)]
 pub mod escape;
+#[forbid(unsafe_code)]
 pub mod event;
+#[forbid(unsafe_code)]
 pub mod hook;
+#[forbid(unsafe_code)]
 pub mod logger;
+#[forbid(unsafe_code)]
+pub mod privileges;
+#[forbid(unsafe_code)]
 pub mod problem;
+#[forbid(unsafe_code)]
 pub mod rules;
+#[forbid(unsafe_code)]
 pub mod source;
 pub mod sys;
+#[forbid(unsafe_code)]
+pub mod trust;
+#[forbid(unsafe_code)]
 pub mod users;
+#[forbid(unsafe_code)]
 pub mod walk;
+#[forbid(unsafe_code)]
 pub mod writer;

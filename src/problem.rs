@@ -3,8 +3,6 @@
 //! Used by the configuration and by the rule loader. What such a file holds may come from anywhere
 //! (a template, a download, an attacker), so nothing of it reaches a terminal or a log raw.
 
-#![forbid(unsafe_code)]
-
 use crate::escape::one_line as printable;
 use std::fmt;
 use std::io;
@@ -19,19 +17,38 @@ pub struct Problem {
     pub line: Option<usize>,
     /// What is wrong, and the way out.
     pub message: String,
-    /// Not a mistake in the file: it may not be read.
-    pub no_permission: bool,
+    /// What kind of problem it is.
+    pub cause: Cause,
+}
+
+/// Kinds of problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// What the file says.
+    Mistake,
+    /// It may not be read.
+    NoPermission,
+    /// It can be read, but others than root and the user that the program runs as could have written it.
+    Untrusted,
 }
 
 impl Problem {
     /// A problem at a line, or (`None`) with the file as a whole.
     pub fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
-        Self { file: file.to_path_buf(), line, message: message.into(), no_permission: false }
+        Self { file: file.to_path_buf(), line, message: message.into(), cause: Cause::Mistake }
+    }
+
+    /// Others could have written the file: why, and the way out.
+    pub fn untrusted(file: &Path, why: &str) -> Self {
+        let message = format!("others could have written it: {why}");
+        Self { cause: Cause::Untrusted, ..Self::new(file, None, message) }
     }
 
     /// This problem, marked as one of permission if that is what the kernel said.
     pub fn because_of(mut self, error: &io::Error) -> Self {
-        self.no_permission = error.kind() == io::ErrorKind::PermissionDenied;
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            self.cause = Cause::NoPermission;
+        }
         self
     }
 }

@@ -157,6 +157,31 @@ pub fn socket_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     counters.get(DROPS).filter(|_| told > DROPS).copied().ok_or_else(|| io::Error::from_raw_os_error(libc::ENODATA))
 }
 
+/// Has the kernel ask this program about every system call of every thread from now on (`seccomp(2)`). Needs
+/// no_new_privs.
+///
+/// # Errors
+/// ENOSYS or EINVAL from a kernel without seccomp filters; Other when a thread has a filter of its own.
+pub fn filter_system_calls(program: &[libc::sock_filter]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: `program` tells the address and the number of initialised instructions, all alive through the call, which
+    // only reads them: the kernel keeps a copy that it has checked.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const program,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        -1 => Err(io::Error::last_os_error()),
+        thread => Err(io::Error::other(format!("thread {thread} has a filter of its own"))),
+    }
+}
+
 /// Offset of local time from UTC in seconds at `time`, by the machine's time zone
 /// (`localtime_r(3)`). 0 when it cannot be told.
 pub fn local_offset(time: SystemTime) -> i32 {

@@ -7,21 +7,24 @@ use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use besides `event`, `escape`, `problem` and itself. `daemon`,
 /// `commands` and `cli` wire the stages and may use all.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("event", &[]),
     ("escape", &[]),
     ("problem", &[]),
     ("sys", &[]),
+    ("trust", &[]),
     ("users", &[]),
     ("walk", &[]),
     ("logger", &[]),
+    ("privileges", &["sys"]),
     ("source", &["sys", "walk"]),
-    ("writer", &["sys"]),
+    // A thread that it starts gives up what the reader keeps.
+    ("writer", &["sys", "privileges"]),
     ("hook", &["walk"]),
-    ("rules", &[]),
+    ("rules", &["trust"]),
     ("alert", &[]),
     // The settings it reads are the stages' own.
-    ("config", &["source", "rules", "alert"]),
+    ("config", &["source", "rules", "alert", "trust"]),
 ];
 
 const EVERYONE_MAY_USE: [&str; 3] = ["event", "escape", "problem"];

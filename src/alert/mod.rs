@@ -4,6 +4,7 @@
 //! * [`sink`] delivers: syslog, file, standard output. Formats and sinks combine freely.
 
 pub mod ecs;
+pub mod redact;
 pub mod sink;
 pub mod text;
 

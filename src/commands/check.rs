@@ -1,7 +1,7 @@
 //! `pyhookwatch check`.
 
 use super::{Exit, Overrides, complain, complain_of, print, rule_tests};
-use crate::daemon::known_names;
+use crate::daemon::{known_names, trusted};
 use crate::problem::Problem;
 use crate::rules::{self, RuleSet};
 use std::path::PathBuf;
@@ -10,8 +10,12 @@ use std::path::PathBuf;
 pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
     let overrides = Overrides { config, rules, ..Overrides::default() };
     let mut problems: Vec<Problem> = Vec::new();
+    let mut remarks = Vec::new();
     let settings = match overrides.configure() {
-        Ok(config) => config.rules,
+        Ok(config) => {
+            remarks = config.warnings;
+            config.rules
+        }
         Err(found) => {
             problems.extend(found);
             // The configuration is wrong, but the rules named on the command line can be checked.
@@ -20,7 +24,11 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
     };
     match RuleSet::load(&settings, &known_names) {
         Ok((rules, warnings)) => {
-            warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+            remarks.extend(warnings);
+            match trusted(remarks) {
+                Ok(remarks) => remarks.iter().for_each(|remark| complain(format_args!("warning: {remark}"))),
+                Err(refused) => problems.extend(refused),
+            }
             problems.extend(rule_tests::run(&rules));
             if problems.is_empty() {
                 let list: String = rules

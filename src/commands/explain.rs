@@ -6,6 +6,7 @@ use crate::daemon::known_names;
 use crate::escape;
 use crate::event::{Action, Evidence, Executable, Hook, HookKind, Interest, Process, Writer};
 use crate::hook;
+use crate::problem::Cause;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
 use crate::writer::identity;
@@ -48,9 +49,17 @@ struct Answer<'a> {
 
 /// Prints what every loaded rule says, and why.
 pub fn explain(overrides: Overrides, question: &Question) -> Exit {
-    let loaded = overrides.configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
+    let loaded = overrides.configure().and_then(|config| {
+        let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+        Ok((rules, [config.warnings, warnings].concat()))
+    });
     let rules = match loaded {
-        Ok((rules, _)) => rules,
+        Ok((rules, warnings)) => {
+            // They decide nothing here, but the daemon may refuse them.
+            let untrusted = warnings.iter().filter(|warning| warning.cause == Cause::Untrusted);
+            untrusted.for_each(|warning| complain(format_args!("warning: {warning}")));
+            rules
+        }
         Err(problems) => return complain_of(&problems),
     };
     let content = match question.content.as_deref().map(read).transpose() {

@@ -7,6 +7,7 @@ mod rule_tests;
 mod run;
 mod scan;
 mod selftest;
+mod status;
 mod style;
 
 pub use check::check;
@@ -15,13 +16,15 @@ pub use explain::{Question, explain, parse_field};
 pub use run::run;
 pub use scan::{Request as ScanRequest, scan};
 pub use selftest::{Step, help as selftest_helper, selftest};
+pub use status::status;
 
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::config::Config;
-use crate::problem::Problem;
+use crate::problem::{Cause, Problem};
 use crate::source::Backend;
 use crate::source::mounts;
+use serde_json::Value;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +42,8 @@ pub enum Exit {
     Finding = 1,
     /// Wrong usage of the command line.
     Usage = 64,
+    /// No daemon answers (`status`).
+    Unreachable = 69,
     /// Watching ended, or could not start, for a reason that is not the administrator's.
     Failed = 70,
     /// The kernel or a file's mode refused.
@@ -131,7 +136,19 @@ fn trees_of_machine(root: &Path) -> Vec<PathBuf> {
 /// Prints the problems; the exit code tells mistakes from files that may not be read.
 fn complain_of(problems: &[Problem]) -> Exit {
     problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
-    if problems.iter().any(|problem| problem.no_permission) { Exit::NoPermission } else { Exit::Configuration }
+    if problems.iter().any(|problem| problem.cause != Cause::Mistake) {
+        Exit::NoPermission
+    } else {
+        Exit::Configuration
+    }
+}
+
+/// What stands there in a document, `a/b` below `a`; null where nothing does.
+fn at<'v>(document: &'v Value, path: &str) -> &'v Value {
+    path.split('/').fold(document, |value, key| {
+        let item = || value.get(key.parse::<usize>().ok()?);
+        value.get(key).or_else(item).unwrap_or(&Value::Null)
+    })
 }
 
 /// Writes to standard output; a reader that has gone is no error of ours.

@@ -11,6 +11,7 @@ use crate::hook::content::Limits;
 use crate::hook::learned::Learned;
 use crate::hook::sites::{self, Found, Inventory, Progress};
 use crate::hook::{Surface, kind};
+use crate::problem::Cause;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -87,7 +88,7 @@ pub fn scan(request: &Request) -> Exit {
     let root = match canonical_root(request.root.as_deref().unwrap_or(Path::new("/"))) {
         Ok(root) => root,
         Err(problem) => {
-            let no_permission = problem.no_permission;
+            let no_permission = problem.cause == Cause::NoPermission;
             complain_of(&[problem]);
             return if no_permission { Exit::NoPermission } else { Exit::Usage };
         }

@@ -5,8 +5,6 @@
 //! file are reported at once, each with its line and the way out, and a file with any mistake is
 //! refused as a whole: a daemon that ignores half of its settings watches something nobody asked for.
 
-#![forbid(unsafe_code)]
-
 mod output;
 mod reader;
 #[cfg(test)]
@@ -19,11 +17,10 @@ use crate::problem::Problem;
 use crate::rules;
 use crate::source;
 use crate::source::Backend;
+use crate::trust;
 use reader::{Report, Table, absolute_path};
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -39,6 +36,32 @@ const TREES: [&str; 8] = ["/etc", "/usr/lib", "/usr/lib64", "/usr/local", "/opt"
 
 const RULES_DIRECTORY: &str = "/etc/pyhookwatch/rules.d";
 
+/// Where the running daemon answers `pyhookwatch status`, unless told otherwise.
+pub const STATUS_SOCKET: &str = "/run/pyhookwatch/status.sock";
+
+/// Where the daemon answers `pyhookwatch status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StatusSocket {
+    /// At [`STATUS_SOCKET`] if it watches the whole machine; a watcher of another root would be taken for that one.
+    #[default]
+    Usual,
+    /// There, whatever it watches.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl StatusSocket {
+    /// Its path for a daemon that watches this root.
+    pub fn path(&self, root: &Path) -> Option<&Path> {
+        match self {
+            Self::Usual => Some(Path::new(STATUS_SOCKET)).filter(|_| root.parent().is_none()),
+            Self::At(path) => Some(path),
+            Self::Off => None,
+        }
+    }
+}
+
 /// Everything an administrator can set.
 #[derive(Clone)]
 pub struct Config {
@@ -49,6 +72,10 @@ pub struct Config {
     /// Where alerts go. Empty: the daemon picks syslog if its socket answers, and the terminal if
     /// standard output is one.
     pub outputs: Vec<OutputSettings>,
+    /// What does not hinder: others could have written the file.
+    pub warnings: Vec<Problem>,
+    /// Where the daemon tells how it does.
+    pub status: StatusSocket,
 }
 
 impl Default for Config {
@@ -62,6 +89,8 @@ impl Default for Config {
             },
             rules: rules::Settings { directories: vec![PathBuf::from(RULES_DIRECTORY)], disabled: Vec::new() },
             outputs: Vec::new(),
+            warnings: Vec::new(),
+            status: StatusSocket::Usual,
         }
     }
 }
@@ -69,9 +98,12 @@ impl Default for Config {
 impl Config {
     /// Reads a file of at most 64 KiB.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let bytes = read_file(path).map_err(|problem| vec![problem])?;
+        let (bytes, weakness) = read_file(path).map_err(|problem| vec![problem])?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, path),
+            Ok(text) => {
+                let warnings = weakness.iter().map(|why| Problem::untrusted(path, why)).collect();
+                Ok(Self { warnings, ..Self::parse(text, path)? })
+            }
             Err(error) => {
                 let before = bytes.iter().take(error.valid_up_to());
                 let line = before.filter(|byte| **byte == b'\n').count() + 1;
@@ -98,6 +130,12 @@ fn read_config(top: &mut Table<'_>) -> Config {
     if let Some(mut rules) = top.table("rules", "in [rules]", "a table: write [rules]") {
         read_rules(&mut rules, &mut config.rules);
     }
+    if let Some(mut status) = top.table("status", "in [status]", "a table: write [status]") {
+        if let Some(path) = status.path("socket", socket_path) {
+            config.status = if path == Path::new("off") { StatusSocket::Off } else { StatusSocket::At(path) };
+        }
+        status.finish();
+    }
     config.outputs = output::read_all(top);
     top.finish();
     config
@@ -116,6 +154,15 @@ fn read_watch(watch: &mut Table<'_>, settings: &mut source::Settings) {
     watch.finish();
 }
 
+/// An absolute path, or the word `off`.
+fn socket_path(text: &str) -> Result<PathBuf, &'static str> {
+    match text {
+        "off" => Ok(PathBuf::from(text)),
+        _ if !text.starts_with('/') => Err("it must be an absolute path, beginning with `/`, or `off`"),
+        path => absolute_path(path),
+    }
+}
+
 fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
     if let Some(directories) = rules.paths("directories") {
         settings.directories = directories;
@@ -132,13 +179,10 @@ fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
     rules.finish();
 }
 
-/// The content of a regular file. Anything else (a pipe, a device) could block or never end.
-fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY) // a pipe without a writer must not block
-        .open(path)
-        .map_err(|error| advice(path, &error))?;
+/// The content of a regular file, and who else could have written it. Anything else (a pipe, a device) could block or
+/// never end.
+fn read_file(path: &Path) -> Result<(Vec<u8>, Option<String>), Problem> {
+    let trust::Opened { file, weakness } = trust::open(path).map_err(|error| advice(path, &error))?;
     if !file.metadata().map_err(|error| advice(path, &error))?.is_file() {
         return Err(Problem::new(path, None, "not a regular file: give the path of a TOML file"));
     }
@@ -147,7 +191,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(Problem::new(path, None, "larger than 64 KiB: this cannot be a configuration file"));
     }
-    Ok(bytes)
+    Ok((bytes, weakness))
 }
 
 /// Why a file could not be read, and what to do.

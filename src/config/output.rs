@@ -1,7 +1,5 @@
 //! The outputs: the `[[output]]` tables of the file, and `--output` on the command line.
 
-#![forbid(unsafe_code)]
-
 use super::reader::{Table, absolute_path};
 use crate::alert::Format;
 use crate::alert::sink::{OutputSettings, Protocol, SyslogSettings, Target};

@@ -3,8 +3,6 @@
 //! A [`Table`] remembers which keys were asked for, so the keys that are read and the keys that are
 //! known cannot differ: [`Table::finish`] reports all others.
 
-#![forbid(unsafe_code)]
-
 use crate::problem::{Problem, nearest, quote};
 use std::cell::RefCell;
 use std::collections::BTreeSet;

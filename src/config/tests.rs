@@ -335,7 +335,7 @@ fn each_key_of_the_shipped_file_shows_its_default() {
         assert_eq!(output.format.take(), Some(by_default));
     }
     let minimal = "[[output]]\ntype = \"syslog\"\n\
-        [[output]]\ntype = \"file\"\npath = \"/var/log/pyhookwatch.json\"\n\
+        [[output]]\ntype = \"file\"\npath = \"/var/log/pyhookwatch/alerts.json\"\n\
         [[output]]\ntype = \"stdout\"\n";
     assert_eq!(show_all(&config), show_all(&accepted(minimal)));
     let default = Config::default();

@@ -7,9 +7,12 @@
 mod budget;
 mod gaps;
 mod listings;
+mod notify;
 mod pipeline;
 pub mod placing;
 mod settle;
+pub mod standing;
+pub mod status;
 mod stock;
 mod watch;
 
@@ -20,12 +23,17 @@ use crate::config::{self, Config};
 use crate::event::Gap;
 use crate::hook;
 use crate::hook::Surface;
-use crate::problem::Problem;
+use crate::privileges;
+use crate::privileges::Role;
+use crate::problem::{Cause, Problem};
 use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use notify::Manager;
 use pipeline::Pipeline;
+use standing::Standing;
+use status::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +62,9 @@ pub enum Failure {
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Configuration(Vec<Problem>),
     /// The kernel refused what the settings demand.
-    #[error("fanotify is refused ({0}): run as root (CAP_SYS_ADMIN), or use --backend auto or inotify")]
+    #[error(
+        "fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify"
+    )]
     Refused(io::Error),
     /// An output cannot be started.
     #[error(transparent)]
@@ -78,7 +88,13 @@ pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Problem>>;
 /// # Errors
 /// See [`Failure`].
 pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
+    privileges::confine(Role::Reader).iter().for_each(|undone| log::warn!("{undone}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        // Files are opened and written with the rights of the user alone.
+        .on_thread_start(|| privileges::keep_only(Role::Nothing))
+        .build()?;
     let result = runtime.block_on(serve(configure));
     // A write that hangs on a dead disk must not keep the process.
     runtime.shutdown_background();
@@ -93,14 +109,16 @@ pub fn known_names(kind: &str) -> &'static [&'static str] {
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
+    let mut manager = Manager::find();
     let config = configure().map_err(Failure::Configuration)?;
-    let (rules, warnings) = RuleSet::load(&config.rules, &known_names).map_err(Failure::Configuration)?;
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let (rules, warnings) = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
     let filter = SharedFilter::default();
     filter.replace(rules.filter().clone());
 
     let composer = Arc::new(Mutex::new(Composer::new()));
+    // As after each rotation: a file that could not be opened then is refused now.
+    privileges::take_up(Role::Nothing)?;
     let outputs = Arc::new(start_outputs(&config, &composer)?);
     // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
     let since = SystemTime::now() - Duration::from_millis(100);
@@ -113,7 +131,10 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
+    let mut standing = Standing::new(config.source.clone(), warnings);
+    let status = open_status(&config);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
+    manager.ready(standing.line(&sources, &pipeline));
 
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
@@ -123,9 +144,17 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
-                reload(configure, &mut pipeline, &filter);
+                manager.reloading();
+                standing.reloaded(reload(configure, &mut pipeline, &filter));
                 outputs.reopen();
+                manager.ready(standing.line(&sources, &pipeline));
             }
+            // Before the messages: a flood of them is no reason to be taken for dead. That this loop comes here is the
+            // proof that it does not hang.
+            () = manager.is_due() => match sources.have_answered() {
+                true => manager.lives(standing.line(&sources, &pipeline)),
+                false => log::error!("a thread that watches does not answer: the service manager is not told that all is well"),
+            },
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
             Ok(error) = &mut sources.ended, if !sources.ended.is_terminated() => break Err(Failure::Watching(error)),
             name = outputs.lost() => {
@@ -143,13 +172,36 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
+            client = status::next(status.as_ref()) => {
+                client.answer(standing.document(&sources, &pipeline, &outputs));
+            }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 pipeline.due(std::time::Instant::now());
             }
         }
     };
+    manager.stopping();
+    // Whoever asks from now on is told at once that nobody answers.
+    drop(status);
     finish(sources, pipeline, outputs).await;
     result
+}
+
+/// The socket for `pyhookwatch status`. Without one the daemon watches all the same.
+fn open_status(config: &Config) -> Option<StatusSocket> {
+    let path = config.status.path(&config.source.root)?;
+    match StatusSocket::open(path) {
+        Ok(socket) => Some(socket),
+        // By hand, as a user: nothing that was asked for is missing.
+        Err(error) if config.status == config::StatusSocket::Usual && !matches!(error, NoSocket::Taken) => {
+            log::info!("no status socket {}: {error}", path.display());
+            None
+        }
+        Err(error) => {
+            log::warn!("no status socket {}: {error}", path.display());
+            None
+        }
+    }
 }
 
 /// The order of the end: no new records, judge what is here, deliver.
@@ -182,18 +234,40 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
     );
 }
 
-/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so.
-fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) {
-    let loaded = configure().and_then(|config| RuleSet::load(&config.rules, &known_names));
-    match loaded {
+/// The rules of this configuration, and how much was remarkable about both, which is said.
+fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Problem>> {
+    let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+    let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    Ok((rules, warnings.len()))
+}
+
+/// These warnings, if none of them is one for a program with privileges: who could write its configuration or a rule
+/// could tell it what to be silent about. It is refused as a whole, like a mistake: to go on without that file would
+/// give whoever made it so what he wanted, and a rule may be missing that nobody misses.
+///
+/// # Errors
+/// The files that others could have written.
+pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
+    let is_untrusted = |problem: &Problem| problem.cause == Cause::Untrusted;
+    if !privileges::are_there() || !warnings.iter().any(is_untrusted) {
+        return Ok(warnings);
+    }
+    Err(warnings.into_iter().filter(is_untrusted).collect())
+}
+
+/// Loads configuration and rules again; keeps the old ones when the new ones are wrong, and says so. Gives the number
+/// of warnings, or of problems.
+fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilter) -> Result<usize, usize> {
+    match configure().and_then(|config| load_rules(&config)) {
         Ok((rules, warnings)) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
             filter.replace(rules.filter().clone());
             pipeline.rules = rules;
             log::info!(
                 "reloaded: {} rules; changes of [watch] and [[output]] need a restart",
                 pipeline.rules.infos().count()
             );
+            Ok(warnings)
         }
         Err(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -201,6 +275,7 @@ fn reload(configure: Configure<'_>, pipeline: &mut Pipeline, filter: &SharedFilt
                 "reload refused: the old configuration and rules stay in force ({} problems above)",
                 problems.len()
             );
+            Err(problems.len())
         }
     }
 }

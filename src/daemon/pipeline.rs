@@ -7,19 +7,23 @@ use super::settle::{Outcome, Settle, begin};
 use super::watch::{Handover, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
-use crate::event::{Action, Change, FileEvent, FileRef, FileState, Gap, Hook, HookKind, Seen, Verdict, Writer};
+use crate::event::{Action, Change, FileEvent, FileRef, FileState, Gap, Hook, HookKind, Level, Seen, Verdict, Writer};
 use crate::hook;
 use crate::hook::Surface;
 use crate::hook::content;
 use crate::rules::RuleSet;
 use crate::rules::fields::Facts;
 use crate::source::mounts;
-use crate::source::{Guarded, Message};
+use crate::source::{Guard, Guarded, Message};
 use crate::users::Users;
 use rustix::fs::{Mode, OFlags};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+/// Filesystems that appeared while running and are remembered for the status.
+const MAX_MOUNTED: usize = 1000;
 
 /// What became of the changes, for the last words of a run.
 #[derive(Debug, Default)]
@@ -32,6 +36,50 @@ pub struct Tally {
     pub repeated: u64,
     /// Gaps reported.
     pub gaps: u64,
+    /// Alerts by their level, in the order of [`Level::ALL`].
+    pub levels: [u64; Level::ALL.len()],
+    /// Gaps by their cause.
+    pub causes: BTreeMap<&'static str, u64>,
+    /// The last alerts.
+    pub recent: Samples,
+    /// The last changes that only an exclusion kept from being alerts.
+    pub silenced: Samples,
+}
+
+/// The last few of something, for the status.
+#[derive(Debug, Default)]
+pub struct Samples(VecDeque<Sample>);
+
+/// One change, in a few words.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// When it was seen.
+    pub time: SystemTime,
+    /// The file.
+    pub path: PathBuf,
+    /// The writer's executable, where it is known.
+    pub executable: Option<PathBuf>,
+    /// The level of the alert; none for what was excluded.
+    pub level: Option<Level>,
+    /// Each rule that matched or was silenced: its title, and the selection or exclusion that settled it.
+    pub rules: Vec<(String, String)>,
+}
+
+impl Samples {
+    /// How many are kept.
+    const KEPT: usize = 16;
+
+    fn add(&mut self, sample: Sample) {
+        if self.0.len() >= Self::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(sample);
+    }
+
+    /// The oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter()
+    }
 }
 
 /// The stages after the channel.
@@ -40,6 +88,8 @@ pub struct Pipeline {
     pub rules: RuleSet,
     /// What became of the changes.
     pub tally: Tally,
+    /// Filesystems that appeared while running, and how they are guarded.
+    pub mounted: Vec<(Guard, bool)>,
     settle: Settle,
     gaps: Gaps,
     reading: ReadBudget,
@@ -68,6 +118,7 @@ impl Pipeline {
         Self {
             rules,
             tally: Tally::default(),
+            mounted: Vec::new(),
             settle: Settle::default(),
             gaps: Gaps::default(),
             reading: ReadBudget::new(Instant::now()),
@@ -104,6 +155,10 @@ impl Pipeline {
             Message::Gap(gap) => self.report(gap),
             Message::Mounted { guard, by_inotify } => {
                 tell(&guard, by_inotify);
+                self.mounted.retain(|(known, _)| known.device != guard.device);
+                if self.mounted.len() < MAX_MOUNTED {
+                    self.mounted.push((guard.clone(), by_inotify));
+                }
                 if let (Guarded::Refused(reason), true, false) = (&guard.by, guard.holds_trees, by_inotify) {
                     let place = guard.place();
                     self.report(Gap {
@@ -144,6 +199,11 @@ impl Pipeline {
         self.listings.unfinished()
     }
 
+    /// Something could not be learned, because too much is known already.
+    pub fn learned_is_full(&self) -> bool {
+        self.filter.learned().is_full()
+    }
+
     /// Gives out everything, finished or not. The outputs deliver meanwhile.
     pub async fn flush(&mut self) {
         for change in self.settle.flush() {
@@ -177,6 +237,7 @@ impl Pipeline {
     fn tell_gap(&mut self, gap: &Gap) {
         log::warn!("gap ({}): {}", gap.cause, gap.detail);
         self.tally.gaps += 1;
+        *self.tally.causes.entry(gap.cause).or_default() += 1;
         let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).gap(gap);
         self.outputs.send(Arc::new(alert));
     }
@@ -196,7 +257,12 @@ impl Pipeline {
         }
         let Some((writer, verdict)) = self.judge(change, &hook) else { return };
         if verdict.matches.is_empty() {
-            self.tally.excluded += u64::from(!verdict.excluded.is_empty());
+            if !verdict.excluded.is_empty() {
+                self.tally.excluded += 1;
+                let rules =
+                    verdict.excluded.iter().map(|silenced| (silenced.rule.name.clone(), silenced.decided_by.clone()));
+                self.tally.silenced.add(sample(change, &writer, None, rules.collect()));
+            }
             return;
         }
         if !is_hook {
@@ -218,6 +284,12 @@ impl Pipeline {
         let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).alert(&finding);
         if let Some(alert) = alert {
             self.tally.alerts += 1;
+            if let Some(level) = verdict.level() {
+                let slot = usize::from(level.severity()).saturating_sub(1);
+                self.tally.levels.get_mut(slot).into_iter().for_each(|count| *count += 1);
+            }
+            let rules = verdict.matches.iter().map(|found| (found.rule.name.clone(), found.decided_by.clone()));
+            self.tally.recent.add(sample(change, &writer, verdict.level(), rules.collect()));
             self.outputs.send(Arc::new(alert));
         }
     }
@@ -310,6 +382,11 @@ impl Pipeline {
             });
         }
     }
+}
+
+fn sample(change: &Change, writer: &Writer, level: Option<Level>, rules: Vec<(String, String)>) -> Sample {
+    let executable = writer.executable().map(|executable| executable.path.clone());
+    Sample { time: change.first.wall, path: change.file.path.clone(), executable, level, rules }
 }
 
 fn outcome(change: &Change, hook: &Hook) -> Outcome {

@@ -2,6 +2,7 @@
 //! and `pyhookwatch coverage` both begin here, so that the one does what the other says.
 
 use crate::hook::env;
+use crate::privileges;
 use crate::source::fanotify::Watcher;
 use crate::source::inotify;
 use crate::source::inotify::TreeReport;
@@ -32,6 +33,8 @@ pub struct Placed {
 pub fn place(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Placed> {
     let opened = match settings.backend {
         Backend::Inotify => Err(None),
+        // Every change would be seen and none could be said where.
+        _ if !privileges::can_locate() => Err(Some(io::Error::from_raw_os_error(libc::EPERM))),
         _ => Watcher::open(settings.clone(), env::directories().map(Path::new), counters.clone()).map_err(Some),
     };
     let mounted = mounts::read()?;
@@ -145,7 +148,7 @@ pub fn probe(settings: &Settings) -> io::Result<Probe> {
         // Opened while the marks are there, as the watcher does it.
         let (attribution, records) = Attribution::open();
         drop(attribution);
-        evidence.extend(records);
+        evidence.extend(records.all());
         evidence.push(writer::processes_of_others());
     }
     let refused = fanotify.err().flatten();

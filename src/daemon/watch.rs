@@ -5,14 +5,17 @@ use super::placing;
 use super::placing::Placed;
 use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
 use crate::hook::learned::Learned;
+use crate::privileges;
+use crate::privileges::Role;
 use crate::rules::filter::NameFilter;
+use crate::source::bell::Bell;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
-use crate::source::inotify::{self, Inotify};
+use crate::source::inotify::{self, Inotify, TreeReport};
 use crate::source::mounts;
 use crate::source::{Counters, Guard, Guarded, Message, Settings};
+use crate::writer;
 use crate::writer::Attribution;
-use crate::writer::RecordSource;
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use crate::writer::{RecordSource, RecordSources};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -183,10 +186,18 @@ pub struct Sources {
     pub counters: Arc<Counters>,
     /// One line for the ready message.
     pub summary: String,
-    reader: Option<Arc<EventFd>>,
+    /// Every filesystem in scope at the start, and whether inotify watches trees on it. Empty without fanotify.
+    pub guards: Vec<(Guard, bool)>,
+    /// Why there is no fanotify, where it is wanted.
+    pub refused: Option<String>,
+    /// What there is to name writers by.
+    pub evidence: Arc<RecordSources>,
+    reader: Option<Arc<Bell>>,
     inotify: Option<Inotify>,
     settings: Settings,
     filter: SharedFilter,
+    /// How far the threads were when they were asked last.
+    beats: Option<[u64; 2]>,
 }
 
 impl Sources {
@@ -200,35 +211,94 @@ impl Sources {
         let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
+        privileges::take_up(Role::Reader)?;
         let Placed { fanotify, guards, trees } = placing::place(settings, &counters)?;
         if let Err(Some(error)) = &fanotify {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
         }
         guards.iter().for_each(|(guard, by_inotify)| tell(guard, *by_inotify));
-        let guards: Vec<Guard> = guards.into_iter().map(|(guard, _)| guard).collect();
-        let (mut has_pidfd, mut records) = (false, Vec::new());
+        let refused = fanotify.as_ref().err().and_then(Option::as_ref).map(ToString::to_string);
+        let mut evidence = Arc::new(RecordSources::default());
         let reader = match fanotify {
             Err(_) => None,
             Ok(watcher) => {
-                has_pidfd = watcher.has_pidfd();
-                let (attribution, found) = Attribution::open();
-                records = found;
+                if !watcher.has_pidfd() {
+                    log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
+                }
+                privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
+                let has_pidfd = watcher.has_pidfd();
+                let (attribution, records) = Attribution::open();
+                for missing in records.all().iter().filter_map(RecordSource::missing) {
+                    log::warn!("no {missing}; more of the writers that are gone will stay unknown");
+                }
+                // In the order of the coverage's report.
+                let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
+                records.begin_with([RecordSource::pidfds(has_pidfd), RecordSource::starts(is_marked)]);
+                records.add(writer::processes_of_others());
+                evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
         };
-        if reader.is_some() && !has_pidfd {
-            log::warn!("this kernel gives no pidfds with file events: no writer can be verified");
-        }
-        for missing in records.iter().filter_map(RecordSource::missing) {
-            log::warn!("no {missing}; more of the writers that are gone will stay unknown");
-        }
+        // The reader has its own now, and every thread from here on gets no more than this one keeps.
+        privileges::keep_only(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
         let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
             return Err(io::Error::other("nothing can be watched: every filesystem and tree was refused"));
         }
-        let (settings, filter) = (settings.clone(), filter.clone());
-        Ok(Self { messages, handover, ended, counters, summary, reader, inotify, settings, filter })
+        Ok(Self {
+            messages,
+            handover,
+            ended,
+            counters,
+            summary,
+            guards,
+            refused,
+            evidence,
+            reader,
+            inotify,
+            settings: settings.clone(),
+            filter: filter.clone(),
+            beats: None,
+        })
+    }
+
+    /// What inotify watches, a report for each tree.
+    pub fn watched_trees(&self) -> Vec<TreeReport> {
+        self.inotify.as_ref().map(Inotify::report).unwrap_or_default()
+    }
+
+    /// What is not watched as well as it should be; empty when all is well.
+    pub fn degraded(&self) -> Vec<String> {
+        let holding = self.guards.iter().map(|(guard, _)| guard).filter(|guard| guard.holds_trees);
+        let unmarked = holding.filter_map(|guard| match guard.by {
+            Guarded::Fanotify | Guarded::ThroughUpper(_) => None,
+            Guarded::Refused(_) => Some(format!("{} refuses fanotify", guard.place())),
+            Guarded::Remote => Some(format!("{} is not watched", guard.place())),
+        });
+        let records = self.evidence.all();
+        let missing = records.iter().filter(|source| source.missing().is_some());
+        let missing = missing.map(|source| format!("no {}", source.name));
+        let without = self.reader.is_none().then(|| "no fanotify, so no writers".to_owned());
+        without.into_iter().chain(unmarked).chain(missing).collect()
+    }
+
+    /// Whether every thread that watches has answered, or got on with its work, since the last call; and asks them
+    /// again. One that hangs in a system call, or is gone, does neither.
+    pub fn have_answered(&mut self) -> bool {
+        let beats = [self.reader.as_ref().map(|bell| bell.beats()), self.inotify.as_ref().map(Inotify::beats)];
+        let is_there = beats.map(|beats| beats.is_some());
+        let beats = beats.map(Option::unwrap_or_default);
+        let before = self.beats.replace(beats);
+        if let Some(bell) = &self.reader {
+            bell.ring();
+        }
+        if let Some(inotify) = &self.inotify {
+            inotify.ring();
+        }
+        // Nobody was asked before the first call.
+        let Some(before) = before else { return true };
+        beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
     }
 
     /// What a message asks of the sources, before it is taken: a filesystem that appeared and refuses fanotify is
@@ -263,8 +333,7 @@ impl Sources {
         self.handover.patient.store(true, Ordering::Relaxed);
         let mut running = self.reader.is_some() && !self.ended.is_terminated();
         if let Some(stop) = self.reader.take() {
-            // The write can only fail when the counter is full, and then the reader wakes all the same.
-            let _ = stop.write(1);
+            stop.stop();
         }
         let (done, mut stopped) = oneshot::channel::<()>();
         let mut watching = self.inotify.is_some();
@@ -321,10 +390,11 @@ impl Sources {
 }
 
 /// What is watched and how, for the ready message; empty when nothing is.
-fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
-    let by_fanotify = guards.iter().filter(|guard| matches!(guard.by, Guarded::Fanotify));
+fn summary(guards: &[(Guard, bool)], inotify: Option<&Inotify>) -> String {
+    let guards = guards.iter().map(|(guard, _)| guard);
+    let by_fanotify = guards.clone().filter(|guard| matches!(guard.by, Guarded::Fanotify));
     let marked: Vec<String> = by_fanotify.map(|guard| guard.place().to_string()).collect();
-    let overlays = guards.iter().filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
+    let overlays = guards.filter(|guard| matches!(guard.by, Guarded::ThroughUpper(_))).count();
     let watched: usize = inotify.iter().flat_map(|inotify| inotify.report()).map(|tree| tree.watched).sum();
     let mut parts = Vec::new();
     if !marked.is_empty() {
@@ -345,9 +415,9 @@ fn start_reader(
     filter: SharedFilter,
     handover: Handover,
     trouble: oneshot::Sender<io::Error>,
-) -> io::Result<Arc<EventFd>> {
-    let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-    let stopping = stop.clone();
+) -> io::Result<Arc<Bell>> {
+    let bell = Arc::new(Bell::new()?);
+    let readers = bell.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interest: &|name| filter.interest(name),
@@ -356,12 +426,12 @@ fn start_reader(
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),
         };
-        if let Err(error) = watcher.run(&stopping, &mut callbacks) {
+        if let Err(error) = watcher.run(&readers, &mut callbacks) {
             // The receiver is gone only when the daemon is ending anyway.
             let _ = trouble.send(error);
         }
     })?;
-    Ok(stop)
+    Ok(bell)
 }
 
 fn start_inotify(

@@ -199,6 +199,8 @@ words! {
         SystemSitePackages = "system-site-packages",
         /// What was read is not all there is.
         Truncated = "truncated",
+        /// Reading it failed by a mistake of this program, which no content but one made for it finds.
+        AnalysisFailed = "analysis-failed",
     }
 }
 

@@ -173,7 +173,9 @@ fn facts(stat: &Stat, state: FileState) -> FileFacts {
         group: Some(stat.st_gid),
         mode: Some(stat.st_mode & 0o7777),
         size: u64::try_from(stat.st_size).ok(),
-        links: Some(stat.st_nlink),
+        // 32 bits on some architectures.
+        #[allow(clippy::useless_conversion)]
+        links: Some(stat.st_nlink.into()),
         modified: moment(stat.st_mtime, stat.st_mtime_nsec),
         changed: moment(stat.st_ctime, stat.st_ctime_nsec),
         sha256: None,

@@ -5,10 +5,39 @@ use super::python;
 use super::python::Strictness;
 use super::{Findings, env, pth, start, venv};
 use crate::event::{ContentClass, Hook, HookForm, HookKind, Signal, Signals, Whereabouts};
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+
+thread_local! {
+    static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is reading a content. A panic in it is a finding about that content; anywhere else it must end the
+/// program.
+pub fn is_at_work() -> bool {
+    IS_AT_WORK.get()
+}
 
 /// What the first bytes of a file at this place would do; `cut` says that there are more.
 pub fn judge(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
+    caught(|| read(at, path, head, cut))
+}
+
+/// A mistake in these thousands of lines must not be a switch that turns the watch off. They are pure: what fails leaves
+/// nothing half done. Who found a content that makes them fail was looking for it.
+fn caught(read: impl FnOnce() -> Findings) -> Findings {
+    IS_AT_WORK.set(true);
+    let findings = std::panic::catch_unwind(AssertUnwindSafe(read));
+    IS_AT_WORK.set(false);
+    findings.unwrap_or_else(|_| {
+        let mut findings = of_class(ContentClass::Hostile);
+        findings.signals.insert(Signal::AnalysisFailed);
+        findings
+    })
+}
+
+fn read(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
     let mut findings = match at.kind {
         HookKind::Pth => pth_file(path, head, cut),
         HookKind::Start => start_file(head),
@@ -157,4 +186,26 @@ fn bounded(mut findings: Findings) -> Findings {
     }
     findings.imports.truncate(Hook::MAX_IMPORTS);
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_that_makes_the_analysis_fail_is_hostile_and_the_next_one_is_read() {
+        assert!(!is_at_work());
+        let findings = caught(|| {
+            assert!(is_at_work());
+            panic!("a mistake");
+        });
+        assert!(!is_at_work());
+        assert_eq!(findings.class, ContentClass::Hostile);
+        assert!(findings.signals.contains(Signal::AnalysisFailed));
+        let hook = Whereabouts {
+            kind: HookKind::Pth,
+            ..crate::hook::kind::of(Path::new("/usr/lib/python3/dist-packages/x.pth"))
+        };
+        assert_eq!(judge(hook, Path::new("x.pth"), b"import os\n", false).class, ContentClass::Neutral);
+    }
 }

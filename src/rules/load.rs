@@ -9,10 +9,13 @@ use super::filter::{self, KnownNames};
 use super::{DetectionType, Rule, Selection};
 use crate::event::{Level, RuleInfo};
 use crate::problem::Problem;
+use crate::trust;
 use serde::Deserialize;
 use serde_norway::{Mapping, Value};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,66 +102,72 @@ pub struct Origin<'a> {
 /// Reads every `*.yml` and `*.yaml` of a directory, in the order of their names.
 ///
 /// # Errors
-/// Every problem of every file; the directory itself missing is one, unless it may be missing.
+/// Every problem of every file; the directory itself missing is one, unless it may be missing. A file that others could
+/// have written is read all the same.
 pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
-    let files = match rule_files(path) {
-        Ok(files) => files,
+    let (files, weakness) = match rule_files(path) {
+        Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return (rules, problems),
         Err(error) => {
-            problems.push(Problem::new(
-                path,
-                None,
-                format!("cannot read the rules directory: {error}; create it, or name another one"),
-            ));
+            let message = format!("cannot read the rules directory: {error}; create it, or name another one");
+            problems.push(Problem::new(path, None, message).because_of(&error));
             return (rules, problems);
         }
     };
+    problems.extend(weakness.iter().map(|why| Problem::untrusted(path, why)));
     if files.len() > MAX_FILES {
         problems.push(Problem::new(path, None, format!("more than {MAX_FILES} rule files; merge some")));
     }
     let ruleset = path.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy().into_owned());
     for file in files.iter().take(MAX_FILES) {
         match read(file) {
-            Ok(text) => {
+            Ok((text, weak)) => {
+                // What holds for all of them was said already.
+                let own = weak.filter(|why| Some(why) != weakness.as_ref());
+                problems.extend(own.map(|why| Problem::untrusted(file, &why)));
                 let origin = Origin { file, ruleset: &ruleset, embedded: false };
                 let (found, wrong) = text_of_rules(&text, &origin, known);
                 rules.extend(found);
                 problems.extend(wrong);
             }
-            Err(message) => problems.push(Problem::new(file, None, message)),
+            Err(problem) => problems.push(problem),
         }
     }
     (rules, problems)
 }
 
-fn rule_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// The rule files in a directory, and who else could have put them there.
+fn rule_files(directory: &Path) -> std::io::Result<(Vec<PathBuf>, Option<String>)> {
+    let trust::Opened { file, weakness } = trust::open(directory)?;
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
+    for entry in rustix::fs::Dir::new(file)? {
+        let path = directory.join(OsStr::from_bytes(entry?.file_name().to_bytes()));
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if !hidden && path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
             files.push(path);
         }
     }
     files.sort();
-    Ok(files)
+    Ok((files, weakness))
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a rule file, and who else could have written it.
+fn read(path: &Path) -> Result<(String, Option<String>), Problem> {
+    let problem = |message: String| Problem::new(path, None, message);
     let advice = "make it readable, or remove it";
-    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot read the rule file: {error}; {advice}"))?;
-    if !metadata.is_file() {
-        return Err(format!("not a regular file; {advice}"));
+    let refused =
+        |error: std::io::Error| problem(format!("cannot read the rule file: {error}; {advice}")).because_of(&error);
+    let trust::Opened { file, weakness } = trust::open(path).map_err(refused)?;
+    if !file.metadata().map_err(refused)?.is_file() {
+        return Err(problem(format!("not a regular file; {advice}")));
     }
     let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
-        .map_err(|error| format!("cannot read the rule file: {error}; {advice}"))?;
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(refused)?;
     if text.len() as u64 > MAX_FILE {
-        return Err(format!("the rule file is larger than {MAX_FILE} bytes; split it"));
+        return Err(problem(format!("the rule file is larger than {MAX_FILE} bytes; split it")));
     }
-    Ok(text)
+    Ok((text, weakness))
 }
 
 /// Parses the rules of one text, several when `---` separates them.

@@ -11,7 +11,7 @@ pub mod filter;
 pub mod load;
 
 use crate::event::{Exclusion, Match, RuleInfo, Verdict};
-use crate::problem::Problem;
+use crate::problem::{Cause, Problem};
 use condition::{Condition, Truth};
 use fields::Facts;
 use filter::{KnownNames, NameFilter, Names};
@@ -105,7 +105,8 @@ pub struct RuleSet {
 impl RuleSet {
     /// Loads the embedded rules and those of the directories.
     ///
-    /// Gives the rules with warnings (which do not hinder), or every problem of every file.
+    /// Gives the rules with warnings (which do not hinder; whether a file that others could have written does is for the
+    /// caller to decide), or every problem of every file.
     ///
     /// # Errors
     /// All problems found, each with its file and, where it can be told, its line.
@@ -131,11 +132,13 @@ impl RuleSet {
                 ));
             }
         }
+        let (mut warnings, problems): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.cause == Cause::Untrusted);
         if !problems.is_empty() {
             return Err(problems);
         }
         rules.retain(|rule| !settings.disabled.contains(&rule.info.id));
-        let warnings = rules.iter().filter(|rule| rule.names.is_none()).map(any_name_warning).collect();
+        warnings.extend(rules.iter().filter(|rule| rule.names.is_none()).map(any_name_warning));
         let filter = NameFilter::new(rules.iter().map(|rule| rule.names.clone()));
         Ok((Self { rules, filter }, warnings))
     }

@@ -3,6 +3,7 @@
 //! [`fanotify`] watches whole filesystems and knows the writer; [`inotify`] (through the `notify`
 //! crate) watches single trees where fanotify is refused, and does not.
 
+pub mod bell;
 pub mod fanotify;
 pub mod inotify;
 pub mod mounts;

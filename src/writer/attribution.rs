@@ -7,7 +7,7 @@ use super::judge::{Case, DISAGREE, FAILED, Last, Named};
 use super::ledger::{Life, LifeId, Program, Start};
 use super::process;
 use super::program::{Resolved, Resolver};
-use super::records::RecordSource;
+use super::records::RecordSources;
 use super::{Look, look};
 use crate::event::{Candidate, Evidence, Executable, FileId, Gap, HandleName, Locate, Process, Writer};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -69,7 +69,7 @@ impl Ticket {
 impl Attribution {
     /// Opens the queues of records about processes that are to be had. The exec records come with the
     /// writes, so the marks must be placed before. Tells too which there are, and why others are missing.
-    pub fn open() -> (Self, Vec<RecordSource>) {
+    pub fn open() -> (Self, Arc<RecordSources>) {
         let (records, found) = Collector::open();
         let attribution = Self {
             records,

@@ -3,13 +3,14 @@
 use super::ledger::{Ledger, Observed, Program};
 use super::process::{self, Pinned};
 use super::program::Resolver;
-use super::records::RecordSource;
 use super::records::connector::{Connector, ProcessEvent};
 use super::records::taskstats::{Exit, Taskstats};
+use super::records::{RecordSource, RecordSources};
 use crate::event::Gap;
 use rustix::time::ClockId;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a look at the process table counts before another loss of records makes a new one worth
@@ -35,19 +36,21 @@ pub struct Collector {
     snapshot_at: Option<Instant>,
     /// The processes of before the last loss are not known yet.
     snapshot_is_due: bool,
+    sources: Arc<RecordSources>,
 }
 
 impl Collector {
     /// Opens the queues of records that this kernel and these privileges give; none is needed. Then
     /// looks at every process there is. The exec records come with the writes, so the marks must be
     /// placed before. Tells too which there are, and why others are missing.
-    pub fn open() -> (Self, Vec<RecordSource>) {
+    pub fn open() -> (Self, Arc<RecordSources>) {
         let connector = (0..ATTEMPTS).fold(Connector::open(), |opened, _| match opened {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Connector::open(),
             opened => opened,
         });
         let exits = Taskstats::open();
-        let records = vec![RecordSource::forks(&connector), RecordSource::exits(&exits)];
+        let sources = vec![RecordSource::forks(&connector), RecordSource::exits(&exits)];
+        let sources = Arc::new(RecordSources::new(sources));
         let mut collector = Self {
             connector: connector.ok(),
             exits: exits.ok(),
@@ -57,9 +60,10 @@ impl Collector {
             known_since: now(),
             snapshot_at: None,
             snapshot_is_due: false,
+            sources: sources.clone(),
         };
         collector.snapshot();
-        (collector, records)
+        (collector, sources)
     }
 
     /// Readable when records about processes wait to be collected.
@@ -168,8 +172,14 @@ impl Collector {
     fn give_up(&mut self, error: &io::Error, what: &str) {
         log::error!("{what} cannot be read any more: {error}");
         match what {
-            "exit records" => self.exits = None,
-            _ => self.connector = None,
+            "exit records" => {
+                self.exits = None;
+                self.sources.fail("exit-records", format!("{what} cannot be read any more: {error}"));
+            }
+            _ => {
+                self.connector = None;
+                self.sources.fail("fork-records", format!("{what} cannot be read any more: {error}"));
+            }
         }
     }
 

@@ -9,6 +9,8 @@
 //! Asking another thread costs far more than the reading, so what was read is known for a second: a
 //! process can show other arguments at any time anyway.
 
+use crate::privileges;
+use crate::privileges::Role;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -117,6 +119,8 @@ impl Reader {
         let (requests, wanted) = channel::<(OwnedFd, u64)>();
         let (sender, answers) = channel();
         let read = move || {
+            // The reader has opened the file.
+            privileges::keep_only(Role::Nothing);
             for (file, limit) in wanted {
                 if sender.send(all_of(file, limit)).is_err() {
                     break;

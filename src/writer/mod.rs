@@ -18,9 +18,10 @@ mod program;
 pub mod records;
 
 pub use attribution::Attribution;
-pub use records::{Available, RecordSource};
+pub use records::{Available, RecordSource, RecordSources};
 
 use crate::event::{Evidence, Process, Writer};
+use crate::privileges;
 use crate::sys;
 use collector::now;
 use process::Pinned;
@@ -29,7 +30,8 @@ use std::os::fd::{AsFd, OwnedFd};
 /// How many ancestors are named.
 const MAX_PARENTS: usize = 16;
 
-/// Whether the processes of others can be looked at: hidden by `hidepid`, or refused without CAP_SYS_PTRACE.
+/// Whether the processes of others can be looked at: hidden by `hidepid`, or refused without CAP_SYS_PTRACE. Single ones
+/// that refuse all the same (a security module) are counted.
 pub fn processes_of_others() -> RecordSource {
     let all = process::all();
     let is_refused = |pid: &&u32| {
@@ -37,13 +39,14 @@ pub fn processes_of_others() -> RecordSource {
         executable.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
     };
     let refused = all.iter().filter(is_refused).count();
+    let words = format!("executables of {refused} of {} processes: /proc refuses them", all.len());
     RecordSource::processes(match refused {
-        0 if all.contains(&1) => Available::Full(""),
-        0 => Available::Partly("processes of others in /proc: pid 1 is not shown there (hidepid)".into()),
-        refused => Available::Partly(format!(
-            "executables of {refused} of {} processes: /proc refuses them (CAP_SYS_PTRACE is missing)",
-            all.len()
-        )),
+        _ if !all.contains(&1) => {
+            Available::Partly("processes of others in /proc: pid 1 is not shown there (hidepid)".into())
+        }
+        0 => Available::Full(None),
+        _ if !privileges::can_trace() => Available::Partly(format!("{words} (CAP_SYS_PTRACE is missing)")),
+        _ => Available::Full(Some(format!("but not {words}, though CAP_SYS_PTRACE is there"))),
     })
 }
 

@@ -45,9 +45,7 @@ open('merged/file', 'a').write('x')",
         let mut buffer = vec![0; 64 << 10];
         // Nothing to read: nothing was told.
         let length = rustix::io::read(&group, &mut buffer).unwrap_or(0);
-        let tells =
-            records(&buffer[..length]).any(|record| record.unwrap().name.is_some_and(|name| name.name == b"file"));
-        tells
+        records(&buffer[..length]).any(|record| record.unwrap().name.is_some_and(|name| name.name == b"file"))
     })
 }
 

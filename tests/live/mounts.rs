@@ -285,3 +285,43 @@ fn writes_through_overlay(mut watch: Watch, helper: &Actor) {
     assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import sys");
     watch.stop();
 }
+
+in_own_mounts! {
+    []
+    fn coverage_says_that_an_overlay_as_the_root_is_degraded_to_inotify() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        let store = scene.outside();
+        overlay(&mut helper, &store);
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&scene.root())));
+        harness::make_directories(&helper.sees(&scene.root()));
+        let document = coverage_within(&helper, &scene.root());
+        assert_eq!(document["state"], "degraded", "{document:#}");
+        let trees = document["trees"].as_array().unwrap();
+        assert!(!trees.is_empty());
+        for tree in trees {
+            assert_eq!((&tree["mechanism"], &tree["findings"][0]["code"]), (&"inotify".into(), &"inotify".into()));
+            assert!(tree["findings"][0]["reason"].as_str().unwrap().contains("fanotify is refused"), "{tree:#}");
+        }
+    }
+
+    []
+    fn coverage_says_that_an_overlay_within_is_guarded_through_its_upper_directory_and_what_the_kernel_tells() {
+        let (scene, mut helper) = (Scene::new(), helper());
+        overlay(&mut helper, &scene.root());
+        let document = coverage_within(&helper, &scene.root());
+        let overlays = document["filesystems"].as_array().unwrap().iter().filter(|one| one["fs_type"] == "overlay");
+        let uppers: Vec<_> = overlays.map(|one| (one["mechanism"].clone(), one["upper"].clone())).collect();
+        let upper = scene.root().join("upper");
+        assert_eq!(uppers, [("fanotify".into(), upper.to_str().unwrap().into())], "{document:#}");
+        assert_eq!((&document["overlay"]["creation"], &document["overlay"]["rename"]), (&true.into(), &true.into()));
+        assert!(document["overlay"]["change"].is_boolean(), "{document:#}");
+    }
+}
+
+fn coverage_within(helper: &Actor, root: &Path) -> serde_json::Value {
+    let mut command = Command::new("nsenter");
+    command.args(["-m", "-t", &helper.pid().to_string(), env!("CARGO_BIN_EXE_pyhookwatch"), "coverage", "--json"]);
+    let output = command.arg("--root").arg(root).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+}

@@ -13,18 +13,25 @@
 )]
 
 mod check;
+mod coverage;
 mod explain;
 mod file_output;
 mod harness;
 mod hostile;
+mod manager;
+mod others;
 mod oversize;
+mod powers;
 mod privileges;
 mod reload;
 mod rsyslog;
 mod scan;
 mod schema;
+mod secrets;
+mod selftest;
 mod shutdown;
 mod stalled;
+mod status;
 mod steady;
 mod syslog;
 mod usage;

@@ -5,17 +5,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// The program as nobody, copied to where nobody can reach it.
-fn as_nobody(site: &Site) -> Command {
+pub fn as_nobody(site: &Site) -> Command {
+    as_nobody_with(site, &[])
+}
+
+/// The same with these options of `setpriv`.
+pub fn as_nobody_with(site: &Site, options: &[&str]) -> Command {
     let program = site.path("pyhookwatch");
     // By another process: a child started beside this test could inherit a descriptor open for writing.
     assert!(Command::new("/bin/cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).args(options).arg(program);
     command
 }
 
-fn says(site: &Site, arguments: &[&str]) -> Said {
+pub fn says(site: &Site, arguments: &[&str]) -> Said {
     say(as_nobody(site).args(arguments))
 }
 
@@ -59,7 +64,7 @@ fn a_configuration_or_rule_that_may_not_be_read_is_named() {
     let line = said.one_line(77);
     assert!(line.contains("secret.toml: cannot be read (Permission denied") && line.contains("run as root"), "{line}");
     let said = says(&site, &["check", "--rules", site.path("rules").to_str().unwrap()]);
-    let line = said.one_line(78);
+    let line = said.one_line(77);
     assert!(line.contains("secret.yml: cannot read the rule file: Permission denied"), "{line}");
 }
 

@@ -1,6 +1,7 @@
 //! What the alert says of the hook: what it is, what would run, whose it is, what to do next.
 
 use super::{insert, path};
+use crate::alert::redact;
 use crate::escape;
 use crate::event::{ContentClass, EnvironmentSetting, FileState, Hook, HookKind, Provenance, Signal};
 use serde_json::{Map, Value, json};
@@ -70,8 +71,8 @@ pub(super) fn setting(setting: &EnvironmentSetting) -> Value {
     json!({
         "variable": setting.variable,
         "line": setting.line,
-        "text": escape::reversible(&setting.text),
-        "value": escape::reversible(&setting.value),
+        "text": escape::reversible(&redact::text(&setting.text)),
+        "value": escape::reversible(&redact::text(&setting.value)),
     })
 }
 

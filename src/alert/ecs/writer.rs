@@ -3,6 +3,7 @@
 use super::Finding;
 use super::insert;
 use super::path;
+use crate::alert::redact;
 use crate::escape;
 use crate::event::{Candidate, FileId, Process, Script, Surroundings, Writer};
 use serde_json::{Map, Value, json};
@@ -28,7 +29,7 @@ fn plain(process: &Process) -> Map<String, Value> {
     insert(&mut value, "executable", process.executable.as_ref().map(|executable| path(&executable.path)));
     insert(&mut value, "name", (!process.comm.is_empty()).then(|| escape::reversible(&process.comm)));
     if !process.arguments.is_empty() {
-        let (line, cut) = escape::capped(&process.arguments.join(&b' '), MAX_COMMAND_LINE);
+        let (line, cut) = escape::capped(&redact::arguments(&process.arguments).join(&b' '), MAX_COMMAND_LINE);
         let more = if cut || process.arguments_truncated { " ..." } else { "" };
         value.insert("command_line".into(), format!("{line}{more}").into());
     }

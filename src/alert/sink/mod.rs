@@ -13,7 +13,7 @@ mod tests;
 mod worker;
 
 pub use header::LocalOffset;
-pub use outputs::{OutputError, Outputs};
+pub use outputs::{OutputError, OutputState, Outputs};
 
 use crate::alert::Format;
 use crate::event::Level;

@@ -16,6 +16,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+/// How one output does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputState {
+    /// What it is, such as `syslog /dev/log`.
+    pub name: String,
+    /// It has not ended for good.
+    pub is_there: bool,
+    /// Alerts that wait.
+    pub waiting: usize,
+    /// Alerts delivered since the start.
+    pub delivered: u64,
+    /// Alerts dropped since the start.
+    pub dropped: u64,
+}
+
 /// Why an output cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
@@ -164,10 +179,20 @@ impl Outputs {
         self.outputs.iter().all(|output| output.queue.is_gone())
     }
 
-    /// The outputs for the ready line, such as `syslog /dev/log, file /var/log/pyhookwatch.json`.
+    /// The outputs for the ready line, such as `syslog /dev/log, file /var/log/pyhookwatch/alerts.json`.
     pub fn describe(&self) -> String {
         let names: Vec<_> = self.outputs.iter().map(|output| output.name.as_str()).collect();
         names.join(", ")
+    }
+
+    /// How each output does at this moment.
+    pub fn states(&self) -> Vec<OutputState> {
+        let state = |output: &Output| {
+            let (delivered, dropped) = output.queue.totals();
+            let (name, waiting) = (output.name.clone(), output.queue.len());
+            OutputState { name, is_there: !output.queue.is_gone(), waiting, delivered, dropped }
+        };
+        self.outputs.iter().map(state).collect()
     }
 
     /// Alerts that wait, summed over the outputs.

@@ -52,6 +52,8 @@ struct State {
     bytes: usize,
     next_number: u64,
     unreported: u64,
+    delivered: u64,
+    dropped: u64,
     reported_at: Option<Instant>,
     reopen: bool,
     closed: bool,
@@ -82,6 +84,7 @@ impl Queue {
     pub fn push(&self, alert: Arc<Alert>) {
         let mut state = self.state();
         if state.gone {
+            state.dropped += 1;
             return;
         }
         while state.waiting.len() >= self.bound || state.bytes + alert.size() > MAX_BYTES {
@@ -89,6 +92,7 @@ impl Queue {
                 break;
             }
             state.unreported += 1;
+            state.dropped += 1;
         }
         state.bytes += alert.size();
         let number = state.next_number;
@@ -129,12 +133,20 @@ impl Queue {
     /// The alert with this number has arrived: it leaves the queue.
     pub fn delivered(&self, number: u64) {
         let mut state = self.state();
+        state.delivered += 1;
         if state.waiting.front().is_some_and(|(first, _)| *first == number) {
             state.take_first();
         } else {
             // It was pushed out while it was being written, and arrived after all.
             state.unreported = state.unreported.saturating_sub(1);
+            state.dropped = state.dropped.saturating_sub(1);
         }
+    }
+
+    /// Alerts that were delivered, and those that were dropped, since the start.
+    pub fn totals(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.delivered, state.dropped)
     }
 
     /// The report of so many dropped alerts has arrived.
@@ -169,6 +181,7 @@ impl Queue {
     pub fn give_up(&self) {
         let mut state = self.state();
         state.gone = true;
+        state.dropped += state.waiting.len() as u64;
         state.waiting.clear();
         state.bytes = 0;
     }

@@ -1,11 +1,12 @@
 //! The coverage as one JSON object: an interface, described in `docs/coverage.md`.
 
 use super::overlay::Overlay;
+use super::running::Running;
 use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
+use crate::daemon::standing;
 use crate::escape;
 use crate::source::Guarded;
-use crate::writer::{Available, RecordSource};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -31,24 +32,27 @@ pub fn of(report: &Report) -> String {
             "truncated": report.truncated,
             "other_namespaces": report.elsewhere.namespaces,
         },
-        "evidence": report.probe.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "evidence": report.probe.evidence.iter().map(standing::evidence).collect::<Vec<_>>(),
         "overlay": report.overlay.as_ref().map(overlay),
         "filesystems": report.filesystems.iter().map(|mount| filesystem(mount, trees(mount))).collect::<Vec<_>>(),
         "trees": report.trees.iter().map(tree).collect::<Vec<_>>(),
         "elsewhere": report.elsewhere.findings.iter().map(finding).collect::<Vec<_>>(),
+        "daemon": daemon(&report.daemon),
         "unread": report.unread.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
 }
 
-fn evidence(source: &RecordSource) -> Value {
-    let (available, detail) = match &source.available {
-        Available::Full("") => ("full", None),
-        Available::Full(detail) => ("full", Some((*detail).to_owned())),
-        Available::Partly(reason) => ("partly", Some(escape::one_line(reason))),
-        Available::Missing(reason) => ("missing", Some(escape::one_line(reason))),
-    };
-    json!({ "name": source.name, "available": available, "detail": detail })
+fn daemon(daemon: &Running) -> Value {
+    match daemon {
+        Running::NotReached(reason) => {
+            json!({ "reached": false, "pid": null, "differences": [], "reason": escape::one_line(reason) })
+        }
+        Running::Reached { pid, differences } => {
+            let differences: Vec<String> = differences.iter().map(|words| escape::one_line(words)).collect();
+            json!({ "reached": true, "pid": pid, "differences": differences, "reason": null })
+        }
+    }
 }
 
 fn overlay(overlay: &Overlay) -> Value {

@@ -7,11 +7,13 @@
 mod elsewhere;
 mod json;
 mod overlay;
+mod running;
 mod table;
 mod trees;
 
 use super::style::Style;
 use super::{Exit, Overrides, complain, complain_of, print, trees_of_machine};
+use crate::config::StatusSocket;
 use crate::daemon::placing;
 use crate::daemon::placing::{Mechanism, Probe};
 use crate::hook::sites;
@@ -21,6 +23,7 @@ use crate::source::{Guard, Guarded, Settings};
 use crate::writer::Available;
 use elsewhere::Elsewhere;
 use overlay::Overlay;
+use running::Running;
 use std::path::PathBuf;
 use trees::Tree;
 
@@ -86,6 +89,7 @@ pub struct Report {
     /// Directories that could not be looked into, and the first of them.
     unread: (u64, Vec<PathBuf>),
     truncated: bool,
+    daemon: Running,
 }
 
 impl Report {
@@ -127,8 +131,8 @@ impl Filesystem {
 
 /// Finds out and prints.
 pub fn coverage(request: &Request) -> Exit {
-    let settings = match request.settings.configure() {
-        Ok(config) => config.source,
+    let (settings, socket) = match request.settings.configure() {
+        Ok(config) => (config.source, config.status),
         Err(problems) => return complain_of(&problems),
     };
     let probe = match placing::probe(&settings) {
@@ -139,12 +143,12 @@ pub fn coverage(request: &Request) -> Exit {
             return if is_refused { Exit::NoPermission } else { Exit::Failed };
         }
     };
-    let report = find_out(settings, probe);
+    let report = find_out(settings, &socket, probe);
     print(&if request.json { json::of(&report) } else { table::of(&report, &Style::of_output()) });
     report.exit()
 }
 
-fn find_out(settings: Settings, probe: Probe) -> Report {
+fn find_out(settings: Settings, socket: &StatusSocket, probe: Probe) -> Report {
     let mounted = mounts::read().unwrap_or_default();
     let inventory = sites::take_stock(&settings.root, &trees_of_machine(&settings.root), &|_| ());
     let elsewhere = elsewhere::look(&settings, &probe, &mounted);
@@ -152,8 +156,9 @@ fn find_out(settings: Settings, probe: Probe) -> Report {
     let overlay = (has_overlay || elsewhere.has_overlay).then(overlay::try_out);
     let trees = trees::judge(&settings, &probe, &mounted, &inventory, overlay.as_ref());
     let filesystems = filesystems(&settings, &probe, &mounted, &trees);
+    let daemon = running::ask(socket, &settings, &probe, &filesystems);
     let unread = (inventory.unreadable, inventory.unread);
-    Report { settings, probe, filesystems, trees, elsewhere, overlay, unread, truncated: inventory.truncated }
+    Report { settings, probe, filesystems, trees, elsewhere, overlay, unread, truncated: inventory.truncated, daemon }
 }
 
 /// Every filesystem in scope. Without fanotify they are known by the mount table alone.

@@ -1,6 +1,7 @@
 //! What this kernel tells of writes through an overlay: found by mounting one and writing, as the self-test does.
 
 use super::{Finding, State};
+use crate::commands::at;
 use serde_json::Value;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -53,8 +54,8 @@ pub fn try_out() -> Overlay {
         Err(error) => return Overlay::NotEstablished(error.to_string()),
     };
     let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let places = document["places"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |place: &Value, key: &str| place[key].as_str().unwrap_or_default().to_owned();
+    let places = at(&document, "places").as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |place: &Value, key: &str| at(place, key).as_str().unwrap_or_default().to_owned();
     let of_overlay: Vec<&Value> = places.iter().filter(|place| text(place, "place").starts_with("overlay-")).collect();
     if let Some(not_tried) = of_overlay.iter().find(|place| text(place, "outcome") == "not-tried") {
         return Overlay::NotEstablished(text(not_tried, "reason"));

@@ -40,6 +40,9 @@ pub fn of(report: &Report, style: &Style) -> String {
     for mount in report.filesystems.iter().filter(|mount| mount.state() == State::Guarded) {
         output += &guarded(report, mount, style);
     }
+    for known in report.elsewhere.findings.iter().filter(|finding| finding.state == State::Guarded) {
+        output += &style.wrap(10, &escape::one_line(&known.reason));
+    }
     output + &summary(report, style)
 }
 
@@ -138,6 +141,7 @@ fn summary(report: &Report, style: &Style) -> String {
     if !names.is_empty() {
         output += &style.fit(&format!("writers are named by: {}", names.join(", ")));
     }
+    output += &style.wrap(0, &escape::one_line(&report.daemon.words()));
     if report.no_permission() {
         let words = "NO PERMISSION: this is what this user could watch; run it as root to see what the daemon has";
         output += &style.wrap(0, words);

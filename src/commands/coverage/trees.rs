@@ -39,6 +39,14 @@ impl Tree {
     }
 }
 
+/// What the inventory tells of a place.
+struct Place {
+    what: &'static str,
+    role: Option<Role>,
+    leads_to: Option<PathBuf>,
+    is_link: bool,
+}
+
 /// Every place of the inventory, by its path.
 pub fn judge(
     settings: &Settings,
@@ -47,7 +55,7 @@ pub fn judge(
     inventory: &Inventory,
     overlay: Option<&Overlay>,
 ) -> Vec<Tree> {
-    let mut places: BTreeMap<PathBuf, (&'static str, Option<Role>, Option<PathBuf>, bool)> = BTreeMap::new();
+    let mut places: BTreeMap<PathBuf, Place> = BTreeMap::new();
     for python in &inventory.pythons {
         add_python(python, &mut places);
     }
@@ -59,10 +67,15 @@ pub fn judge(
             _ => continue,
         };
         if let Some(directory) = found.path.parent() {
-            places.entry(directory.to_path_buf()).or_insert((place, None, None, false));
+            places.entry(directory.to_path_buf()).or_insert(Place {
+                what: place,
+                role: None,
+                leads_to: None,
+                is_link: false,
+            });
         }
     }
-    let judged = places.into_iter().map(|(path, (place, role, leads_to, is_link))| {
+    let judged = places.into_iter().map(|(path, Place { what: place, role, leads_to, is_link })| {
         let end = leads_to.as_ref().unwrap_or(&path);
         let real = mounts::above_root(end, &settings.root);
         let mount = mounts::holding(mounted, &real);
@@ -82,13 +95,15 @@ pub fn judge(
     judged.collect()
 }
 
-fn add_python(python: &Python, places: &mut BTreeMap<PathBuf, (&'static str, Option<Role>, Option<PathBuf>, bool)>) {
+fn add_python(python: &Python, places: &mut BTreeMap<PathBuf, Place>) {
     for site in &python.directories {
-        let place = (site.place.as_str(), Some(python.role), site.leads_to.clone(), site.is_link);
+        let leads_to = site.leads_to.clone();
+        let place = Place { what: site.place.as_str(), role: Some(python.role), leads_to, is_link: site.is_link };
         places.insert(site.path.clone(), place);
     }
     for directory in python.programs.iter().filter_map(|program| program.parent()) {
-        let place = (HookPlace::Program.as_str(), Some(python.role), None, false);
+        let what = HookPlace::Program.as_str();
+        let place = Place { what, role: Some(python.role), leads_to: None, is_link: false };
         places.entry(directory.to_path_buf()).or_insert(place);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Judged, Report};
 use crate::alert::ecs::timestamp;
+use crate::alert::redact;
 use crate::escape;
 use crate::event::{ContentClass, FileState};
 use crate::hook::kind::Version;
@@ -56,7 +57,7 @@ fn hook(judged: &Judged, users: &mut Users) -> Value {
     let Judged { found, hook } = judged;
     let file = &hook.file;
     let settings = hook.settings.iter().map(|setting| {
-        json!({ "variable": setting.variable, "line": setting.line, "value": escape::reversible(&setting.value) })
+        json!({ "variable": setting.variable, "line": setting.line, "value": escape::reversible(&redact::text(&setting.value)) })
     });
     let lines = |lines: &[Vec<u8>]| lines.iter().map(|line| escape::reversible(line)).collect::<Vec<_>>();
     let leads_to = match &file.state {

@@ -16,8 +16,12 @@ mod watcher;
 
 pub use helper::{Step, help};
 
-use super::{Exit, complain, print};
+use super::status;
+use super::{Exit, at, complain, print};
+use crate::escape;
+use crate::event::Level;
 use places::{Outcome, Result as PlaceResult};
+use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 use trial::Trial;
@@ -33,8 +37,34 @@ pub struct Report {
     results: Vec<PlaceResult>,
     /// Without this right most places could not be tried.
     no_permission: Option<String>,
+    /// What the daemon that watches this machine told of it, if one answers.
+    daemon: Option<Daemon>,
     /// Time from the start to the end.
     took: Duration,
+}
+
+/// A running daemon, which sees the planted hooks too.
+pub struct Daemon {
+    /// Its process id.
+    pid: u64,
+    /// Alerts on planted hooks, among the last that it keeps.
+    told: usize,
+    /// Their highest level.
+    level: Option<Level>,
+}
+
+impl Daemon {
+    /// Asks the daemon of this machine what it told of what lies below this directory.
+    fn ask(base: &Path) -> Option<Self> {
+        let document = status::ask(&status::configured_socket().ok()?).ok()?;
+        let base = escape::reversible(base.as_os_str().as_encoded_bytes());
+        let alerts = at(&document, "recent_alerts").as_array()?.iter();
+        let of_ours = alerts.filter(|alert| at(alert, "path").as_str().is_some_and(|path| path.starts_with(&base)));
+        let levels: Vec<Option<Level>> =
+            of_ours.map(|alert| at(alert, "level").as_str().and_then(|level| level.parse().ok())).collect();
+        let level = levels.iter().flatten().max().copied();
+        Some(Self { pid: at(&document, "pid").as_u64()?, told: levels.len(), level })
+    }
 }
 
 impl Report {
@@ -58,7 +88,7 @@ pub fn selftest(json: bool, overlay_only: bool) -> Exit {
     let started = Instant::now();
     let (report, signal) = match Trial::begin() {
         Err(reason) => {
-            complain(format_args!("error: the self-test cannot begin: {}", crate::escape::one_line(&reason)));
+            complain(format_args!("error: the self-test cannot begin: {}", escape::one_line(&reason)));
             return Exit::Failed;
         }
         Ok(trial) => trial.run(started, overlay_only),

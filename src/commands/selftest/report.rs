@@ -1,10 +1,11 @@
 //! What the self-test prints: a line for each place, or one JSON object (docs/selftest.md).
 
-use super::Report;
 use super::places::{Outcome, Result as PlaceResult};
+use super::{Daemon, Report};
 use crate::commands::style::{Style, Urgency};
 use crate::daemon::placing::Mechanism;
 use crate::escape;
+use crate::event::Level;
 use serde_json::{Map, Value, json};
 
 /// One JSON object.
@@ -17,6 +18,9 @@ pub fn json(report: &Report) -> String {
         "version": env!("CARGO_PKG_VERSION"),
         "summary": summary,
         "no_permission": report.no_permission,
+        "daemon": report.daemon.as_ref().map(|daemon| {
+            json!({ "pid": daemon.pid, "told": daemon.told, "highest_level": daemon.level.map(Level::as_str) })
+        }),
         "milliseconds": u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         "places": report.results.iter().map(place).collect::<Vec<_>>(),
     });
@@ -76,6 +80,11 @@ pub fn text(report: &Report, style: &Style) -> String {
         count(Outcome::NotTried),
         report.took.as_secs_f64(),
     ));
+    if let Some(Daemon { pid, told, level }) = &report.daemon {
+        let level = level.map_or_else(String::new, |level| format!(", none above {}", level.as_str()));
+        output += &style
+            .wrap(0, &format!("the running daemon (process {pid}) told {told} of the planted hooks by now{level}"));
+    }
     if let Some(reason) = &report.no_permission {
         output += &style.wrap(0, &format!("NO PERMISSION: {}; run it as root", escape::one_line(reason)));
     }

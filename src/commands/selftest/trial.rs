@@ -4,7 +4,7 @@ use super::helper::{CONTENT, Step};
 use super::places::{Named, OVERLAY, Outcome, Result as PlaceResult, WAYS, Way};
 use super::stage::{self, PACKAGES, Stage};
 use super::watcher::{Desk, News, Watcher, Without, act};
-use super::{IMPATIENCE, PATIENCE, Report};
+use super::{Daemon, IMPATIENCE, PATIENCE, Report};
 use crate::config::Config;
 use crate::daemon::placing::{Mechanism, Probe, probe};
 use crate::escape;
@@ -48,6 +48,15 @@ struct Spot<'w> {
     why: Option<String>,
 }
 
+/// What became of the mounts.
+struct Prepared {
+    /// Other filesystems: where each is known, its type, and whether its part of the tree is there.
+    others: Vec<(&'static str, String, Result<(), String>)>,
+    tmpfs: Result<(), String>,
+    /// The directory of the overlay's parts, below the root.
+    overlay: Result<PathBuf, String>,
+}
+
 /// Ends a trial early.
 struct Interrupted;
 
@@ -73,14 +82,16 @@ impl Trial {
     pub fn run(mut self, started: Instant, overlay_only: bool) -> (Report, Option<i32>) {
         let no_permission = self.try_everything(overlay_only).unwrap_or_default();
         let signal = self.desk.signal();
+        // Before anything is removed, which is no news to it.
+        let daemon = Daemon::ask(self.stage.base());
         let results = std::mem::take(&mut self.results);
         drop(self);
-        (Report { results, no_permission, took: started.elapsed() }, signal)
+        (Report { results, no_permission, daemon, took: started.elapsed() }, signal)
     }
 
     fn try_everything(&mut self, overlay_only: bool) -> Result<Option<String>, Interrupted> {
         let root = self.stage.root();
-        let (parts, tmpfs, overlay) = match self.prepare() {
+        let Prepared { others, tmpfs, overlay } = match self.prepare() {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.fail("scratch", "the scratch tree", format!("it cannot be made: {error}"));
@@ -119,7 +130,7 @@ impl Trial {
             Some(reason) => self.leave_out_all(reason),
             None => {
                 self.try_ways(&root, &probe)?;
-                for (place, fs_type, mounted) in parts {
+                for (place, fs_type, mounted) in others {
                     let part = Path::new("other").join(place.trim_start_matches('/'));
                     self.try_filesystem(
                         &format!("filesystem:{place}"),
@@ -153,12 +164,8 @@ impl Trial {
         Ok(no_permission)
     }
 
-    /// Makes directories and mounts. Gives what became of the mounts: other filesystems, tmpfs, overlay.
-    #[allow(clippy::type_complexity)]
-    fn prepare(
-        &mut self,
-    ) -> std::io::Result<(Vec<(&'static str, String, Result<(), String>)>, Result<(), String>, Result<PathBuf, String>)>
-    {
+    /// Makes directories and mounts. Gives what became of the mounts.
+    fn prepare(&mut self) -> std::io::Result<Prepared> {
         let (root, second) = (self.stage.root(), self.stage.second_root());
         for directory in [&root.join("staging/packages"), &second.join("inotify").join(PACKAGES)] {
             self.stage.directory(directory)?;
@@ -189,7 +196,7 @@ impl Trial {
                 .map_err(|error| error.to_string())?;
             Ok(over.strip_prefix(&root).map(Path::to_path_buf).unwrap_or_default())
         });
-        Ok((others, tmpfs, overlay))
+        Ok(Prepared { others, tmpfs, overlay })
     }
 
     fn start(&mut self, number: usize, root: &Path, backend: &str, config: &Path) {

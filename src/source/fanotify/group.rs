@@ -43,8 +43,8 @@ impl Group {
     ///
     /// The queue is unlimited: with the default of 16,384 records a burst of 30,000 files lost 45 %
     /// of the hooks while the reader was held up; unlimited lost none. Its kernel memory (some
-    /// 100 bytes a record) is charged to this process's cgroup, so the unit's `MemoryMax` bounds it,
-    /// and a failed allocation there is an overflow record like any other.
+    /// 100 bytes a record) is charged to this process's cgroup, so the unit's `MemoryMax` bounds it.
+    /// The kernel makes such a record without fail: at that limit it ends this process instead.
     ///
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN in the first user namespace, ENOSYS, EMFILE.

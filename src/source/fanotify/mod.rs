@@ -13,6 +13,7 @@ mod held;
 mod pace;
 pub mod record;
 
+use super::bell::Bell;
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
 use crate::event::{Action, FileEvent, FileRef, Gap, HandleName, Interest, Locate, Seen, Writer};
@@ -143,19 +144,21 @@ impl Watcher {
         self.group.has_pidfd
     }
 
-    /// Reads until `stop` becomes readable, then drains the queue once more.
+    /// Reads until `bell` tells to stop, then drains the queue once more. Answers whenever it rings, and counts each
+    /// read of the queue.
     ///
     /// # Errors
     /// When reading fails and a new group cannot be opened in its place.
-    pub fn run(mut self, stop: &impl AsFd, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
+    pub fn run(mut self, bell: &Bell, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         let mut rebuilds: Vec<Instant> = Vec::new();
         let mut collected: Option<Instant> = None;
         let mut rests = Rests::default();
         loop {
-            let [queue_ready, mounts_changed, stopping, records_wait] = self.wait(stop, collected, callbacks)?;
+            let [queue_ready, mounts_changed, rung, records_wait] = self.wait(bell, collected, callbacks)?;
+            let stopping = rung && bell.answer();
             if queue_ready || stopping {
-                match self.drain(&mut buffer, stopping, callbacks) {
+                match self.drain(&mut buffer, bell, stopping, callbacks) {
                     Ok(found_hook) if found_hook || stopping => {}
                     Ok(_) => std::thread::sleep(rests.after_noise(Instant::now())),
                     Err(error) => {
@@ -188,13 +191,13 @@ impl Watcher {
         }
     }
 
-    /// Waits for the queue, the mount table, the word to stop, and records about processes: those every
+    /// Waits for the queue, the mount table, the bell, and records about processes: those every
     /// now and then while there are any, and without an end when there were none.
-    fn wait(&self, stop: &impl AsFd, collected: Option<Instant>, callbacks: &Callbacks<'_>) -> io::Result<[bool; 4]> {
+    fn wait(&self, bell: &Bell, collected: Option<Instant>, callbacks: &Callbacks<'_>) -> io::Result<[bool; 4]> {
         let mut fds = vec![
             PollFd::new(self.group.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.mountinfo.as_fd(), PollFlags::POLLPRI),
-            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+            PollFd::new(bell.as_fd(), PollFlags::POLLIN),
         ];
         let rest = collected.map(|collected| COLLECT.saturating_sub(collected.elapsed()));
         if rest.is_none() {
@@ -206,8 +209,8 @@ impl Watcher {
         let timeout = longest.map_or(PollTimeout::NONE, |longest| {
             PollTimeout::from(u16::try_from(longest.as_millis()).unwrap_or(u16::MAX))
         });
-        let [queue, mounts, stop, records] = poll(&mut fds, timeout)?;
-        Ok([queue || self.saw_start, mounts, stop, records || rest.is_some_and(|rest| rest.is_zero())])
+        let [queue, mounts, rung, records] = poll(&mut fds, timeout)?;
+        Ok([queue || self.saw_start, mounts, rung, records || rest.is_some_and(|rest| rest.is_zero())])
     }
 
     fn collect(&self, callbacks: &mut Callbacks<'_>) -> bool {
@@ -231,9 +234,15 @@ impl Watcher {
 
     /// Reads until the queue is empty, or there is no room for what it holds, and hands on. Tells
     /// whether a hook was among the records.
-    fn drain(&mut self, buffer: &mut [u8], stopping: bool, callbacks: &mut Callbacks<'_>) -> io::Result<bool> {
+    fn drain(
+        &mut self,
+        buffer: &mut [u8],
+        bell: &Bell,
+        stopping: bool,
+        callbacks: &mut Callbacks<'_>,
+    ) -> io::Result<bool> {
         let mut held = Held::default();
-        let emptied = self.read_all(buffer, stopping, &mut held, callbacks);
+        let emptied = self.read_all(buffer, bell, stopping, &mut held, callbacks);
         if held.found > 0 {
             self.hand_on(&mut held, matches!(emptied, Ok(true)), callbacks);
         }
@@ -253,12 +262,15 @@ impl Watcher {
     fn read_all(
         &mut self,
         buffer: &mut [u8],
+        bell: &Bell,
         stopping: bool,
         held: &mut Held,
         callbacks: &mut Callbacks<'_>,
     ) -> io::Result<bool> {
         // Whoever waits for the end takes nothing from the channel meanwhile: no waiting for room then.
         while stopping || self.patience.may_read((callbacks.has_room)(), Instant::now()) {
+            // A flood that never lets go of the reader is no reason to take it for dead.
+            bell.beat();
             callbacks.witness.begin_read();
             let Some(bytes) = self.group.read(buffer)? else { return Ok(true) };
             let before = held.found;

@@ -34,7 +34,7 @@ pub(super) enum Notice {
     Error(String),
     /// Another tree is to be watched.
     Root(PathBuf),
-    /// Look whether to stop.
+    /// Look whether to stop; answer that all is well.
     Wake,
 }
 
@@ -61,6 +61,8 @@ pub(super) struct Queue {
     /// Notices dropped since this was last asked.
     pub(super) lost: AtomicU64,
     pub(super) stopping: AtomicBool,
+    /// How often our thread has answered, having heard from notify's, or handled a notice of it.
+    pub(super) beats: AtomicU64,
 }
 
 /// The only way into the channel, so that everything in it is counted.

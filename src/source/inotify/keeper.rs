@@ -89,7 +89,9 @@ impl Keeper {
             match notices.recv_timeout(wait) {
                 Ok(notice) => {
                     self.queue.bytes.fetch_sub(notice.weight(), Ordering::Relaxed);
-                    self.handle(notice);
+                    if self.handle(notice) {
+                        self.queue.beats.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) if !stopping => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
@@ -99,7 +101,8 @@ impl Keeper {
         }
     }
 
-    fn handle(&mut self, notice: Notice) {
+    /// Tells whether both threads are alive.
+    fn handle(&mut self, notice: Notice) -> bool {
         match notice {
             Notice::File { action, complete, path, seen } => self.file(action, complete, path, seen),
             Notice::Appeared(path) => self.place(&path, Some(Arrival::Created)),
@@ -108,8 +111,10 @@ impl Keeper {
             Notice::Overflow => self.overflowed = true,
             Notice::Error(text) => self.note_trouble(|| text),
             Notice::Root(path) => self.add_root(path),
-            Notice::Wake => {}
+            // Goes to notify's thread and back; it changes nothing there.
+            Notice::Wake => return self.watcher.configure(notify::Config::default()).is_ok(),
         }
+        true
     }
 
     fn file(&mut self, action: Action, complete: bool, path: PathBuf, seen: Seen) {
@@ -182,7 +187,11 @@ impl Keeper {
 
     fn watch(&mut self, path: &Path) {
         match self.watcher.watch(path, RecursiveMode::NonRecursive) {
-            Ok(()) => lock(&self.book).insert(path),
+            Ok(()) => {
+                // A large directory may take longer than anybody waits for an answer.
+                self.queue.beats.fetch_add(1, Ordering::Relaxed);
+                lock(&self.book).insert(path);
+            }
             Err(error) if is_gone(&error) => {}
             Err(error) => self.fail(path, reason(&error)),
         }

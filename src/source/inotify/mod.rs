@@ -75,6 +75,17 @@ impl Inotify {
         book::lock(&self.book).report()
     }
 
+    /// Asks our thread and notify's whether they still answer: [`Inotify::beats`] tells it later.
+    pub fn ring(&self) {
+        // Dropped if the channel is full, and then there is work to be counted by.
+        self.outbox.send(Notice::Wake);
+    }
+
+    /// How often the threads have answered or got on with their work.
+    pub fn beats(&self) -> u64 {
+        self.outbox.queue.beats.load(Ordering::Relaxed)
+    }
+
     /// Watches another tree (an absolute path) and everything below it. When that is done, a gap tells it: what was
     /// written there before is not known.
     pub fn watch(&self, tree: PathBuf) {

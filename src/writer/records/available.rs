@@ -4,6 +4,7 @@
 use super::connector::Connector;
 use super::taskstats::Taskstats;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 /// One source of evidence about writers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct RecordSource {
 /// Whether a source works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Available {
-    /// It does; what should be known of it, or nothing.
-    Full(&'static str),
+    /// It does; perhaps something should be known of it.
+    Full(Option<String>),
     /// It does, but something is missing.
     Partly(String),
     /// It does not, for this reason.
@@ -29,20 +30,20 @@ impl RecordSource {
     /// What the kernel adds to each event: a descriptor of its process.
     pub fn pidfds(there: bool) -> Self {
         let missing = "pidfds in file events: this kernel gives none (they need Linux 5.15)";
-        Self::new("pidfd", if there { Available::Full("") } else { Available::Missing(missing.into()) })
+        Self::new("pidfd", if there { Available::Full(None) } else { Available::Missing(missing.into()) })
     }
 
     /// The starts of programs, which come with the writes.
     pub fn starts(there: bool) -> Self {
         let missing = "exec records: no filesystem could be marked";
-        Self::new("exec-records", if there { Available::Full("") } else { Available::Missing(missing.into()) })
+        Self::new("exec-records", if there { Available::Full(None) } else { Available::Missing(missing.into()) })
     }
 
     /// Forks and execs.
     pub fn forks(opened: &io::Result<Connector>) -> Self {
         let available = match opened {
-            Ok(connector) if connector.is_filtered() => Available::Full("filtered by the kernel"),
-            Ok(_) => Available::Full("not filtered by the kernel: it tells more than is asked for (before Linux 6.6)"),
+            Ok(connector) if connector.is_filtered() => full("filtered by the kernel"),
+            Ok(_) => full("not filtered by the kernel: it tells more than is asked for (before Linux 6.6)"),
             Err(error) => Available::Missing(format!("fork records (process connector): {error}")),
         };
         Self::new("fork-records", available)
@@ -51,7 +52,7 @@ impl RecordSource {
     /// The ends of processes.
     pub fn exits(opened: &io::Result<Taskstats>) -> Self {
         let available = match opened {
-            Ok(exits) if exits.has_executables() => Available::Full("with device and inode of the executable"),
+            Ok(exits) if exits.has_executables() => full("with device and inode of the executable"),
             Ok(_) => Available::Partly("executables in exit records (taskstats): they need Linux 5.19".into()),
             Err(error) => Available::Missing(format!("exit records (taskstats): {error}")),
         };
@@ -72,6 +73,44 @@ impl RecordSource {
         match &self.available {
             Available::Full(_) => None,
             Available::Partly(missing) | Available::Missing(missing) => Some(missing),
+        }
+    }
+}
+
+fn full(detail: &str) -> Available {
+    Available::Full(Some(detail.into()))
+}
+
+/// The sources of a running watcher: one can fail while it runs.
+#[derive(Debug, Default)]
+pub struct RecordSources(Mutex<Vec<RecordSource>>);
+
+impl RecordSources {
+    /// These.
+    pub fn new(sources: Vec<RecordSource>) -> Self {
+        Self(Mutex::new(sources))
+    }
+
+    /// Puts these before all others.
+    pub fn begin_with(&self, first: impl IntoIterator<Item = RecordSource>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).splice(0..0, first);
+    }
+
+    /// Adds one.
+    pub fn add(&self, source: RecordSource) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// How they are at this moment.
+    pub fn all(&self) -> Vec<RecordSource> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One has failed.
+    pub fn fail(&self, name: &str, reason: String) {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.iter_mut().find(|source| source.name == name) {
+            source.available = Available::Missing(reason);
         }
     }
 }

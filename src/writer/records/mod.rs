@@ -20,7 +20,7 @@ pub mod connector;
 pub mod netlink;
 pub mod taskstats;
 
-pub use available::{Available, RecordSource};
+pub use available::{Available, RecordSource, RecordSources};
 
 #[cfg(test)]
 mod test_needs;

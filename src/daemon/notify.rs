@@ -1,0 +1,181 @@
+//! What the service manager is told (`sd_notify(3)`): that the daemon is ready, reloads, stops, how it is, and that
+//! it lives.
+//!
+//! The protocol is one datagram of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names. Without that variable
+//! nobody listens, and nothing is sent.
+
+use rustix::time::ClockId;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+/// A manager that takes nothing for this long is not waited for: the watch is worth more than what it is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The service manager, if one started this process.
+pub struct Manager {
+    line: Option<(UnixDatagram, SocketAddr)>,
+    /// The status that was told last: a new one costs the manager a message to everyone who listens to it.
+    told: String,
+    ticks: Option<Interval>,
+}
+
+impl Manager {
+    /// Finds it by the variables of the environment. Inside a tokio runtime.
+    pub fn find() -> Self {
+        let line = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match open(&name) {
+            Ok(line) => Some(line),
+            Err(error) => {
+                log::warn!(
+                    "the service manager cannot be reached at {}: {error}",
+                    crate::escape::reversible(name.as_bytes())
+                );
+                None
+            }
+        });
+        let (interval, pid) = (std::env::var("WATCHDOG_USEC").ok(), std::env::var("WATCHDOG_PID").ok());
+        let interval = watchdog(interval.as_deref(), pid.as_deref(), std::process::id());
+        let ticks = interval.filter(|_| line.is_some()).map(|interval| {
+            // Half of it, as `sd_watchdog_enabled(3)` advises.
+            let mut ticks = tokio::time::interval_at(Instant::now() + interval / 2, interval / 2);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
+        Self { line, told: String::new(), ticks }
+    }
+
+    /// Everything is watched, or watched again after a reload.
+    pub fn ready(&mut self, status: String) {
+        self.say(&format!("READY=1\nSTATUS={status}"));
+        self.told = status;
+    }
+
+    /// The configuration is being read again.
+    pub fn reloading(&self) {
+        let now = rustix::time::clock_gettime(ClockId::Monotonic);
+        let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=Reading configuration and rules again"));
+    }
+
+    /// The end has begun.
+    pub fn stopping(&self) {
+        self.say("STOPPING=1\nSTATUS=Judging and delivering what was seen");
+    }
+
+    /// Waits until the manager wants to hear again that the daemon lives; for ever if it does not want to.
+    pub async fn is_due(&mut self) {
+        match &mut self.ticks {
+            Some(ticks) => drop(ticks.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The daemon lives, and this is how it is. To be called only when every thread has shown that.
+    pub fn lives(&mut self, status: String) {
+        match self.told == status {
+            true => self.say("WATCHDOG=1"),
+            false => self.say(&format!("WATCHDOG=1\nSTATUS={status}")),
+        }
+        self.told = status;
+    }
+
+    fn say(&self, message: &str) {
+        let Some((socket, manager)) = &self.line else { return };
+        if let Err(error) = socket.send_to_addr(message.as_bytes(), manager) {
+            log::warn!("the service manager was not told `{}`: {error}", message.lines().next().unwrap_or_default());
+        }
+    }
+}
+
+fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
+    let manager = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(Path::new(name))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    Ok((socket, manager))
+}
+
+/// How often the manager wants a sign of life at least, if it wants one of the process `own`.
+fn watchdog(microseconds: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
+    let microseconds = microseconds?.parse().ok().filter(|&microseconds: &u64| microseconds > 1)?;
+    let is_meant = pid.is_none_or(|pid| pid.parse() == Ok(own));
+    is_meant.then(|| Duration::from_micros(microseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(socket: &UnixDatagram) -> String {
+        let mut bytes = [0; 4096];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+
+    fn manager(name: &OsStr) -> Manager {
+        Manager { line: Some(open(name).unwrap()), told: String::new(), ticks: None }
+    }
+
+    #[test]
+    fn a_path_and_an_abstract_name_are_both_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        manager(path.as_os_str()).ready("Fine".to_owned());
+        assert_eq!(received(&socket), "READY=1\nSTATUS=Fine");
+
+        let name = format!("pyhookwatch-test-{}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        manager(OsStr::new(&format!("@{name}"))).stopping();
+        assert!(received(&socket).starts_with("STOPPING=1\n"));
+    }
+
+    #[test]
+    fn a_reload_tells_the_time_of_the_monotonic_clock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let now = || rustix::time::clock_gettime(ClockId::Monotonic).tv_sec;
+        let before = now();
+        manager(path.as_os_str()).reloading();
+        let message = received(&socket);
+        let told = message.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
+        let seconds = told.parse::<i64>().unwrap() / 1_000_000;
+        assert!(message.starts_with("RELOADING=1\n") && before <= seconds && seconds <= now(), "{message}");
+    }
+
+    #[test]
+    fn a_status_is_told_only_when_it_is_new() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let mut manager = manager(path.as_os_str());
+        for (status, message) in [("1 alert", "WATCHDOG=1\nSTATUS=1 alert"), ("1 alert", "WATCHDOG=1")] {
+            manager.lives(status.to_owned());
+            assert_eq!(received(&socket), message);
+        }
+    }
+
+    #[test]
+    fn a_watchdog_is_fed_only_if_it_is_meant_for_this_process() {
+        let minute = Some(Duration::from_secs(60));
+        for (microseconds, pid, interval) in [
+            (Some("60000000"), Some("7"), minute),
+            (Some("60000000"), None, minute),
+            (Some("60000000"), Some("8"), None),
+            (Some("60000000"), Some("x"), None),
+            (Some("0"), Some("7"), None),
+            (Some("-1"), Some("7"), None),
+            (None, Some("7"), None),
+        ] {
+            assert_eq!(watchdog(microseconds, pid, 7), interval, "{microseconds:?} {pid:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+use super::*;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// A directory below a sticky one, with a file in a directory in it.
+fn tree() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let top = tempfile::tempdir().unwrap();
+    let top_path = top.path().canonicalize().unwrap();
+    let (directory, file) = (top_path.join("d"), top_path.join("d/f"));
+    fs::create_dir(&directory).unwrap();
+    fs::write(&file, "text").unwrap();
+    set_mode(&directory, 0o755);
+    set_mode(&file, 0o644);
+    (top, directory, file)
+}
+
+fn weakness(path: &Path) -> Option<String> {
+    open(path).unwrap().weakness
+}
+
+#[test]
+fn what_only_this_user_and_root_can_change_is_read_without_a_word() {
+    let (_top, directory, file) = tree();
+    let Opened { mut file, weakness } = open(&file).unwrap();
+    assert_eq!(weakness, None);
+    let mut text = String::new();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "text");
+    assert_eq!(self::weakness(&directory), None);
+    assert_eq!(self::weakness(Path::new("/")), None);
+    assert_eq!(self::weakness(&directory.join("../d/./f")), None);
+}
+
+#[test]
+fn a_file_or_a_directory_on_the_way_that_others_may_write_is_named() {
+    let (_top, directory, file) = tree();
+    for (path, mode, words) in [
+        (&file, 0o664, "can be changed by group "),
+        (&file, 0o646, "can be changed by everybody (mode 0646): chmod go-w "),
+        (&directory, 0o775, "can be changed by group "),
+        (&directory, 0o757, "can be changed by everybody"),
+    ] {
+        let before = fs::metadata(path).unwrap().permissions();
+        set_mode(path, mode);
+        let found = weakness(&file).unwrap();
+        assert!(found.starts_with(&path.display().to_string()) && found.contains(words), "{found}");
+        fs::set_permissions(path, before).unwrap();
+    }
+    // Who may create there cannot move what is there.
+    set_mode(&directory, 0o1777);
+    assert_eq!(weakness(&file), None);
+}
+
+#[test]
+fn links_are_followed_and_every_directory_on_both_ways_counts() {
+    let (top, directory, file) = tree();
+    let other = top.path().join("other");
+    fs::create_dir(&other).unwrap();
+    set_mode(&other, 0o755);
+    let (link, relative) = (other.join("link"), other.join("relative"));
+    symlink(&file, &link).unwrap();
+    symlink("../d/f", &relative).unwrap();
+    for path in [&link, &relative] {
+        assert_eq!(weakness(path), None);
+        for weak in [&other, &directory] {
+            set_mode(weak, 0o777);
+            let found = weakness(path).unwrap();
+            assert!(found.starts_with(&weak.display().to_string()), "{found}");
+            set_mode(weak, 0o755);
+        }
+    }
+    symlink("loop", other.join("loop")).unwrap();
+    assert_eq!(open(&other.join("loop")).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+}
+
+#[test]
+fn another_users_files_are_named_with_the_way_out() {
+    let (_top, directory, file) = tree();
+    // As seen by a user that owns nothing of it. The temporary directory belongs to whoever runs the test.
+    let owner = rustix::process::geteuid();
+    let found = open_as(&file, 4_000_000).unwrap().weakness;
+    match owner.is_root() {
+        true => {
+            assert_eq!(found, None);
+            std::os::unix::fs::chown(&file, Some(1234), None).unwrap();
+            let found = weakness(&file).unwrap();
+            let expected = format!("belongs to user 1234, who can change it: chown root: {}", file.display());
+            assert!(found.ends_with(&expected), "{found}");
+            assert_eq!(open_as(&file, 1234).unwrap().weakness, None);
+            std::os::unix::fs::chown(&directory, Some(1235), None).unwrap();
+            assert!(weakness(&file).unwrap().contains("belongs to user 1235"));
+        }
+        false => assert!(found.unwrap().contains(&format!("belongs to user {owner}"))),
+    }
+}
+
+#[test]
+fn what_is_missing_or_no_file_is_said_as_open_says_it() {
+    let (_top, directory, file) = tree();
+    assert_eq!(open(&directory.join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(open(&file.join("below")).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    let socket = directory.join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert_eq!(open(&socket).unwrap_err().raw_os_error(), Some(libc::ENXIO));
+    assert!(!open(Path::new("/dev/null")).unwrap().file.metadata().unwrap().is_file());
+}

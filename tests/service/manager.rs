@@ -1,0 +1,157 @@
+//! What the service manager is told, and that the watchdog starves when any of the threads that watch hangs.
+
+use crate::harness::{Daemon, Lines, PATIENCE, Running, Site, needs, needs_root, spawn};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The watchdog's time in these tests; the daemon tells that it lives twice in it.
+const WATCHDOG: Duration = Duration::from_millis(1000);
+
+/// A service manager.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn new(site: &Site) -> Self {
+        let socket = UnixDatagram::bind(site.path("notify")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    fn told(&self) -> String {
+        let mut bytes = [0; 8192];
+        let length = self.0.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+
+    /// Waits for a message that begins like this.
+    fn wait_for(&self, start: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let message = self.told();
+            if message.starts_with(start) {
+                return message;
+            }
+            assert!(Instant::now() < end, "no `{start}`");
+        }
+    }
+
+    /// Whether a sign of life comes within the watchdog's time.
+    fn is_fed(&self) -> bool {
+        self.0.set_read_timeout(Some(WATCHDOG)).unwrap();
+        let received = self.0.recv(&mut [0; 8192]);
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        match received {
+            Ok(_) => true,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn forget_what_was_told(&self) {
+        self.0.set_nonblocking(true).unwrap();
+        while self.0.recv(&mut [0; 8192]).is_ok() {}
+        self.0.set_nonblocking(false).unwrap();
+    }
+}
+
+fn managed(site: &Site, arguments: &[&str]) -> Command {
+    let mut command = site.run(arguments);
+    command.env("NOTIFY_SOCKET", site.path("notify"));
+    command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()).env_remove("WATCHDOG_PID");
+    command
+}
+
+#[test]
+fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
+    let site = Site::new();
+    let manager = Manager::new(&site);
+    let config = site.file("pyhookwatch.toml", "[[output]]\ntype = \"stdout\"\n");
+    let mut daemon = Daemon::spawn(managed(&site, &["--backend", "inotify", "--config", config.to_str().unwrap()]));
+    let ready = manager.wait_for("READY=1\n");
+    assert!(ready.contains("\nSTATUS=DEGRADED (no fanotify, so no writers); watching: inotify on "), "{ready}");
+    assert!(ready.ends_with("; 0 alerts, 0 gaps"), "{ready}");
+
+    site.plant_many("one", 1);
+    daemon.record();
+    let status = manager.wait_for("WATCHDOG=1\nSTATUS=");
+    assert!(status.ends_with("; 1 alerts, 0 gaps"), "{status}");
+    // The same again is not told again.
+    assert_eq!(manager.told(), "WATCHDOG=1");
+
+    daemon.reload();
+    assert!(manager.wait_for("RELOADING=1\n").contains("\nMONOTONIC_USEC="));
+    assert!(!manager.wait_for("READY=1\n").contains("REFUSED"));
+
+    fs::write(&config, "nonsense = 1\n").unwrap();
+    daemon.reload();
+    manager.wait_for("RELOADING=1\n");
+    assert!(manager.wait_for("READY=1\n").contains("the last reload was REFUSED"));
+
+    assert!(daemon.stop().0.success());
+    manager.wait_for("STOPPING=1\n");
+}
+
+/// Holds up one thread: while it hangs nothing is told, and when it goes on it is.
+fn a_hanging_thread_starves_the_watchdog(site: &Site, backend: &str, name: &str) {
+    let manager = Manager::new(site);
+    let mut daemon = Daemon::start(managed(site, &["--backend", backend, "--output", "stdout"]));
+    manager.wait_for("READY=1\n");
+    // A quiet daemon is asked and answers.
+    for _ in 0..3 {
+        manager.wait_for("WATCHDOG=1");
+    }
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+    let thread = tasks
+        .map(|task| task.unwrap().file_name().into_string().unwrap())
+        .find(|task| match name {
+            "main" => *task == daemon.pid().to_string(),
+            _ => {
+                let comm = fs::read_to_string(format!("/proc/{}/task/{task}/comm", daemon.pid())).unwrap();
+                comm.starts_with(name)
+            }
+        })
+        .unwrap_or_else(|| panic!("no thread {name}"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/hang.py");
+    let mut command = Command::new("python3");
+    let mut holder = spawn(command.args([script, &thread]).stdin(Stdio::piped()).stdout(Stdio::piped()));
+    Lines::of(holder.stdout.take().unwrap()).wait_for("held");
+    let mut holder = Running(holder);
+    // An answer may have been on its way: one sign of life more, and then none.
+    std::thread::sleep(WATCHDOG);
+    manager.forget_what_was_told();
+    assert!(!manager.is_fed(), "the manager was told that all is well while {name} hangs");
+    drop(holder.0.stdin.take());
+    assert!(holder.wait().success());
+    manager.wait_for("WATCHDOG=1");
+    assert!(daemon.stop().0.success());
+}
+
+#[test]
+fn a_hanging_reader_of_the_kernels_queue_starves_the_watchdog() {
+    needs_root!("a_hanging_reader_of_the_kernels_queue_starves_the_watchdog");
+    needs!(has_python(), "python3", "a_hanging_reader_of_the_kernels_queue_starves_the_watchdog");
+    a_hanging_thread_starves_the_watchdog(&Site::new(), "fanotify", "pyhookwatch-fan");
+}
+
+#[test]
+fn a_hanging_runtime_starves_the_watchdog() {
+    needs_root!("a_hanging_runtime_starves_the_watchdog");
+    needs!(has_python(), "python3", "a_hanging_runtime_starves_the_watchdog");
+    a_hanging_thread_starves_the_watchdog(&Site::new(), "fanotify", "main");
+}
+
+#[test]
+fn each_hanging_inotify_thread_starves_the_watchdog() {
+    needs_root!("each_hanging_inotify_thread_starves_the_watchdog");
+    needs!(has_python(), "python3", "each_hanging_inotify_thread_starves_the_watchdog");
+    for thread in ["pyhookwatch-ino", "notify-rs"] {
+        a_hanging_thread_starves_the_watchdog(&Site::new(), "inotify", thread);
+    }
+}
+
+fn has_python() -> bool {
+    Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}

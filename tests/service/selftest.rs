@@ -1,0 +1,120 @@
+//! The self-test: what it says here, and that it leaves nothing and hides nothing.
+
+use crate::harness::{Lines, PATIENCE, PROGRAM, Running, eventually, needs_root, program, spawn};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Whatever a self-test could leave.
+fn left() -> Vec<String> {
+    let places = ["/var/tmp", "/var/lib", "/root", "/tmp", "/home", "/usr/local", "/opt", "/srv", "/var", "/usr"];
+    let entries = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().map_while(Result::ok);
+    let names = entries.map(|entry| entry.path().display().to_string());
+    let mut left: Vec<String> = names.filter(|name| name.contains(".pyhookwatch-selftest-")).collect();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    left.extend(mounts.lines().filter(|line| line.contains("pyhookwatch-selftest")).map(str::to_owned));
+    left
+}
+
+/// One after the other: each looks at what is left.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn everything_passes_here_and_nothing_is_left() {
+    needs_root!("everything_passes_here_and_nothing_is_left");
+    let _alone = alone();
+    let said = program(&["selftest", "--json"]);
+    let document: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(said.code, 0, "{document:#}");
+    assert_eq!(document["summary"]["failed"], 0, "{document:#}");
+    let place = |name: &str| {
+        document["places"].as_array().unwrap().iter().find(|place| place["place"] == name).cloned().unwrap()
+    };
+    for name in
+        ["root", "mount-namespace", "private-file", "rename", "hard-link", "directory-rename", "tmpfs", "mounted-later"]
+    {
+        let place = place(name);
+        assert_eq!((&place["outcome"], &place["writer"]["right"]), (&"passed".into(), &true.into()), "{place:#}");
+        assert!(place["latency_ms"].as_f64().unwrap() < PATIENCE.as_secs_f64() * 1000.0);
+    }
+    assert_eq!(place("inotify")["writer"]["evidence"], "unavailable");
+    let late = place("late");
+    if late["outcome"] != "not-tried" {
+        assert_ne!(late["writer"]["evidence"], "proc", "{late:#}");
+    }
+    assert_eq!(left(), Vec::<String>::new());
+    let text = include_str!("../../docs/selftest.md");
+    for field in document.as_object().unwrap().keys() {
+        assert!(
+            text.contains(&format!("`{field}`")) || text.contains(&format!("`{field}[]`")),
+            "{field} is not documented"
+        );
+    }
+}
+
+#[test]
+fn without_privilege_inotify_alone_is_tried_and_77_says_so() {
+    needs_root!("without_privilege_inotify_alone_is_tried_and_77_says_so");
+    let _alone = alone();
+    let site = crate::harness::Site::new();
+    let said = crate::harness::say(crate::privileges::as_nobody(&site).args(["selftest", "--json"]));
+    let document: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{:?}", said.stderr));
+    assert_eq!(said.code, 77, "{document:#}");
+    assert!(document["no_permission"].as_str().unwrap().contains("CAP_SYS_ADMIN"));
+    assert_eq!(document["summary"]["passed"], 1, "{document:#}");
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+/// The pids of its children.
+fn children(pid: u32) -> Vec<i32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn begin() -> (Running, Lines, Vec<i32>) {
+    let mut command = Command::new(PROGRAM);
+    let mut child = spawn(command.args(["selftest", "--json"]).stdout(Stdio::piped()).stderr(Stdio::inherit()));
+    let stdout = Lines::of(child.stdout.take().unwrap());
+    let running = Running(child);
+    let watchers = eventually("the watchers", || Some(children(running.0.id())).filter(|all| !all.is_empty()));
+    (running, stdout, watchers)
+}
+
+#[test]
+fn a_watcher_that_is_killed_fails_the_test() {
+    needs_root!("a_watcher_that_is_killed_fails_the_test");
+    let _alone = alone();
+    let (mut running, mut stdout, watchers) = begin();
+    // A child of ours until we wait for it: nobody else has its number.
+    kill_process(Pid::from_raw(watchers[0]).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(running.wait().code(), Some(1));
+    let document: Value = serde_json::from_str(&stdout.rest().concat()).unwrap();
+    assert!(document["summary"]["failed"].as_u64().unwrap() > 0, "{document:#}");
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+#[test]
+fn after_a_signal_nothing_is_left() {
+    needs_root!("after_a_signal_nothing_is_left");
+    let _alone = alone();
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let started = Instant::now();
+        let (mut running, mut stdout, watchers) = begin();
+        // Held up, so that the test is still there for the signal; it is ended all the same.
+        kill_process(Pid::from_raw(watchers[0]).unwrap(), Signal::STOP).unwrap();
+        running.signal(signal);
+        let status = running.wait();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal.as_raw()), "{status}");
+        assert!(started.elapsed() < PATIENCE);
+        assert_eq!(stdout.rest(), Vec::<String>::new());
+        assert_eq!(left(), Vec::<String>::new());
+        for pid in watchers {
+            assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is left");
+        }
+    }
+}
