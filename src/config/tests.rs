@@ -344,6 +344,18 @@ fn each_key_of_the_shipped_file_shows_its_default() {
 }
 
 #[test]
+fn the_status_socket_is_moved_or_switched_off_and_another_root_has_none_by_itself() {
+    let path = |text: &str, root: &str| accepted(text).status.path(Path::new(root)).map(Path::to_path_buf);
+    let usual = Some(PathBuf::from(STATUS_SOCKET));
+    assert_eq!((path("", "/"), path("", "/srv/image")), (usual.clone(), None));
+    let moved = "[status]\nsocket = \"/run/other/s\"\n";
+    assert_eq!(path(moved, "/srv/image"), Some(PathBuf::from("/run/other/s")));
+    assert_eq!(path("[status]\nsocket = \"off\"\n", "/"), None);
+    assert_eq!(accepted(&shipped_with_every_key()).status, StatusSocket::At(STATUS_SOCKET.into()));
+    assert!(problem("[status]\nsocket = \"s\"\n").contains("or `off`"));
+}
+
+#[test]
 fn the_shipped_file_shows_every_key_there_is() {
     // A foreign key in every table makes the reader list the keys it knows there.
     let foreign = "@foreign@ = 1";
@@ -355,7 +367,7 @@ fn the_shipped_file_shows_every_key_there_is() {
         .collect();
     let text = format!("{foreign}\n{text}").replace("@foreign@", "zzzzzzzzzz");
     let messages = problems(&text);
-    assert_eq!(messages.len(), 7, "{messages:#?}");
+    assert_eq!(messages.len(), 8, "{messages:#?}");
     for message in messages {
         let (before, keys) = message.split_once(": the keys here are ").unwrap_or_else(|| panic!("{message}"));
         let line: usize = before.split(':').nth(1).and_then(|line| line.parse().ok()).unwrap_or_default();
