@@ -230,14 +230,14 @@ pub fn was_there_before(root: &Path, directory: &Path, moment: SystemTime) -> bo
 }
 
 /// Whether an inode was made at most this long before the moment. Nobody can set its birth, but a filesystem that
-/// somebody else made can tell any; where it is not kept, the answer is no.
+/// somebody else made can tell any; where it is not kept, the answer is no. One that keeps whole seconds makes it
+/// older than it is, so that more is told.
 fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
     let Ok(seconds) = u64::try_from(found.stx_btime.tv_sec) else { return false };
-    let birth = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let is_kept = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-    // To the second; one in the future is no older than this moment.
-    is_kept
-        && birth.is_some_and(|birth| moment.duration_since(birth).is_ok_and(|age| age <= time + Duration::from_secs(1)))
+    let birth = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, found.stx_btime.tv_nsec.min(999_999_999)));
+    // One that comes after the moment, by a clock that was set, is no birth of just now.
+    is_kept && birth.is_some_and(|birth| moment.duration_since(birth).is_ok_and(|age| age <= time))
 }
 
 /// Remembers where the hook leads.

@@ -70,10 +70,15 @@ fn without_privilege_inotify_alone_is_tried_and_77_says_so() {
     assert_eq!(left(), Vec::<String>::new());
 }
 
-/// The pids of its children.
-fn children(pid: u32) -> Vec<i32> {
+/// The pids of the watchers that are its children. One that has not become a watcher yet is none: whoever starts it
+/// waits for that.
+fn watchers(pid: u32) -> Vec<i32> {
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    let watches = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).nth(1) == Some(b"run")
+    };
+    list.split_whitespace().map(|pid| pid.parse().unwrap()).filter(watches).collect()
 }
 
 fn begin() -> (Running, Lines, Vec<i32>) {
@@ -81,7 +86,7 @@ fn begin() -> (Running, Lines, Vec<i32>) {
     let mut child = spawn(command.args(["selftest", "--json"]).stdout(Stdio::piped()).stderr(Stdio::inherit()));
     let stdout = Lines::of(child.stdout.take().unwrap());
     let running = Running(child);
-    let watchers = eventually("the watchers", || Some(children(running.0.id())).filter(|all| !all.is_empty()));
+    let watchers = eventually("the watchers", || Some(watchers(running.0.id())).filter(|all| !all.is_empty()));
     (running, stdout, watchers)
 }
 
