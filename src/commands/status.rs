@@ -4,6 +4,8 @@ use super::style::{Style, Urgency};
 use super::{Exit, Overrides, at, complain, print};
 use crate::config::StatusSocket;
 use crate::escape;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::Value;
 use std::io;
 use std::io::Read;
@@ -11,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longest wait for more of the answer.
+/// Longest wait for a place in the daemon's queue, and for more of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest answer taken.
 const MAX_ANSWER: u64 = 16 << 20;
@@ -63,8 +65,7 @@ pub fn ask(socket: &Path) -> Result<Value, NoAnswer> {
         };
         NoAnswer { exit, reason: format!("{place}: {words}") }
     };
-    let stream = UnixStream::connect(socket).map_err(|error| failed(&error))?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| failed(&error))?;
+    let stream = connect(socket).map_err(|error| failed(&error))?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer).map_err(|error| failed(&error))?;
     if answer.is_empty() {
@@ -80,6 +81,17 @@ pub fn ask(socket: &Path) -> Result<Value, NoAnswer> {
             Err(NoAnswer { exit: Exit::Unreachable, reason: format!("{place}: what answers there is not pyhookwatch") })
         }
     }
+}
+
+/// Connects within [`PATIENCE`], which holds for each read too. A daemon that hangs takes nobody from its queue, and
+/// connecting to a full one waits.
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let ours = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    for direction in [Timeout::Send, Timeout::Recv] {
+        set_socket_timeout(&ours, direction, Some(PATIENCE))?;
+    }
+    rustix::net::connect(&ours, &SocketAddrUnix::new(socket)?)?;
+    Ok(UnixStream::from(ours))
 }
 
 /// Asks and prints.
@@ -271,6 +283,23 @@ mod tests {
     fn the_time_since_the_start_is_said_in_two_words() {
         for (seconds, words) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3725, "1 h 2 min"), (90_061, "1 d 1 h")] {
             assert_eq!(duration(seconds), words);
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_takes_nobody_from_its_queue_is_given_up_whether_there_is_room_in_it_or_not() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("status.sock");
+        let hanging = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&hanging, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&hanging, 0).unwrap();
+        let asked = [(); 2].map(|()| {
+            let path = path.clone();
+            std::thread::spawn(move || ask(&path).err().map(|no_answer| (no_answer.exit, no_answer.reason)))
+        });
+        for asked in asked {
+            let (exit, reason) = asked.join().unwrap().unwrap();
+            assert!(exit == Exit::Unreachable && reason.contains("it hangs"), "{reason}");
         }
     }
 

@@ -60,7 +60,8 @@ pub fn place(settings: &Settings, counters: &Arc<Counters>) -> io::Result<Placed
 /// # Errors
 /// When the mount table cannot be read.
 pub fn left_for_inotify(settings: &Settings, guard: &Guard) -> io::Result<Vec<PathBuf>> {
-    if settings.backend != Backend::Auto {
+    // Looking at the trees can take long where one is not local, so not for every mount.
+    if settings.backend != Backend::Auto || !matches!(guard.by, Guarded::Refused(_)) {
         return Ok(Vec::new());
     }
     let mounted = mounts::read()?;
@@ -120,7 +121,7 @@ impl Probe {
             false => Mechanism::Nothing,
         };
         let mount = mounts::holding(mounted, directory);
-        match mount.and_then(|mount| self.guard(mount)).map(|guard| &guard.by) {
+        let (mechanism, why) = match mount.and_then(|mount| self.guard(mount)).map(|guard| &guard.by) {
             Some(Guarded::Fanotify | Guarded::ThroughUpper(_)) => (Mechanism::Fanotify, None),
             Some(Guarded::Refused(reason)) => (by_inotify(), Some(format!("fanotify is refused ({reason})"))),
             Some(Guarded::Remote) => (Mechanism::Nothing, Some(REMOTE.into())),
@@ -128,6 +129,13 @@ impl Probe {
                 (Mechanism::Nothing, Some(REMOTE.into()))
             }
             None => (by_inotify(), self.refused.as_ref().map(|error| format!("fanotify is refused ({error})"))),
+        };
+        match &self.no_inotify {
+            Some(error) if mechanism == Mechanism::Nothing => {
+                let before = why.map_or_else(String::new, |why| why + "; ");
+                (mechanism, Some(format!("{before}inotify is refused ({error})")))
+            }
+            _ => (mechanism, why),
         }
     }
 }

@@ -89,6 +89,8 @@ impl Standing {
             let result = if reload.problems == 0 { "loaded" } else { "refused" };
             json!({ "time": timestamp(reload.at), "result": result, "problems": reload.problems })
         });
+        let mut guards = sources.guards.iter().chain(&pipeline.mounted);
+        let is_marked = guards.any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
         let document = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
@@ -97,7 +99,7 @@ impl Standing {
             "uptime_seconds": self.running_since.elapsed().as_secs(),
             "root": text(&self.settings.root),
             "backend": backend(self.settings.backend),
-            "fanotify": { "at_work": !sources.guards.is_empty(), "reason": sources.refused.as_deref().map(escape::one_line) },
+            "fanotify": { "at_work": is_marked, "reason": sources.refused.as_deref().map(escape::one_line) },
             "filesystems": self.filesystems(sources, pipeline),
             "inotify": inotify(sources),
             "evidence": sources.evidence.all().iter().map(evidence).collect::<Vec<_>>(),

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 /// The record of a process's end tells its executable (Linux 5.19).
 pub fn tells_executables_at_the_end() -> bool {
     static TELLS: OnceLock<bool> = OnceLock::new();
-    *TELLS.get_or_init(|| Taskstats::open().is_ok_and(|records| records.has_executables()))
+    *TELLS.get_or_init(|| Taskstats::open().unwrap().has_executables())
 }
 
 /// The start of a program on an overlay is told as that of a file in its layer (Linux 6.5).
@@ -32,8 +32,14 @@ pub fn tells_starts_from_overlays() -> bool {
         command.args(["-m", "--propagation", "private", "sh", "-ec", script]).current_dir(place.path());
         assert!(command.status().unwrap().success(), "{command:?}");
         let mut buffer = vec![0; 64 << 10];
-        // Nothing to read: nothing was told.
-        let length = rustix::io::read(&group, &mut buffer).unwrap_or(0);
-        buffer[..length].windows(b"tells-starts".len()).any(|bytes| bytes == b"tells-starts")
+        loop {
+            match rustix::io::read(&group, &mut buffer) {
+                Ok(length) if buffer[..length].windows(12).any(|bytes| bytes == b"tells-starts") => return true,
+                Ok(_) => {}
+                // Nothing more to read: it was not told.
+                Err(rustix::io::Errno::AGAIN) => return false,
+                Err(error) => panic!("{error}"),
+            }
+        }
     })
 }

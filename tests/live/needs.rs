@@ -57,7 +57,12 @@ pub enum Need {
 /// Whether the test can run. The one place that decides what a missing privilege means: loudly
 /// skipped on a machine that has it not, a failure where `PYHOOKWATCH_REQUIRE_LIVE=1` is set.
 pub fn met(test: &str, needs: &[Need]) -> bool {
-    let missing: Vec<_> = needs.iter().filter(|need| !need.is_there()).collect();
+    let (of_the_kernel, others): (Vec<&Need>, Vec<&Need>) = needs.iter().partition(|need| need.is_of_the_kernel());
+    let mut missing: Vec<_> = others.into_iter().filter(|need| !need.is_there()).collect();
+    if missing.is_empty() {
+        // Trying the kernel takes what the others stand for.
+        missing = of_the_kernel.into_iter().filter(|need| !need.is_there()).collect();
+    }
     if missing.is_empty() {
         return true;
     }

@@ -4,13 +4,6 @@ use crate::harness::{Daemon, Site, needs_root, program, say};
 use serde_json::Value;
 use std::fs;
 
-fn coverage(site: &Site, code: i32) -> Value {
-    let said = program(&["coverage", "--json", "--root", site.root().to_str().unwrap()]);
-    let document: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{:?}", said.stderr));
-    assert_eq!(said.code, code, "{document:#}");
-    document
-}
-
 fn tree<'d>(document: &'d Value, path: &str) -> &'d Value {
     let trees = document["trees"].as_array().unwrap();
     trees.iter().find(|tree| tree["path"] == path).unwrap_or_else(|| panic!("no {path}: {document:#}"))
@@ -25,8 +18,10 @@ fn every_sort_of_place_is_found_and_guarded_by_fanotify() {
         fs::write(site.inside(file), "").unwrap();
     }
     fs::create_dir_all(site.inside("/home/u/.local/lib/python3.12/site-packages")).unwrap();
-    let code = program(&["coverage", "--root", site.root().to_str().unwrap()]).code;
-    let document = coverage(&site, code);
+    let said = program(&["coverage", "--json", "--root", site.root().to_str().unwrap()]);
+    let document: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{:?}", said.stderr));
+    // What is degraded may be the machine's fault, never these places'.
+    assert_eq!(said.code, i32::from(document["state"] != "guarded"), "{document:#}");
     for (path, place) in [
         ("/usr/lib/python3.12/site-packages", "site"),
         ("/home/u/.local/lib/python3.12/site-packages", "user-site"),

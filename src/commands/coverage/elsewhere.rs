@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 const MAX_PROCESSES: usize = 32_768;
 /// Namespaces whose mounts are read.
 const MAX_NAMESPACES: usize = 512;
+/// Mounts that are looked at, of all namespaces: any user can make 100,000 in one of its own.
+const MAX_MOUNTS: usize = 200_000;
+/// Findings that are told one by one, the worst first.
+const MAX_TOLD: usize = 50;
 
 /// See the module.
 #[derive(Default)]
@@ -37,13 +41,19 @@ pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere 
     if settings.root != Path::new("/") {
         return result;
     }
-    let (namespaces, refused, is_cut) = namespaces();
-    result.namespaces = namespaces.len();
+    let (namespaces, refused, mut is_cut) = namespaces();
     let own: HashSet<(u32, u32)> = mounted.iter().map(|mount| mount.device).collect();
     let mut foreign: BTreeMap<(u32, u32), Foreign> = BTreeMap::new();
+    let mut room = MAX_MOUNTS;
     for pid in namespaces.into_values() {
+        if room == 0 {
+            is_cut = true;
+            break;
+        }
         // Its process may have ended, and the namespace with it.
         let Ok(mounts) = mounts::read_from(Path::new(&format!("/proc/{pid}/mountinfo"))) else { continue };
+        result.namespaces += 1;
+        room = room.saturating_sub(mounts.len());
         for mount in mounts {
             result.has_overlay |= mount.fs_type == "overlay";
             if own.contains(&mount.device) || foreign.contains_key(&mount.device) || is_covered(probe, mounted, &mount)
@@ -72,19 +82,30 @@ pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere 
             advice: if state == State::Blind { "mount it on the host too, or run pyhookwatch in there" } else { "" },
         });
     }
+    result.findings.sort();
+    shorten(&mut result.findings);
     if refused > 0 || is_cut {
         // A security module may keep single processes to itself; without the right, most of them are.
         let may_look = probe.evidence.iter().any(|source| source.name == "processes" && source.missing().is_none());
-        let more = if is_cut { ", nor those of more processes than are looked at" } else { "" };
+        let more = if is_cut { ", nor those of others, because there are too many" } else { "" };
         result.findings.push(Finding {
             state: if may_look && !is_cut { State::Guarded } else { State::Degraded },
             code: "other-namespace-unknown",
             reason: format!("the mount namespaces of {refused} processes could not be looked at{more}"),
             advice: if may_look { "" } else { "run it as root, with CAP_SYS_PTRACE" },
         });
+        result.findings.sort();
     }
-    result.findings.sort();
     result
+}
+
+/// Keeps the worst of sorted findings and the number of the others.
+fn shorten(findings: &mut Vec<Finding>) {
+    let untold = findings.split_off(MAX_TOLD.min(findings.len()));
+    if let Some(worst) = untold.first() {
+        let reason = format!("{} more filesystems exist only in other mount namespaces", untold.len());
+        findings.push(Finding { reason, ..worst.clone() });
+    }
 }
 
 /// Whether what happens on a filesystem of another namespace is seen here, or cannot matter.
@@ -117,4 +138,25 @@ fn namespaces() -> (HashMap<PathBuf, u32>, usize, bool) {
         }
     }
     (namespaces, refused, is_cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_filesystems_the_worst_are_told_and_how_many_more_there_are() {
+        let finding = |state, number| {
+            let reason = format!("{number}");
+            Finding { state, code: "other-namespace", reason, advice: "" }
+        };
+        let all = |count: usize| (0..count).map(|number| finding(State::Guarded, number)).collect::<Vec<_>>();
+        let mut few = all(MAX_TOLD);
+        shorten(&mut few);
+        assert_eq!(few, all(MAX_TOLD));
+        let mut many = [vec![finding(State::Blind, 0)], all(MAX_TOLD + 6)].concat();
+        shorten(&mut many);
+        assert_eq!((many.len(), many[0].state), (MAX_TOLD + 1, State::Blind));
+        assert!(many[MAX_TOLD].reason.starts_with("7 more") && many[MAX_TOLD].state == State::Guarded);
+    }
 }

@@ -20,7 +20,7 @@ pub fn of(report: &Report) -> String {
         "state": report.state().as_str(),
         "no_permission": report.no_permission(),
         "fanotify": {
-            "available": !report.probe.guards.is_empty(),
+            "available": report.probe.guards.iter().any(|guard| matches!(guard.by, Guarded::Fanotify)),
             "reason": report.probe.refused.as_ref().map(ToString::to_string),
         },
         "summary": {
@@ -57,7 +57,7 @@ fn daemon(daemon: &Running) -> Value {
 
 fn overlay(overlay: &Overlay) -> Value {
     let told = |word: &str| match overlay {
-        Overlay::Tried(ways) => ways.iter().find(|(way, _)| way == word).map(|(_, outcome)| outcome == "passed"),
+        Overlay::Tried(ways) => ways.iter().find(|(way, _)| way == word).map(|(_, is_told)| *is_told),
         Overlay::NotEstablished(_) => None,
     };
     let reason = match overlay {

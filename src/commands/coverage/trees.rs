@@ -75,6 +75,7 @@ pub fn judge(
             });
         }
     }
+    let devices = mounts::by_device(mounted.to_vec());
     let judged = places.into_iter().map(|(path, Place { what: place, role, leads_to, is_link })| {
         let end = leads_to.as_ref().unwrap_or(&path);
         let real = mounts::above_root(end, &settings.root);
@@ -87,7 +88,7 @@ pub fn judge(
             findings.extend(by_mechanism(mechanism, why, probe, &real));
         }
         if let (Some(mount), Mechanism::Fanotify) = (mount, mechanism) {
-            findings.extend(by_mount(settings, probe, mounted, mount, &real, overlay));
+            findings.extend(by_mount(settings, probe, &devices, mount, &real, overlay));
         }
         let (device, mount_point) = mount.map(|mount| (mount.device, mount.mount_point.clone())).unzip();
         Tree { path, place, role, leads_to, device, mount_point, mechanism, findings }
@@ -113,7 +114,8 @@ fn note(code: &'static str, reason: String) -> Finding {
 }
 
 fn by_mechanism(mechanism: Mechanism, why: Option<String>, probe: &Probe, real: &Path) -> Vec<Finding> {
-    let why = why.unwrap_or_else(|| "no mechanism takes it".into());
+    // Without a reason there was nothing to refuse.
+    let why = why.unwrap_or_else(|| "fanotify is not asked to watch it".into());
     match mechanism {
         Mechanism::Fanotify => Vec::new(),
         Mechanism::Nothing => vec![Finding {
@@ -152,7 +154,7 @@ fn by_mechanism(mechanism: Mechanism, why: Option<String>, probe: &Probe, real: 
 fn by_mount(
     settings: &Settings,
     probe: &Probe,
-    mounted: &[Mount],
+    devices: &BTreeMap<(u32, u32), Vec<Mount>>,
     mount: &Mount,
     real: &Path,
     overlay: Option<&Overlay>,
@@ -165,7 +167,7 @@ fn by_mount(
         return findings;
     }
     // A file has one path: that of the mount that shows the most of its filesystem.
-    let all = mounts::by_device(mounted.to_vec()).remove(&mount.device).unwrap_or_default();
+    let all = devices.get(&mount.device).map(Vec::as_slice).unwrap_or_default();
     let first = all.iter().find(|other| other.mount_point.starts_with(&settings.root) || other.id == mount.id);
     let told = first.filter(|first| first.id != mount.id).and_then(|first| {
         let inside = mount.root.strip_prefix(&first.root).ok()?;

@@ -82,8 +82,8 @@ fn act(step: Step, arguments: &[OsString]) -> io::Result<u64> {
         Step::Append => write(OpenOptions::new().append(true), path),
         Step::Private => {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            // Without the right to give it away it stays a file that only its owner may read.
-            let _ = std::os::unix::fs::fchown(&file, Some(NOBODY), Some(NOBODY));
+            // Without the right to give it away there is nothing to try: its owner may read it anyway.
+            std::os::unix::fs::fchown(&file, Some(NOBODY), Some(NOBODY))?;
             finish(file)
         }
         Step::Namespace => {

@@ -73,7 +73,8 @@ impl Report {
     }
 
     fn exit(&self) -> Exit {
-        if self.count(Outcome::Failed) > 0 || self.results.is_empty() {
+        // inotify at least passes wherever anything could be tried: a test in which nothing did shows nothing.
+        if self.count(Outcome::Failed) > 0 || self.count(Outcome::Passed) == 0 {
             Exit::Finding
         } else if self.no_permission.is_some() {
             Exit::NoPermission
@@ -100,4 +101,32 @@ pub fn selftest(json: bool, overlay_only: bool) -> Exit {
     }
     print(&if json { report::json(&report) } else { report::text(&report, &super::style::Style::of_output()) });
     report.exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::placing::Mechanism;
+
+    #[test]
+    fn a_test_in_which_nothing_could_be_tried_does_not_pass() {
+        let result = |outcome| PlaceResult {
+            place: "root".into(),
+            description: String::new(),
+            fs_type: None,
+            mechanism: Mechanism::Fanotify,
+            outcome,
+            latency_us: None,
+            writer: None,
+            reason: None,
+        };
+        let exit = |outcomes: &[Outcome]| {
+            let results = outcomes.iter().map(|outcome| result(*outcome)).collect();
+            Report { results, no_permission: None, daemon: None, took: Duration::ZERO }.exit()
+        };
+        assert_eq!(exit(&[Outcome::Passed, Outcome::NotTried, Outcome::Degraded]), Exit::Fine);
+        assert_eq!(exit(&[Outcome::Passed, Outcome::Failed]), Exit::Finding);
+        assert_eq!(exit(&[Outcome::NotTried; 3]), Exit::Finding);
+        assert_eq!(exit(&[]), Exit::Finding);
+    }
 }

@@ -54,18 +54,26 @@ impl Stage {
         let all = mounts::read()?;
         let device = |path: &Path| mounts::holding(&all, path).map(|mount| mount.device);
         let root = device(Path::new("/"));
-        let (first, then): (Vec<&str>, Vec<&str>) =
-            BASES.into_iter().partition(|base| real(base).is_some_and(|base| device(&base) == root));
         let temporary = std::env::temp_dir();
-        let bases = first.into_iter().chain(then).map(Path::new).chain([temporary.as_path()]);
+        let bases = BASES.into_iter().map(Path::new).chain([temporary.as_path()]);
+        let (first, then): (Vec<PathBuf>, Vec<PathBuf>) =
+            bases.filter_map(|base| real(base, &all)).partition(|base| device(base) == root);
         let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for base in bases.filter_map(|base| base.canonicalize().ok()) {
+        for base in first.into_iter().chain(then) {
             match scratch(&base) {
                 Ok(base) => return Ok(Self { base, elsewhere: Vec::new(), mounted: Vec::new(), no_mounts }),
                 Err(error) => refused = error,
             }
         }
         Err(refused)
+    }
+
+    /// The type of the filesystem of `/` and the reason, where the scratch tree had to be on another one.
+    pub fn root_left_out(&self) -> Option<(String, String)> {
+        let all = mounts::read().unwrap_or_default();
+        let root = mounts::holding(&all, Path::new("/"))?;
+        let is_there = mounts::holding(&all, &self.base).is_some_and(|mount| mount.device == root.device);
+        (!is_there).then(|| (root.fs_type.clone(), "no directory on it takes the scratch tree".to_owned()))
     }
 
     /// The directory with everything in it but what lies on other filesystems.
@@ -127,7 +135,7 @@ impl Stage {
         if let Some(reason) = &self.no_mounts {
             return Err(reason.clone());
         }
-        let place = real(other.place).ok_or("it is gone")?;
+        let place = real(Path::new(other.place), &mounts::read().unwrap_or_default()).ok_or("it is gone")?;
         let made = scratch(&place).map_err(|error| error.to_string())?;
         self.elsewhere.push(made.clone());
         let source = made.to_str().map(str::to_owned).ok_or("its name is no text")?;
@@ -161,7 +169,9 @@ impl Stage {
             mounts::holding(&all, &self.base).map(|mount| mount.device).into_iter().collect();
         let mut others = Vec::new();
         for place in OTHERS {
-            let Some(mount) = real(place).and_then(|real| mounts::holding(&all, &real)) else { continue };
+            let Some(mount) = real(Path::new(place), &all).and_then(|real| mounts::holding(&all, &real)) else {
+                continue;
+            };
             let Mount { device, fs_type, .. } = mount;
             // An overlay is tried as such.
             if mounts::class(fs_type) == Class::Local && fs_type != "overlay" && !known.contains(device) {
@@ -195,8 +205,12 @@ fn scratch(below: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-fn real(place: &str) -> Option<PathBuf> {
-    Path::new(place).canonicalize().ok().filter(|place| place.is_dir())
+/// The directory without links; none on a filesystem where asking can hang.
+fn real(place: &Path, all: &[Mount]) -> Option<PathBuf> {
+    let can_hang =
+        |place: &Path| mounts::holding(all, place).is_some_and(|it| mounts::class(&it.fs_type) == Class::Remote);
+    let real = Some(place).filter(|place| !can_hang(place))?.canonicalize().ok()?;
+    (!can_hang(&real) && real.is_dir()).then_some(real)
 }
 
 /// The type of the filesystem that a path is on.

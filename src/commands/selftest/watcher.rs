@@ -110,6 +110,8 @@ impl Watcher {
         command.arg(std::process::id().to_string());
         command.args(["--backend", backend, "--output", "stdout", "--format", "ecs", "--config"]).arg(config);
         command.arg("--root").arg(root).env_remove("JOURNAL_STREAM");
+        // It is not the service, if the self-test is run by one.
+        command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // The terminal's Ctrl-C is ours to handle.
         let mut child = command.process_group(0).spawn()?;

@@ -10,6 +10,7 @@ mod any_name;
 mod group;
 mod handle;
 mod held;
+pub mod listener;
 mod pace;
 pub mod record;
 
