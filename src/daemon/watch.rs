@@ -235,6 +235,9 @@ impl Sources {
                 let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
                 records.begin_with([RecordSource::pidfds(has_pidfd), RecordSource::starts(is_marked)]);
                 records.add(writer::processes_of_others());
+                let host_programs = writer::programs_of_the_host();
+                host_programs.missing().iter().for_each(|missing| log::warn!("no {missing}"));
+                records.add(host_programs);
                 evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
