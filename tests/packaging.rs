@@ -68,6 +68,18 @@ fn what_the_package_rotates_is_the_file_that_the_configuration_shows() {
 }
 
 #[test]
+fn no_option_of_the_unit_takes_away_a_call_without_which_the_watcher_is_half_blind() {
+    let unit = read("packaging/systemd/pyhookwatch.service");
+    let options: Vec<&str> = unit.lines().filter(|line| !line.starts_with('#')).collect();
+    // It denies openat2 as a whole.
+    assert!(!options.iter().any(|line| line.starts_with("RestrictSUIDSGID=")));
+    let allowed = options.iter().filter_map(|line| line.strip_prefix("SystemCallFilter=")).next_back().unwrap();
+    for call in ["fanotify_mark", "open_by_handle_at", "openat2", "capset", "seccomp"] {
+        assert!(allowed.split(' ').any(|name| name == call), "{call}");
+    }
+}
+
+#[test]
 fn the_maintainer_scripts_parse() {
     for script in ["postinst", "prerm", "postrm", "tests/installed"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/debian").join(script);

@@ -167,14 +167,19 @@ fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     let named = from.get(opened..opened + name)?;
     let value = from.get(opened + name..)?.strip_prefix(b":")?;
     let quote = opened.checked_sub(1).and_then(|at| from.get(at)).copied();
+    let is_header = is_header(named);
+    // The name first: what follows is gone through up to the end of the line.
+    if !is_header && !(value.starts_with(b" ") && is_secret(named)) {
+        return None;
+    }
     let start = blanks + opened + name + 1;
     let (kept, end) = secret_of_header(text, start, quote)?;
-    if HEADERS.iter().any(|header| named.eq_ignore_ascii_case(header)) {
+    if is_header {
         return Some((kept, end));
     }
     // `X-Api-Key: secret`: of a name that is no header's, one word.
     let word = text.get(kept..end)?.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
-    (is_secret(named) && value.starts_with(b" ")).then_some((kept, kept + word))
+    Some((kept, kept + word))
 }
 
 /// Where the secret of a header stands, whose value begins at `start`; `quote` closes it.
@@ -288,7 +293,7 @@ fn within(word: &[u8]) -> Vec<u8> {
                 password_of_url(word, at + 3)
             }
             b':' => named(word, at, is_url),
-            _ if at == 0 || !is_token(word.get(at - 1).copied().unwrap_or_default()) => shaped(word, at),
+            _ if at == 0 || !is_name(word.get(at - 1).copied().unwrap_or_default()) => shaped(word, at),
             _ => None,
         };
         match found.filter(|secret| secret.start >= done && !secret.is_empty()) {
@@ -311,7 +316,7 @@ fn named(word: &[u8], at: usize, is_url: bool) -> Option<Range<usize>> {
     let before = before.get(..at.checked_sub(quotes)?)?;
     let length = before.iter().rev().take(MAX_NAME).take_while(|byte| is_name(**byte)).count();
     let name = before.get(before.len().checked_sub(length)?..)?;
-    let is_header = HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header));
+    let is_header = is_header(name);
     if !is_header && !is_secret(name) {
         return None;
     }
@@ -344,7 +349,7 @@ fn password_of_url(word: &[u8], start: usize) -> Option<Range<usize>> {
 fn shaped(word: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = word.get(at..)?;
     let (prefix, least) = SHAPES.iter().find(|(prefix, _)| rest.starts_with(prefix))?;
-    let length = rest.iter().skip(prefix.len()).take_while(|byte| is_token(**byte)).count();
+    let length = rest.iter().skip(prefix.len()).take_while(|byte| is_name(**byte)).count();
     (length >= *least).then(|| at + prefix.len()..at + prefix.len() + length)
 }
 
@@ -352,12 +357,13 @@ fn is_quote(byte: &u8) -> bool {
     b"\"'".contains(byte)
 }
 
+/// Of names, and of tokens.
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)
+fn is_header(name: &[u8]) -> bool {
+    HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header))
 }
 
 /// Whether a value of this name is a secret.

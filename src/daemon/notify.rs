@@ -17,6 +17,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 /// A manager that takes nothing for this long is not waited for: the watch is worth more than what it is told.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Longest status that is told, in bytes. systemd ignores a whole message of 4096 bytes or more, with the sign of life in
+/// it, and the names of a hundred mount points are longer than that.
+const MAX_STATUS: usize = 2048;
+
 /// The service manager, if one started this process.
 pub struct Manager {
     line: Option<(UnixDatagram, SocketAddr)>,
@@ -51,7 +55,7 @@ impl Manager {
 
     /// Everything is watched, or watched again after a reload.
     pub fn ready(&mut self, status: String) {
-        self.say(&format!("READY=1\nSTATUS={status}"));
+        self.say(&format!("READY=1\nSTATUS={}", beginning(&status)));
         self.told = status;
     }
 
@@ -79,7 +83,7 @@ impl Manager {
     pub fn lives(&mut self, status: String) {
         match self.told == status {
             true => self.say("WATCHDOG=1"),
-            false => self.say(&format!("WATCHDOG=1\nSTATUS={status}")),
+            false => self.say(&format!("WATCHDOG=1\nSTATUS={}", beginning(&status))),
         }
         self.told = status;
     }
@@ -100,6 +104,12 @@ fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
     let socket = UnixDatagram::unbound()?;
     socket.set_write_timeout(Some(PATIENCE))?;
     Ok((socket, manager))
+}
+
+/// As much of a status as is told.
+fn beginning(status: &str) -> &str {
+    let ends = status.char_indices().map(|(at, character)| at + character.len_utf8());
+    status.get(..ends.take_while(|end| *end <= MAX_STATUS).last().unwrap_or_default()).unwrap_or_default()
 }
 
 /// How often the manager wants a sign of life at least, if it wants one of the process `own`.
@@ -161,6 +171,20 @@ mod tests {
             manager.lives(status.to_owned());
             assert_eq!(received(&socket), message);
         }
+    }
+
+    #[test]
+    fn a_status_of_any_length_leaves_the_message_short_enough_to_be_heeded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let mut manager = manager(path.as_os_str());
+        let long = "x".to_owned() + &"é".repeat(5000);
+        manager.ready(long.clone());
+        let message = received(&socket);
+        assert!(message.starts_with("READY=1\nSTATUS=xé") && (2000..4096).contains(&message.len()));
+        manager.lives(long);
+        assert_eq!(received(&socket), "WATCHDOG=1");
     }
 
     #[test]

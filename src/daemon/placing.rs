@@ -158,6 +158,7 @@ pub fn probe(settings: &Settings) -> io::Result<Probe> {
         drop(attribution);
         evidence.extend(records.all());
         evidence.push(writer::processes_of_others());
+        evidence.push(writer::programs_of_the_host());
     }
     let refused = fanotify.err().flatten();
     let (mut reports, mut no_inotify) = (Vec::new(), None);

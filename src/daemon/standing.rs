@@ -59,12 +59,12 @@ impl Standing {
             reasons => format!("DEGRADED ({reasons}); "),
         };
         let reloaded = match self.reload.as_ref().is_some_and(|reload| reload.problems > 0) {
-            true => "; the last reload was REFUSED, the configuration of before it stays in force",
+            true => "the last reload was REFUSED, the configuration of before it stays in force; ",
             false => "",
         };
         let Tally { alerts, gaps, .. } = &pipeline.tally;
-        let line = format!("{degraded}watching: {}; {alerts} alerts, {gaps} gaps{reloaded}", sources.summary);
-        // Names of mount points are in it.
+        // The longest comes last: the manager is told the beginning. Names of mount points are in it.
+        let line = format!("{degraded}{reloaded}{alerts} alerts, {gaps} gaps; watching: {}", sources.summary);
         escape::one_line(&line)
     }
 

@@ -197,7 +197,7 @@ pub struct Sources {
     settings: Settings,
     filter: SharedFilter,
     /// How far the threads were when they were asked last.
-    beats: Option<[u64; 2]>,
+    beats: [Option<u64>; 2],
 }
 
 impl Sources {
@@ -235,6 +235,9 @@ impl Sources {
                 let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
                 records.begin_with([RecordSource::pidfds(has_pidfd), RecordSource::starts(is_marked)]);
                 records.add(writer::processes_of_others());
+                let host_programs = writer::programs_of_the_host();
+                host_programs.missing().iter().for_each(|missing| log::warn!("no {missing}"));
+                records.add(host_programs);
                 evidence = records;
                 Some(start_reader(watcher, attribution, filter.clone(), handover.clone(), trouble)?)
             }
@@ -259,7 +262,7 @@ impl Sources {
             inotify,
             settings: settings.clone(),
             filter: filter.clone(),
-            beats: None,
+            beats: [None; 2],
         })
     }
 
@@ -287,18 +290,15 @@ impl Sources {
     /// again. One that hangs in a system call, or is gone, does neither.
     pub fn have_answered(&mut self) -> bool {
         let beats = [self.reader.as_ref().map(|bell| bell.beats()), self.inotify.as_ref().map(Inotify::beats)];
-        let is_there = beats.map(|beats| beats.is_some());
-        let beats = beats.map(Option::unwrap_or_default);
-        let before = self.beats.replace(beats);
+        let before = std::mem::replace(&mut self.beats, beats);
         if let Some(bell) = &self.reader {
             bell.ring();
         }
         if let Some(inotify) = &self.inotify {
             inotify.ring();
         }
-        // Nobody was asked before the first call.
-        let Some(before) = before else { return true };
-        beats.iter().zip(before).zip(is_there).all(|((&now, before), is_there)| now != before || !is_there)
+        // Who was not there at the last call was not asked.
+        beats.iter().zip(before).all(|(&now, before)| now.is_none() || now != before)
     }
 
     /// What a message asks of the sources, before it is taken: a filesystem that appeared and refuses fanotify is

@@ -135,7 +135,7 @@ impl Writer {
             None => return self.sure.and(Err("the writer's executable is not known")),
             Some(exe) if exe.deleted => return Err("the writer's executable has been deleted or replaced"),
             Some(exe) if !exe.is_host_file => {
-                let reason = "the writer's executable is not the host's file at that path (container or private mount)";
+                let reason = "the writer's executable was not found to be the host's file at that path (container or private mount)";
                 return Err(reason);
             }
             Some(_) => {}

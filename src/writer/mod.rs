@@ -50,6 +50,11 @@ pub fn processes_of_others() -> RecordSource {
     })
 }
 
+/// Whether a writer's executable can be found to be this host's file at its path.
+pub fn programs_of_the_host() -> RecordSource {
+    RecordSource::host_programs(process::can_look_up())
+}
+
 /// What one look at a process showed.
 #[derive(Debug)]
 pub struct Look {

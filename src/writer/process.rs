@@ -273,9 +273,20 @@ fn file_id(directory: impl AsFd, path: &str) -> Option<FileId> {
 /// if the kernel knows it already (RESOLVE_CACHED, Linux 5.12), because a path can lead to a mount that
 /// never answers. A program that really runs from there is known.
 fn look_up(path: &Path) -> Option<FileId> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let found = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
-    file_id(found, "")
+    file_id(open_cached(path).ok()?, "")
+}
+
+fn open_cached(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat2(rustix::fs::CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED)
+}
+
+/// Whether [`is_host_file`] can be true here at all.
+///
+/// # Errors
+/// EINVAL before Linux 5.12; ENOSYS or EPERM where a filter of system calls denies `openat2(2)`.
+pub fn can_look_up() -> std::io::Result<()> {
+    open_cached(Path::new("/"))?;
+    Ok(())
 }
 
 fn parent(stat: &Stat) -> Option<u32> {

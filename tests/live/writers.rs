@@ -61,7 +61,7 @@ fn a_user_namespace_that_fakes_an_excluded_executable_is_seen_through() {
     let alerts = watch.expect_alerts(&[sitecustomize("PYTHON_STARTUP_FILE_MODIFIED").elastic().by(by)]);
     assert_eq!(alerts[0].flag("/pyhookwatch/writer/executable_is_hosts"), Some("false"));
     assert_eq!(alerts[0].excluded(), "");
-    assert!(alerts[0].exclusion_not_applied("elastic").unwrap().contains("not the host's file"));
+    assert!(alerts[0].exclusion_not_applied("elastic").unwrap().contains("not found to be the host's file"));
     watch.stop();
 }
 

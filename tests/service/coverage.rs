@@ -36,7 +36,7 @@ fn every_sort_of_place_is_found_and_guarded_by_fanotify() {
     }
     let names: Vec<&str> =
         document["evidence"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["pidfd", "exec-records", "fork-records", "exit-records", "processes"]);
+    assert_eq!(names, ["pidfd", "exec-records", "fork-records", "exit-records", "processes", "host-programs"]);
     let text = include_str!("../../docs/coverage.md");
     for field in document.as_object().unwrap().keys() {
         assert!(text.contains(&format!("`{field}`")), "{field} is not documented");

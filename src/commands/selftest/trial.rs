@@ -505,7 +505,7 @@ fn below(root: &Path, path: &Path) -> String {
 
 /// Whether everything is there to name a writer that is gone.
 fn names_writers(probe: &Probe) -> bool {
-    let mut records = probe.evidence.iter().filter(|source| source.name != "processes");
+    let mut records = probe.evidence.iter().filter(|source| !["processes", "host-programs"].contains(&source.name));
     !probe.evidence.is_empty() && records.all(|source| matches!(source.available, Available::Full(_)))
 }
 

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 /// One source of evidence about writers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordSource {
-    /// The word for it in reports: `pidfd`, `exec-records`, `fork-records`, `exit-records`, `processes`.
+    /// The word for it in reports: `pidfd`, `exec-records`, `fork-records`, `exit-records`, `processes`,
+    /// `host-programs`.
     pub name: &'static str,
     /// Whether it works here.
     pub available: Available,
@@ -62,6 +63,18 @@ impl RecordSource {
     /// `/proc` of other users' processes, which this process may read or not.
     pub fn processes(available: Available) -> Self {
         Self::new("processes", available)
+    }
+
+    /// Whether this host's file at the path of an executable can be looked up without waiting for anybody.
+    pub fn host_programs(looked_up: io::Result<()>) -> Self {
+        let available = match looked_up {
+            Ok(()) => Available::Full(None),
+            Err(error) => Available::Partly(format!(
+                "this host's files at the paths of executables, without which no exclusion of a rule counts (openat2 \
+                 with RESOLVE_CACHED, Linux 5.12): {error}"
+            )),
+        };
+        Self::new("host-programs", available)
     }
 
     fn new(name: &'static str, available: Available) -> Self {
