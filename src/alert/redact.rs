@@ -168,7 +168,7 @@ fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     let value = from.get(opened + name..)?.strip_prefix(b":")?;
     let quote = opened.checked_sub(1).and_then(|at| from.get(at)).copied();
     let is_header = is_header(named);
-    // Before what follows, which is gone through up to the end of the line.
+    // The name first: what follows is gone through up to the end of the line.
     let is_named = is_header || (value.starts_with(b" ") && is_secret(named));
     if !is_named {
         return None;
