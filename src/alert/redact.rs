@@ -169,7 +169,8 @@ fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     let quote = opened.checked_sub(1).and_then(|at| from.get(at)).copied();
     let is_header = is_header(named);
     // The name first: what follows is gone through up to the end of the line.
-    if !(is_header || value.starts_with(b" ") && is_secret(named)) {
+    let is_named = is_header || (value.starts_with(b" ") && is_secret(named));
+    if !is_named {
         return None;
     }
     let start = blanks + opened + name + 1;
