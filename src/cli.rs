@@ -4,12 +4,12 @@ use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::commands::{self, Exit};
 use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
+use crate::diagnostic::quote;
 use crate::event::Action;
 use crate::event::Evidence;
 use crate::hook::judge;
 use crate::privileges;
 use crate::privileges::Role;
-use crate::problem::quote;
 use crate::rules::fields::FieldValue;
 use crate::source::Backend;
 use clap::error::ErrorKind;
@@ -215,7 +215,7 @@ pub fn main() -> ExitCode {
     };
     if matches!(cli.command, Command::Check(_) | Command::Explain(_) | Command::Scan(_)) {
         // They read what others wrote. What cannot be given up here is no reason not to answer.
-        let _ = privileges::confine(Role::Files);
+        let _ = privileges::sandbox(Role::Files);
     }
     let exit = match cli.command {
         Command::Run(args) => commands::run(commands::Overrides {

@@ -25,6 +25,8 @@ pub mod config;
 #[forbid(unsafe_code)]
 pub mod daemon;
 #[forbid(unsafe_code)]
+pub mod diagnostic;
+#[forbid(unsafe_code)]
 pub mod escape;
 #[forbid(unsafe_code)]
 pub mod event;
@@ -35,14 +37,12 @@ pub mod logger;
 #[forbid(unsafe_code)]
 pub mod privileges;
 #[forbid(unsafe_code)]
-pub mod problem;
-#[forbid(unsafe_code)]
 pub mod rules;
+#[forbid(unsafe_code)]
+pub mod secure_open;
 #[forbid(unsafe_code)]
 pub mod source;
 pub mod sys;
-#[forbid(unsafe_code)]
-pub mod trust;
 #[forbid(unsafe_code)]
 pub mod users;
 #[forbid(unsafe_code)]

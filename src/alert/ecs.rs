@@ -15,7 +15,7 @@ pub use shorten::shortened;
 use super::Alert;
 use super::utc;
 use crate::escape;
-use crate::event::{Action, Change, FileState, Gap, Hook, Level, Match, Verdict, Writer};
+use crate::event::{Action, Change, FileState, Hook, Level, LossReport, Match, Verdict, Writer};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -114,18 +114,18 @@ impl Composer {
     }
 
     /// The report of a gap, for every output.
-    pub fn gap(&mut self, gap: &Gap) -> Alert {
+    pub fn gap(&mut self, gap: &LossReport) -> Alert {
         self.sequence += 1;
         self.gap_record(gap, Some(self.sequence))
     }
 
     /// The report to one output of what it alone has lost. It has no number: the others, which do not
     /// get it, would miss that number, and here the lost ones are missing already.
-    pub fn gap_of_one_output(&self, gap: &Gap) -> Alert {
+    pub fn gap_of_one_output(&self, gap: &LossReport) -> Alert {
         self.gap_record(gap, None)
     }
 
-    fn gap_record(&self, gap: &Gap, sequence: Option<u64>) -> Alert {
+    fn gap_record(&self, gap: &LossReport, sequence: Option<u64>) -> Alert {
         let time = SystemTime::now();
         let lost = gap.lost.map_or_else(String::new, |lost| format!(" ({lost} lost)"));
         let mut document = self.record(time, format!("gap: {}{lost}: {}", gap.cause, escape::one_line(&gap.detail)));

@@ -2,14 +2,14 @@
 
 use super::{Exit, Overrides, complain, complain_of, print, rule_tests};
 use crate::daemon::{known_names, trusted};
-use crate::problem::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::rules::{self, RuleSet};
 use std::path::PathBuf;
 
 /// Checks the configuration and the rules; prints every problem of both.
 pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
     let overrides = Overrides { config, rules, ..Overrides::default() };
-    let mut problems: Vec<Problem> = Vec::new();
+    let mut problems: Vec<Diagnostic> = Vec::new();
     let mut remarks = Vec::new();
     let settings = match overrides.configure() {
         Ok(config) => {

@@ -3,10 +3,10 @@
 use super::{Exit, Overrides, complain, complain_of, print};
 use crate::alert::ecs;
 use crate::daemon::known_names;
+use crate::diagnostic::DiagnosticKind;
 use crate::escape;
 use crate::event::{Action, Evidence, Executable, Hook, HookKind, Interest, Process, Writer};
 use crate::hook;
-use crate::problem::Cause;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
 use crate::writer::identity;
@@ -56,7 +56,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
     let rules = match loaded {
         Ok((rules, warnings)) => {
             // They decide nothing here, but the daemon may refuse them.
-            let untrusted = warnings.iter().filter(|warning| warning.cause == Cause::Untrusted);
+            let untrusted = warnings.iter().filter(|warning| warning.cause == DiagnosticKind::Untrusted);
             untrusted.for_each(|warning| complain(format_args!("warning: {warning}")));
             rules
         }

@@ -21,7 +21,7 @@ pub use status::status;
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::config::Config;
-use crate::problem::{Cause, Problem};
+use crate::diagnostic::{Diagnostic, DiagnosticKind};
 use crate::source::Backend;
 use crate::source::mounts;
 use serde_json::Value;
@@ -80,7 +80,7 @@ impl Overrides {
     ///
     /// # Errors
     /// Every mistake in the file, and a root that is no directory.
-    pub fn configure(&self) -> Result<Config, Vec<Problem>> {
+    pub fn configure(&self) -> Result<Config, Vec<Diagnostic>> {
         let mut config = match &self.config {
             Some(path) => Config::load(path)?,
             None if is_missing(Path::new(CONFIG_FILE)) => Config::default(),
@@ -109,9 +109,9 @@ fn is_missing(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn canonical_root(root: &Path) -> Result<PathBuf, Problem> {
+fn canonical_root(root: &Path) -> Result<PathBuf, Diagnostic> {
     let refused = |reason: &io::Error| {
-        Problem::new(root, None, format!("cannot be the root: {reason}; name an existing directory"))
+        Diagnostic::new(root, None, format!("cannot be the root: {reason}; name an existing directory"))
     };
     let canonical = root.canonicalize().map_err(|error| refused(&error).because_of(&error))?;
     if canonical.is_dir() { Ok(canonical) } else { Err(refused(&io::Error::other("not a directory"))) }
@@ -134,9 +134,9 @@ fn trees_of_machine(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Prints the problems; the exit code tells mistakes from files that may not be read.
-fn complain_of(problems: &[Problem]) -> Exit {
+fn complain_of(problems: &[Diagnostic]) -> Exit {
     problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
-    if problems.iter().any(|problem| problem.cause != Cause::Mistake) {
+    if problems.iter().any(|problem| problem.cause != DiagnosticKind::Mistake) {
         Exit::NoPermission
     } else {
         Exit::Configuration

@@ -1,19 +1,19 @@
 //! The test cases that stand in rule files (`tests:`): `check` tries each against its rule.
 
 use super::explain::{self, Question};
+use crate::diagnostic::Diagnostic;
 use crate::event::{Action, Hook, RuleInfo};
 use crate::hook;
-use crate::problem::Problem;
 use crate::rules::RuleSet;
 use crate::rules::fields::{self, Facts, Values};
 use crate::rules::load::RuleTest;
 use std::path::Path;
 
 /// Runs every case; gives those that do not hold.
-pub fn run(rules: &RuleSet) -> Vec<Problem> {
+pub fn run(rules: &RuleSet) -> Vec<Diagnostic> {
     let wrong = |(rule, test): (&std::sync::Arc<RuleInfo>, &RuleTest)| {
         let message = differs(rules, rule, test).err()?;
-        Some(Problem::new(
+        Some(Diagnostic::new(
             Path::new(&rule.origin),
             None,
             format!("the rule `{}`: its test case `{}` does not hold: {message}", rule.id, test.name),

@@ -5,13 +5,13 @@ mod table;
 
 use super::style::Style;
 use super::{Exit, canonical_root, complain, complain_of, print, trees_of_machine};
+use crate::diagnostic::DiagnosticKind;
 use crate::escape;
-use crate::event::{ContentClass, FileState, Hook, HookKind, HookPlace, Provenance};
+use crate::event::{ContentClass, FileState, Hook, HookKind, HookLocation, Provenance};
 use crate::hook::content::Limits;
-use crate::hook::learned::Learned;
 use crate::hook::sites::{self, Found, Inventory, Progress};
+use crate::hook::tracked_paths::TrackedPaths;
 use crate::hook::{Surface, kind};
-use crate::problem::Cause;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -54,7 +54,7 @@ impl Judged {
                 | HookKind::Interpreter
                 | HookKind::BundledWheel
         );
-        is_bad || is_changed || !(is_part_of_python || self.found.at.place == HookPlace::Elsewhere)
+        is_bad || is_changed || !(is_part_of_python || self.found.at.place == HookLocation::Elsewhere)
     }
 }
 
@@ -88,7 +88,7 @@ pub fn scan(request: &Request) -> Exit {
     let root = match canonical_root(request.root.as_deref().unwrap_or(Path::new("/"))) {
         Ok(root) => root,
         Err(problem) => {
-            let no_permission = problem.cause == Cause::NoPermission;
+            let no_permission = problem.cause == DiagnosticKind::NoPermission;
             complain_of(&[problem]);
             return if no_permission { Exit::NoPermission } else { Exit::Usage };
         }
@@ -167,7 +167,7 @@ fn judge(root: &Path, tops: &[PathBuf]) -> Report {
 
 /// Looks at every hook, then at what these lead to.
 fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
-    let learned = Arc::new(Learned::default());
+    let learned = Arc::new(TrackedPaths::default());
     let mut surface = Surface::new(root, learned.clone(), SystemTime::now());
     let mut judged: BTreeMap<PathBuf, Judged> = BTreeMap::new();
     let mut followed = HashSet::new();
@@ -193,7 +193,7 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
         for (directory, names) in modules {
             if followed.insert((directory.clone(), names.len())) {
                 let place = kind::directory(&directory).place;
-                let place = if place == HookPlace::Elsewhere { HookPlace::SearchPath } else { place };
+                let place = if place == HookLocation::Elsewhere { HookLocation::SearchPath } else { place };
                 inventory.find_modules(&directory, place, &names);
             }
         }
@@ -226,7 +226,7 @@ fn unread(found: &Found, error: &io::Error) -> Hook {
 fn follow(found: &Found, hook: &Hook, inventory: &mut Inventory, modules: &mut BTreeMap<PathBuf, HashSet<OsString>>) {
     let leads_on =
         matches!(found.at.kind, HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize);
-    let Some(holder) = found.path.parent().filter(|_| leads_on && found.at.place != HookPlace::Elsewhere) else {
+    let Some(holder) = found.path.parent().filter(|_| leads_on && found.at.place != HookLocation::Elsewhere) else {
         return;
     };
     let mut directories = vec![holder.to_path_buf()];
@@ -237,7 +237,7 @@ fn follow(found: &Found, hook: &Hook, inventory: &mut Inventory, modules: &mut B
     let prefix = sites::prefix(&found.path, found.at.kind);
     let own = inventory.pythons.iter().filter(|python| Some(&python.prefix) == prefix.as_ref());
     let own = own.flat_map(|python| &python.directories);
-    let packages = own.filter(|site| matches!(site.place, HookPlace::Site | HookPlace::UserSite));
+    let packages = own.filter(|site| matches!(site.place, HookLocation::Site | HookLocation::UserSite));
     directories.extend(packages.map(|site| site.path.clone()));
     for directory in directories {
         modules.entry(directory).or_default().extend(hook.imports.iter().map(OsString::from));

@@ -13,11 +13,11 @@ mod tests;
 pub use output::{FORMATS, local_syslog, output, parse_output, repeated};
 
 use crate::alert::sink::OutputSettings;
-use crate::problem::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::rules;
+use crate::secure_open;
 use crate::source;
 use crate::source::Backend;
-use crate::trust;
 use reader::{Report, Table, absolute_path};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read};
@@ -73,7 +73,7 @@ pub struct Config {
     /// standard output is one.
     pub outputs: Vec<OutputSettings>,
     /// What does not hinder: others could have written the file.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
     /// Where the daemon tells how it does.
     pub status: StatusSocket,
 }
@@ -97,23 +97,23 @@ impl Default for Config {
 
 impl Config {
     /// Reads a file of at most 64 KiB.
-    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let (bytes, weakness) = read_file(path).map_err(|problem| vec![problem])?;
+    pub fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let (bytes, insecure_because) = read_file(path).map_err(|problem| vec![problem])?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => {
-                let warnings = weakness.iter().map(|why| Problem::untrusted(path, why)).collect();
+                let warnings = insecure_because.iter().map(|why| Diagnostic::untrusted(path, why)).collect();
                 Ok(Self { warnings, ..Self::parse(text, path)? })
             }
             Err(error) => {
                 let before = bytes.iter().take(error.valid_up_to());
                 let line = before.filter(|byte| **byte == b'\n').count() + 1;
-                Err(vec![Problem::new(path, Some(line), "not UTF-8 text: save the file as UTF-8")])
+                Err(vec![Diagnostic::new(path, Some(line), "not UTF-8 text: save the file as UTF-8")])
             }
         }
     }
 
     /// Reads a file's text. `Err` holds every problem, in the order of the file.
-    pub fn parse(text: &str, file_name: &Path) -> Result<Self, Vec<Problem>> {
+    pub fn parse(text: &str, file_name: &Path) -> Result<Self, Vec<Diagnostic>> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let report = Report::new(file_name, text, &errors);
         let config = read_config(&mut Table::new("at the top level", 0..0, document.get_ref(), &report));
@@ -181,25 +181,26 @@ fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
 
 /// The content of a regular file, and who else could have written it. Anything else (a pipe, a device) could block or
 /// never end.
-fn read_file(path: &Path) -> Result<(Vec<u8>, Option<String>), Problem> {
-    let trust::Opened { file, weakness } = trust::open(path).map_err(|error| advice(path, &error))?;
+fn read_file(path: &Path) -> Result<(Vec<u8>, Option<String>), Diagnostic> {
+    let secure_open::Opened { file, insecure_because } =
+        secure_open::open(path).map_err(|error| advice(path, &error))?;
     if !file.metadata().map_err(|error| advice(path, &error))?.is_file() {
-        return Err(Problem::new(path, None, "not a regular file: give the path of a TOML file"));
+        return Err(Diagnostic::new(path, None, "not a regular file: give the path of a TOML file"));
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| advice(path, &error))?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(Problem::new(path, None, "larger than 64 KiB: this cannot be a configuration file"));
+        return Err(Diagnostic::new(path, None, "larger than 64 KiB: this cannot be a configuration file"));
     }
-    Ok((bytes, weakness))
+    Ok((bytes, insecure_because))
 }
 
 /// Why a file could not be read, and what to do.
-fn advice(path: &Path, error: &io::Error) -> Problem {
+fn advice(path: &Path, error: &io::Error) -> Diagnostic {
     let way_out = match error.kind() {
         ErrorKind::NotFound => "create it, or run without a configuration file for the defaults",
         ErrorKind::PermissionDenied => "run as root, or make the file readable for this user",
         _ => "check the path and the file",
     };
-    Problem::new(path, None, format!("cannot be read ({error}): {way_out}")).because_of(error)
+    Diagnostic::new(path, None, format!("cannot be read ({error}): {way_out}")).because_of(error)
 }

@@ -3,8 +3,8 @@
 use super::reader::{Table, absolute_path};
 use crate::alert::Format;
 use crate::alert::sink::{OutputSettings, Protocol, SyslogSettings, Target};
+use crate::diagnostic::quote;
 use crate::event::Level;
-use crate::problem::quote;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use syslog::{Facility, Severity};

@@ -3,7 +3,7 @@
 //! A [`Table`] remembers which keys were asked for, so the keys that are read and the keys that are
 //! known cannot differ: [`Table::finish`] reports all others.
 
-use crate::problem::{Problem, nearest, quote};
+use crate::diagnostic::{Diagnostic, nearest, quote};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -28,7 +28,7 @@ pub(super) struct Report<'t> {
     /// Lines with a syntax error. What the parser made of them is a guess, so they get no second
     /// report.
     broken: BTreeSet<usize>,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'t> Report<'t> {
@@ -40,7 +40,7 @@ impl<'t> Report<'t> {
             let line = report.line(error.span().map_or(text.len(), |span| span.start));
             if report.broken.insert(line) {
                 let message = format!("not valid TOML: {}", error.message());
-                report.problems.get_mut().push(Problem::new(file, Some(line), message));
+                report.problems.get_mut().push(Diagnostic::new(file, Some(line), message));
             }
         }
         report
@@ -50,7 +50,7 @@ impl<'t> Report<'t> {
     pub(super) fn add(&self, at: &Range<usize>, message: String) {
         let line = self.line(at.start);
         if !self.broken.contains(&line) && !self.is_guess(at) {
-            self.problems.borrow_mut().push(Problem::new(self.file, Some(line), message));
+            self.problems.borrow_mut().push(Diagnostic::new(self.file, Some(line), message));
         }
     }
 
@@ -62,13 +62,13 @@ impl<'t> Report<'t> {
     }
 
     /// The problems in the order of the file, at most [`MAX_PROBLEMS`] and one that counts the rest.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(super) fn into_problems(self) -> Vec<Diagnostic> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.line);
         let more = problems.len().saturating_sub(MAX_PROBLEMS);
         if more > 0 {
             problems.truncate(MAX_PROBLEMS);
-            problems.push(Problem::new(self.file, None, format!("{more} more problems: correct those above first")));
+            problems.push(Diagnostic::new(self.file, None, format!("{more} more problems: correct those above first")));
         }
         problems
     }

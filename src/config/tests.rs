@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const SHIPPED: &str = include_str!("../../config/pyhookwatch.toml");
 
 fn parse(text: &str) -> Result<Config, Vec<String>> {
-    Config::parse(text, Path::new("x.toml")).map_err(|problems| problems.iter().map(Problem::to_string).collect())
+    Config::parse(text, Path::new("x.toml")).map_err(|problems| problems.iter().map(Diagnostic::to_string).collect())
 }
 
 fn accepted(text: &str) -> Config {
@@ -448,7 +448,7 @@ fn what_cannot_be_loaded_says_why_and_what_to_do() {
     let why = |path: &Path| {
         let problems = Config::load(path).err().unwrap_or_default();
         assert_eq!(problems.len(), 1);
-        problems.iter().map(Problem::to_string).collect::<String>()
+        problems.iter().map(Diagnostic::to_string).collect::<String>()
     };
     assert!(why(&at("missing")).contains("create it, or run without"));
     assert!(why(directory.path()).contains("not a regular file"));

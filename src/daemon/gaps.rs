@@ -3,7 +3,7 @@
 //!
 //! Pure: time comes in with the calls.
 
-use crate::event::Gap;
+use crate::event::LossReport;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// See the module. One entry for each cause of the last [`WINDOW`].
 #[derive(Debug, Default)]
-pub struct Gaps(BTreeMap<&'static str, Held>);
+pub struct Gaps(BTreeMap<&'static str, PendingBatch>);
 
 #[derive(Debug)]
-struct Held {
+struct PendingBatch {
     until: Instant,
     more: u64,
     lost: Option<u64>,
@@ -24,7 +24,7 @@ struct Held {
 
 impl Gaps {
     /// Takes a gap. Gives it back when it is to be reported now.
-    pub fn take(&mut self, gap: Gap, now: Instant) -> Option<Gap> {
+    pub fn take(&mut self, gap: LossReport, now: Instant) -> Option<LossReport> {
         match self.0.get_mut(gap.cause) {
             Some(held) if now < held.until => {
                 held.more += 1;
@@ -36,20 +36,23 @@ impl Gaps {
                 None
             }
             _ => {
-                self.0.insert(gap.cause, Held { until: now + WINDOW, more: 0, lost: None, detail: String::new() });
+                self.0.insert(
+                    gap.cause,
+                    PendingBatch { until: now + WINDOW, more: 0, lost: None, detail: String::new() },
+                );
                 Some(gap)
             }
         }
     }
 
     /// The sums of windows that have ended; all of them when `everything` is asked for.
-    pub fn due(&mut self, now: Instant, everything: bool) -> Vec<Gap> {
+    pub fn due(&mut self, now: Instant, everything: bool) -> Vec<LossReport> {
         let mut due = Vec::new();
         self.0.retain(|&cause, held| {
             let ended = everything || held.until <= now;
             if ended && held.more > 0 {
                 let detail = format!("{} more of this kind; the last: {}", held.more, held.detail);
-                due.push(Gap { cause, lost: held.lost, detail });
+                due.push(LossReport { cause, lost: held.lost, detail });
             }
             !ended
         });
@@ -66,8 +69,8 @@ impl Gaps {
 mod tests {
     use super::*;
 
-    fn gap(lost: Option<u64>) -> Gap {
-        Gap { cause: Gap::CHANNEL_FULL, lost, detail: "x".into() }
+    fn gap(lost: Option<u64>) -> LossReport {
+        LossReport { cause: LossReport::CHANNEL_FULL, lost, detail: "x".into() }
     }
 
     #[test]
@@ -92,7 +95,7 @@ mod tests {
     fn causes_do_not_hide_each_other_and_the_end_tells_everything() {
         let now = Instant::now();
         let mut gaps = Gaps::default();
-        let other = Gap { cause: Gap::QUEUE_OVERFLOW, lost: None, detail: "y".into() };
+        let other = LossReport { cause: LossReport::QUEUE_OVERFLOW, lost: None, detail: "y".into() };
         assert!(gaps.take(gap(Some(1)), now).is_some());
         assert!(gaps.take(other.clone(), now).is_some());
         assert!(gaps.take(gap(Some(1)), now).is_none());

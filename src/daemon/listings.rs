@@ -1,8 +1,8 @@
 //! Lists renamed directories in one thread of their own: the kernel tells only the name of a renamed
 //! directory, and a tree of 300,000 entries must hold up neither an alert nor a write of an output.
 
-use super::watch::{Handover, SharedFilter};
-use crate::event::{FileEvent, FileRef, Gap, Interest};
+use super::watch::{EventSender, SharedFilter};
+use crate::event::{FileEvent, FileRef, Interest, LossReport};
 use crate::source::Message;
 use crate::walk::{self, Kind, Limits};
 use std::io;
@@ -21,7 +21,7 @@ pub struct Listings {
 
 impl Listings {
     /// Starts the thread. What it finds goes through the channel, like what the sources see.
-    pub fn start(filter: SharedFilter, handover: Handover) -> io::Result<Self> {
+    pub fn start(filter: SharedFilter, handover: EventSender) -> io::Result<Self> {
         let (queue, events) = sync_channel::<FileEvent>(WAITING);
         let unfinished = Arc::new(AtomicUsize::new(0));
         let left = unfinished.clone();
@@ -90,8 +90,8 @@ fn list(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut(Message))
         // Renamed on or removed before it could be listed: its own record tells.
         Ok(_) | Err(_) => return,
     };
-    emit(Message::Gap(Gap {
-        cause: Gap::UNREADABLE,
+    emit(Message::LossReport(LossReport {
+        cause: LossReport::UNREADABLE,
         lost: None,
         detail: format!("{} was renamed into place, but {detail}", event.file.path.display()),
     }));

@@ -20,19 +20,19 @@ use crate::alert::Format;
 use crate::alert::ecs::Composer;
 use crate::alert::sink::{OutputError, OutputSettings, Outputs, Target};
 use crate::config::{self, Config};
-use crate::event::Gap;
+use crate::diagnostic::{Diagnostic, DiagnosticKind};
+use crate::event::LossReport;
 use crate::hook;
 use crate::hook::Surface;
 use crate::privileges;
 use crate::privileges::Role;
-use crate::problem::{Cause, Problem};
 use crate::rules::RuleSet;
 use crate::sys;
 use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use notify::Manager;
+use notify::SystemdNotifier;
 use pipeline::Pipeline;
-use standing::Standing;
+use standing::StatusReport;
 use status::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -59,8 +59,8 @@ const OPEN_FILES: u64 = 16_384;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Mistakes in the configuration or the rules.
-    #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
-    Configuration(Vec<Problem>),
+    #[error("{}", .0.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n"))]
+    Configuration(Vec<Diagnostic>),
     /// The kernel refused what the settings demand.
     #[error(
         "fanotify is refused ({0}): run as root (CAP_SYS_ADMIN) and with CAP_DAC_READ_SEARCH, or use --backend auto or inotify"
@@ -81,19 +81,19 @@ pub enum Failure {
 }
 
 /// Reads the configuration with the command line's word over it; called again on SIGHUP.
-pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Problem>>;
+pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Diagnostic>>;
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// See [`Failure`].
 pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
-    privileges::confine(Role::Reader).iter().for_each(|undone| log::warn!("{undone}"));
+    privileges::sandbox(Role::Reader).iter().for_each(|undone| log::warn!("{undone}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
         // Files are opened and written with the rights of the user alone.
-        .on_thread_start(|| privileges::keep_only(Role::Nothing))
+        .on_thread_start(|| privileges::drop_to(Role::Nothing))
         .build()?;
     let result = runtime.block_on(serve(configure));
     // A write that hangs on a dead disk must not keep the process.
@@ -109,7 +109,7 @@ pub fn known_names(kind: &str) -> &'static [&'static str] {
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
-    let mut manager = Manager::find();
+    let mut manager = SystemdNotifier::find();
     let config = configure().map_err(Failure::Configuration)?;
     let (rules, warnings) = load_rules(&config).map_err(Failure::Configuration)?;
     let rule_count = rules.infos().count();
@@ -118,7 +118,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
 
     let composer = Arc::new(Mutex::new(Composer::new()));
     // As after each rotation: a file that could not be opened then is refused now.
-    privileges::take_up(Role::Nothing)?;
+    privileges::raise(Role::Nothing)?;
     let outputs = Arc::new(start_outputs(&config, &composer)?);
     // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
     let since = SystemTime::now() - Duration::from_millis(100);
@@ -131,7 +131,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
-    let mut standing = Standing::new(config.source.clone(), warnings);
+    let mut standing = StatusReport::new(config.source.clone(), warnings);
     let status = open_status(&config);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
     manager.ready(standing.line(&sources, &pipeline));
@@ -235,7 +235,7 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
 }
 
 /// The rules of this configuration, and how much was remarkable about both, which is said.
-fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Problem>> {
+fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Diagnostic>> {
     let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
     let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -248,9 +248,9 @@ fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Problem>> {
 ///
 /// # Errors
 /// The files that others could have written.
-pub fn trusted(warnings: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
-    let is_untrusted = |problem: &Problem| problem.cause == Cause::Untrusted;
-    if !privileges::are_there() || !warnings.iter().any(is_untrusted) {
+pub fn trusted(warnings: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let is_untrusted = |problem: &Diagnostic| problem.cause == DiagnosticKind::Untrusted;
+    if !privileges::is_privileged() || !warnings.iter().any(is_untrusted) {
         return Ok(warnings);
     }
     Err(warnings.into_iter().filter(is_untrusted).collect())
@@ -284,8 +284,8 @@ fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result<Out
     let settings = if config.outputs.is_empty() { default_outputs() } else { config.outputs.clone() };
     let composer = composer.clone();
     let on_dropped = move |dropped: u64, output: &str| {
-        let gap = Gap {
-            cause: Gap::OUTPUT_DROPPED,
+        let gap = LossReport {
+            cause: LossReport::OUTPUT_DROPPED,
             lost: Some(dropped),
             detail: format!("the output {output} did not take alerts and its queue was full"),
         };

@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_STATUS: usize = 2048;
 
 /// The service manager, if one started this process.
-pub struct Manager {
+pub struct SystemdNotifier {
     line: Option<(UnixDatagram, SocketAddr)>,
     /// The status that was told last: a new one costs the manager a message to everyone who listens to it.
     told: String,
     ticks: Option<Interval>,
 }
 
-impl Manager {
+impl SystemdNotifier {
     /// Finds it by the variables of the environment. Inside a tokio runtime.
     pub fn find() -> Self {
         let line = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match open(&name) {
@@ -129,8 +129,8 @@ mod tests {
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     }
 
-    fn manager(name: &OsStr) -> Manager {
-        Manager { line: Some(open(name).unwrap()), told: String::new(), ticks: None }
+    fn manager(name: &OsStr) -> SystemdNotifier {
+        SystemdNotifier { line: Some(open(name).unwrap()), told: String::new(), ticks: None }
     }
 
     #[test]

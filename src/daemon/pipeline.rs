@@ -4,10 +4,12 @@ use super::budget::ReadBudget;
 use super::gaps::Gaps;
 use super::listings::Listings;
 use super::settle::{Outcome, Settle, begin};
-use super::watch::{Handover, SharedFilter, tell};
+use super::watch::{EventSender, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
-use crate::event::{Action, Change, FileEvent, FileRef, FileState, Gap, Hook, HookKind, Level, Seen, Verdict, Writer};
+use crate::event::{
+    Action, Change, FileEvent, FileRef, FileState, Hook, HookKind, Level, LossReport, Seen, Verdict, Writer,
+};
 use crate::hook;
 use crate::hook::Surface;
 use crate::hook::content;
@@ -27,7 +29,7 @@ const MAX_MOUNTED: usize = 1000;
 
 /// What became of the changes, for the last words of a run.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Stats {
     /// Alerts given to the outputs.
     pub alerts: u64,
     /// Changes that only an exclusion kept from being alerts.
@@ -87,7 +89,7 @@ pub struct Pipeline {
     /// The loaded rules.
     pub rules: RuleSet,
     /// What became of the changes.
-    pub tally: Tally,
+    pub tally: Stats,
     /// Filesystems that appeared while running, and how they are guarded.
     pub mounted: Vec<(Guard, bool)>,
     settle: Settle,
@@ -100,7 +102,7 @@ pub struct Pipeline {
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
-    handover: Handover,
+    handover: EventSender,
     listings: Listings,
 }
 
@@ -112,12 +114,12 @@ impl Pipeline {
         filter: SharedFilter,
         composer: Arc<Mutex<Composer>>,
         outputs: Arc<Outputs>,
-        handover: Handover,
+        handover: EventSender,
         listings: Listings,
     ) -> Self {
         Self {
             rules,
-            tally: Tally::default(),
+            tally: Stats::default(),
             mounted: Vec::new(),
             settle: Settle::default(),
             gaps: Gaps::default(),
@@ -152,7 +154,7 @@ impl Pipeline {
                     self.finish(&change);
                 }
             }
-            Message::Gap(gap) => self.report(gap),
+            Message::LossReport(gap) => self.report(gap),
             Message::Mounted { guard, by_inotify } => {
                 tell(&guard, by_inotify);
                 self.mounted.retain(|(known, _)| known.device != guard.device);
@@ -161,8 +163,8 @@ impl Pipeline {
                 }
                 if let (Guarded::Refused(reason), true, false) = (&guard.by, guard.holds_trees, by_inotify) {
                     let place = guard.place();
-                    self.report(Gap {
-                        cause: Gap::UNREADABLE,
+                    self.report(LossReport {
+                        cause: LossReport::UNREADABLE,
                         lost: None,
                         detail: format!("{place} was mounted and refuses fanotify ({reason}); it is not watched"),
                     });
@@ -212,8 +214,8 @@ impl Pipeline {
         }
         let unlisted = self.unlisted();
         if unlisted > 0 {
-            self.report(Gap {
-                cause: Gap::UNREADABLE,
+            self.report(LossReport {
+                cause: LossReport::UNREADABLE,
                 lost: None,
                 detail: format!("{unlisted} renamed directories were not listed, or not completely, before the end"),
             });
@@ -227,14 +229,14 @@ impl Pipeline {
     }
 
     /// Reports a gap, at once or with others of its kind.
-    fn report(&mut self, gap: Gap) {
+    fn report(&mut self, gap: LossReport) {
         if let Some(gap) = self.gaps.take(gap, Instant::now()) {
             self.tell_gap(&gap);
         }
     }
 
     /// Sends the record of a gap, and says it on standard error too.
-    fn tell_gap(&mut self, gap: &Gap) {
+    fn tell_gap(&mut self, gap: &LossReport) {
         log::warn!("gap ({}): {}", gap.cause, gap.detail);
         self.tally.gaps += 1;
         *self.tally.causes.entry(gap.cause).or_default() += 1;
@@ -365,7 +367,7 @@ impl Pipeline {
     fn list(&mut self, event: FileEvent) {
         let path = event.file.path.clone();
         let learned = self.filter.learned();
-        let kind = learned.whereabouts(&path).kind;
+        let kind = learned.classify(&path).kind;
         // A new directory in a new place replaces nothing, and what is in it is told by itself. Of the zip's place not
         // all is known that would run.
         let is_new = kind != HookKind::StdlibZip
@@ -375,8 +377,8 @@ impl Pipeline {
             self.finish(&begin(event.clone()));
         }
         if !self.listings.add(event) {
-            self.report(Gap {
-                cause: Gap::UNREADABLE,
+            self.report(LossReport {
+                cause: LossReport::UNREADABLE,
                 lost: None,
                 detail: format!("{} was renamed among too many directories at once and was not listed", path.display()),
             });

@@ -10,8 +10,8 @@ use crate::source::mounts;
 use crate::source::mounts::{Class, Mount};
 use crate::source::{Backend, Counters, Guard, Guarded, Settings};
 use crate::writer;
-use crate::writer::Attribution;
 use crate::writer::RecordSource;
+use crate::writer::WriterResolver;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -154,7 +154,7 @@ pub fn probe(settings: &Settings) -> io::Result<Probe> {
         let is_marked = guards.iter().any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
         evidence.extend([RecordSource::pidfds(watcher.has_pidfd()), RecordSource::starts(is_marked)]);
         // Opened while the marks are there, as the watcher does it.
-        let (attribution, records) = Attribution::open();
+        let (attribution, records) = WriterResolver::open();
         drop(attribution);
         evidence.extend(records.all());
         evidence.push(writer::processes_of_others());

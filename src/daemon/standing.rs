@@ -1,6 +1,6 @@
 //! How the daemon does, as one JSON document: an interface, described in `docs/status.md`.
 
-use super::pipeline::{Pipeline, Sample, Tally};
+use super::pipeline::{Pipeline, Sample, Stats};
 use super::placing::Mechanism;
 use super::watch::Sources;
 use crate::alert::ecs::timestamp;
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 /// What is known of the run besides what its parts know themselves.
-pub struct Standing {
+pub struct StatusReport {
     /// What it was told to watch.
     settings: Settings,
     started: SystemTime,
@@ -34,7 +34,7 @@ struct Reload {
     problems: usize,
 }
 
-impl Standing {
+impl StatusReport {
     /// Of a run that begins now.
     pub fn new(settings: Settings, rule_warnings: usize) -> Self {
         Self { settings, started: SystemTime::now(), running_since: Instant::now(), rule_warnings, reload: None }
@@ -62,7 +62,7 @@ impl Standing {
             true => "the last reload was REFUSED, the configuration of before it stays in force; ",
             false => "",
         };
-        let Tally { alerts, gaps, .. } = &pipeline.tally;
+        let Stats { alerts, gaps, .. } = &pipeline.tally;
         // The longest comes last: the manager is told the beginning. Names of mount points are in it.
         let line = format!("{degraded}{reloaded}{alerts} alerts, {gaps} gaps; watching: {}", sources.summary);
         escape::one_line(&line)

@@ -4,8 +4,8 @@
 //! Changes are watched from the first moment; until this look is over, a setting that was there before counts as new,
 //! and a module that a hook imports is not known as one.
 
-use super::watch::{Handover, SharedFilter};
-use crate::event::{Gap, HookKind, HookPlace};
+use super::watch::{EventSender, SharedFilter};
+use crate::event::{HookKind, HookLocation, LossReport};
 use crate::hook;
 use crate::hook::content::Limits;
 use crate::hook::follow;
@@ -27,7 +27,7 @@ pub fn start(
     trees: &[PathBuf],
     since: SystemTime,
     filter: SharedFilter,
-    handover: Handover,
+    handover: EventSender,
 ) -> io::Result<()> {
     let tops = match root == Path::new("/") {
         true => trees.to_vec(),
@@ -39,7 +39,7 @@ pub fn start(
     Ok(())
 }
 
-fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter, handover: &Handover) {
+fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter, handover: &EventSender) {
     let inventory = sites::take_stock(root, tops, &|_| ());
     for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
         if follow::was_there_before(root, &directory.path, since) {
@@ -52,7 +52,7 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
     let leads_on = inventory.hooks.iter().filter(|found| match found.at.kind {
         HookKind::Environment | HookKind::VenvConfig => true,
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
-            found.at.place != HookPlace::Elsewhere
+            found.at.place != HookLocation::Elsewhere
         }
         _ => false,
     });
@@ -70,8 +70,8 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
         }
     }
     if inventory.truncated {
-        let _ = handover.sender.blocking_send(Message::Gap(Gap {
-            cause: Gap::UNREADABLE,
+        let _ = handover.sender.blocking_send(Message::LossReport(LossReport {
+            cause: LossReport::UNREADABLE,
             lost: None,
             detail: "there are more hooks than are kept: modules that some of them import are not watched".into(),
         }));

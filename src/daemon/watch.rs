@@ -3,18 +3,18 @@
 use super::pipeline::Pipeline;
 use super::placing;
 use super::placing::Placed;
-use crate::event::{FileEvent, FileRef, Gap, HandleName, Interest, Locate, Writer};
-use crate::hook::learned::Learned;
+use crate::event::{FileEvent, FileRef, HandleName, Interest, Locate, LossReport, Writer};
+use crate::hook::tracked_paths::TrackedPaths;
 use crate::privileges;
 use crate::privileges::Role;
 use crate::rules::filter::NameFilter;
-use crate::source::bell::Bell;
 use crate::source::fanotify::{Callbacks, Watcher, Witness};
+use crate::source::heartbeat::Heartbeat;
 use crate::source::inotify::{self, Inotify, TreeReport};
 use crate::source::mounts;
 use crate::source::{Counters, Guard, Guarded, Message, Settings};
 use crate::writer;
-use crate::writer::Attribution;
+use crate::writer::WriterResolver;
 use crate::writer::{RecordSource, RecordSources};
 use rustix::fs::{Mode, OFlags};
 use std::io;
@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Clone, Default)]
 pub struct SharedFilter {
     names: Arc<RwLock<Arc<NameFilter>>>,
-    learned: Arc<Learned>,
+    learned: Arc<TrackedPaths>,
 }
 
 impl SharedFilter {
@@ -69,14 +69,14 @@ impl SharedFilter {
     }
 
     /// What the hook stage has learned of this machine.
-    pub fn learned(&self) -> &Arc<Learned> {
+    pub fn learned(&self) -> &Arc<TrackedPaths> {
         &self.learned
     }
 }
 
 /// The sending side of the channel: never waits, counts what it could not send.
 #[derive(Clone)]
-pub struct Handover {
+pub struct EventSender {
     /// For those who may wait.
     pub sender: Sender<Message>,
     lost: Arc<AtomicU64>,
@@ -84,7 +84,7 @@ pub struct Handover {
     over: Arc<AtomicBool>,
 }
 
-impl Handover {
+impl EventSender {
     /// Sends, or counts a loss. At the end it waits for room instead: nothing else is left to read.
     pub fn emit(&self, message: Message) {
         let is_loss = !matches!(message, Message::EndOfRead);
@@ -108,11 +108,11 @@ impl Handover {
     }
 
     /// What was lost since the last call.
-    pub fn take_lost(&self) -> Option<Gap> {
+    pub fn take_lost(&self) -> Option<LossReport> {
         match self.lost.swap(0, Ordering::Relaxed) {
             0 => None,
-            lost => Some(Gap {
-                cause: Gap::CHANNEL_FULL,
+            lost => Some(LossReport {
+                cause: LossReport::CHANNEL_FULL,
                 lost: Some(lost),
                 detail: "changes came faster than they could be judged".into(),
             }),
@@ -122,7 +122,7 @@ impl Handover {
 
 /// The writer stage, as the reader calls it.
 struct Witnessing {
-    attribution: Attribution,
+    attribution: WriterResolver,
     over: Arc<AtomicBool>,
     /// Writes that were not looked at, because they can only be counted any more.
     unseen: usize,
@@ -154,7 +154,7 @@ impl Witness for Witnessing {
         }
     }
 
-    fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool {
+    fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> bool {
         self.attribution.collect(locate, report)
     }
 
@@ -166,7 +166,7 @@ impl Witness for Witnessing {
         self.attribution.is_behind()
     }
 
-    fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> Vec<Arc<Writer>> {
+    fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> Vec<Arc<Writer>> {
         let mut writers = self.attribution.judge(emptied, locate, report);
         let nobody = Arc::new(Writer::unavailable());
         writers.extend(std::iter::repeat_n(nobody, std::mem::take(&mut self.unseen)));
@@ -179,7 +179,7 @@ pub struct Sources {
     /// Where their messages arrive.
     pub messages: Receiver<Message>,
     /// The sending side, for who adds to it.
-    pub handover: Handover,
+    pub handover: EventSender,
     /// Tells when the reader thread has ended although nobody stopped it, and why.
     pub ended: oneshot::Receiver<io::Error>,
     /// What the reader counts.
@@ -192,7 +192,7 @@ pub struct Sources {
     pub refused: Option<String>,
     /// What there is to name writers by.
     pub evidence: Arc<RecordSources>,
-    reader: Option<Arc<Bell>>,
+    reader: Option<Arc<Heartbeat>>,
     inotify: Option<Inotify>,
     settings: Settings,
     filter: SharedFilter,
@@ -208,10 +208,10 @@ impl Sources {
     /// When nothing at all can be watched the way the settings demand.
     pub fn start(settings: &Settings, filter: &SharedFilter) -> io::Result<Self> {
         let (sender, messages) = channel(CHANNEL);
-        let handover = Handover { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
+        let handover = EventSender { sender, lost: Arc::default(), patient: Arc::default(), over: Arc::default() };
         let counters = Arc::new(Counters::default());
         let (trouble, ended) = oneshot::channel();
-        privileges::take_up(Role::Reader)?;
+        privileges::raise(Role::Reader)?;
         let Placed { fanotify, guards, trees } = placing::place(settings, &counters)?;
         if let Err(Some(error)) = &fanotify {
             log::warn!("fanotify is refused here ({error}): watching with inotify instead; no writer can be named");
@@ -227,7 +227,7 @@ impl Sources {
                 }
                 privileges::missing().iter().for_each(|missing| log::warn!("{missing}"));
                 let has_pidfd = watcher.has_pidfd();
-                let (attribution, records) = Attribution::open();
+                let (attribution, records) = WriterResolver::open();
                 for missing in records.all().iter().filter_map(RecordSource::missing) {
                     log::warn!("no {missing}; more of the writers that are gone will stay unknown");
                 }
@@ -243,7 +243,7 @@ impl Sources {
             }
         };
         // The reader has its own now, and every thread from here on gets no more than this one keeps.
-        privileges::keep_only(Role::Files);
+        privileges::drop_to(Role::Files);
         let inotify = if trees.is_empty() { None } else { Some(start_inotify(settings, trees, filter, &handover)?) };
         let summary = summary(&guards, inotify.as_ref());
         if summary.is_empty() {
@@ -380,8 +380,8 @@ impl Sources {
             tokio::task::yield_now().await;
         }
         if running || watching {
-            pipeline.take(Message::Gap(Gap {
-                cause: Gap::CHANNEL_FULL,
+            pipeline.take(Message::LossReport(LossReport {
+                cause: LossReport::CHANNEL_FULL,
                 lost: None,
                 detail: "the end came before all changes were read: they came faster".into(),
             }));
@@ -411,12 +411,12 @@ fn summary(guards: &[(Guard, bool)], inotify: Option<&Inotify>) -> String {
 
 fn start_reader(
     watcher: Watcher,
-    attribution: Attribution,
+    attribution: WriterResolver,
     filter: SharedFilter,
-    handover: Handover,
+    handover: EventSender,
     trouble: oneshot::Sender<io::Error>,
-) -> io::Result<Arc<Bell>> {
-    let bell = Arc::new(Bell::new()?);
+) -> io::Result<Arc<Heartbeat>> {
+    let bell = Arc::new(Heartbeat::new()?);
     let readers = bell.clone();
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
@@ -438,7 +438,7 @@ fn start_inotify(
     settings: &Settings,
     trees: Vec<PathBuf>,
     filter: &SharedFilter,
-    handover: &Handover,
+    handover: &EventSender,
 ) -> io::Result<Inotify> {
     let (by_name, filter, handover, root) = (filter.clone(), filter.clone(), handover.clone(), settings.root.clone());
     let inotify = inotify::spawn(

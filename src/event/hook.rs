@@ -85,8 +85,8 @@ words! {
 }
 
 words! {
-    /// What the directory is to Python (`HookPlace`).
-    HookPlace {
+    /// What the directory is to Python (`HookLocation`).
+    HookLocation {
         /// The standard library: `lib/pythonX.Y`.
         Stdlib = "stdlib",
         /// `site-packages` or `dist-packages`.
@@ -252,13 +252,13 @@ const _: () = assert!(Signal::ALL.len() <= 64);
 
 /// Where a path stands in Python's world, by its name and directories alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whereabouts {
+pub struct HookPath {
     /// Which hook.
     pub kind: HookKind,
     /// In which shape.
     pub form: HookForm,
     /// In what directory.
-    pub place: HookPlace,
+    pub place: HookLocation,
     /// Python's version by the path, as (3, 11); `None` when the path does not tell.
     pub version: Option<(u8, u8)>,
 }
@@ -301,7 +301,7 @@ impl Provenance {
 #[derive(Clone, Debug)]
 pub struct Hook {
     /// What the path is.
-    pub at: Whereabouts,
+    pub at: HookPath,
     /// What the file was when it was looked at.
     pub file: FileFacts,
     /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
@@ -341,7 +341,7 @@ impl Hook {
     pub const MAX_IMPORTS: usize = 64;
 
     /// A hook of which nothing but its place is known.
-    pub fn at(at: Whereabouts) -> Self {
+    pub fn at(at: HookPath) -> Self {
         Self {
             at,
             file: FileFacts::default(),

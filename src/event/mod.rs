@@ -8,11 +8,11 @@ mod hook;
 mod writer;
 
 pub use hook::{
-    ContentClass, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookPlace, Provenance, Signal,
-    Signals, Whereabouts,
+    ContentClass, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookLocation, HookPath,
+    Provenance, Signal, Signals,
 };
 pub use writer::{
-    Candidate, Credentials, Evidence, Executable, FileId, HandleName, Locate, Process, Script, Surroundings, Writer,
+    Candidate, Credentials, Evidence, Executable, FileId, HandleName, LivingAncestor, Locate, Process, Script, Writer,
 };
 
 use std::fmt;
@@ -308,8 +308,8 @@ impl Verdict {
 
 /// A time in which changes may have gone unseen, and why. Never silent: each becomes a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Cause, in one word of [`Gap`]'s constants.
+pub struct LossReport {
+    /// Cause, in one word of [`LossReport`]'s constants.
     pub cause: &'static str,
     /// How many changes were lost; `None` when that is not known.
     pub lost: Option<u64>,
@@ -317,7 +317,7 @@ pub struct Gap {
     pub detail: String,
 }
 
-impl Gap {
+impl LossReport {
     /// The kernel's queue overflowed.
     pub const QUEUE_OVERFLOW: &'static str = "queue-overflow";
     /// The program's own channel or memory queue was full.

@@ -89,7 +89,7 @@ pub struct Writer {
     pub unit: Option<String>,
     /// Of a writer that is gone: where its nearest living ancestor runs. Most likely it ran there too, but
     /// that is not established, so no rule sees it.
-    pub nearest: Option<Surroundings>,
+    pub nearest: Option<LivingAncestor>,
 }
 
 impl Writer {
@@ -154,7 +154,7 @@ impl Writer {
 
 /// Where a process runs and who logged in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct LivingAncestor {
     /// Its process id.
     pub pid: u32,
     /// Its container.

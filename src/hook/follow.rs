@@ -8,8 +8,8 @@ use super::content;
 use super::content::{Content, Limits};
 use super::judge;
 use super::kind;
-use super::learned::Learned;
-use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookPlace, Signal, Whereabouts};
+use super::tracked_paths::TrackedPaths;
+use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookLocation, HookPath, Signal};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -48,7 +48,7 @@ fn real(root: &Path, opened: &OwnedFd) -> Option<PathBuf> {
 }
 
 /// Looks at what is around the hook, and adds what it finds. Gives the bytes that were parsed for it.
-pub fn look_around(root: &Path, learned: &Learned, file: &FileRef, hook: &mut Hook) -> u64 {
+pub fn look_around(root: &Path, learned: &TrackedPaths, file: &FileRef, hook: &mut Hook) -> u64 {
     match hook.at.kind {
         HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.at),
         HookKind::StdlibBoot | HookKind::StdlibFile | HookKind::Site | HookKind::BundledWheel | HookKind::StdlibZip => {
@@ -98,7 +98,7 @@ const FORMS: [(&str, HookForm); 5] = [
 ];
 
 /// Modules that lie beside the hook.
-fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, Whereabouts)> {
+fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
     let Some(directory) = file.directory.as_deref() else { return Vec::new() };
     let open = |name: &str, ending: &str| {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -118,13 +118,13 @@ fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, Whereabouts)> 
         .filter_map(|name| {
             let path = name.replace('.', "/");
             let (opened, form) = FORMS.into_iter().find_map(|(ending, form)| Some((open(&path, ending)?, form)))?;
-            Some((opened, Whereabouts { kind: HookKind::Module, form, ..hook.at }))
+            Some((opened, HookPath { kind: HookKind::Module, form, ..hook.at }))
         })
         .collect()
 }
 
 /// `sitecustomize` and `usercustomize` in the directories that a path line adds: they run without an import line.
-fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, Whereabouts)> {
+fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
     if hook.at.kind != HookKind::Pth {
         return Vec::new();
     }
@@ -139,20 +139,20 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, 
     directories
         .flat_map(|directory| names.map(|(name, kind, form)| (directory.join(name), kind, form)))
         .filter_map(|(path, kind, form)| {
-            let at = Whereabouts { kind, form, place: HookPlace::SearchPath, version: hook.at.version };
+            let at = HookPath { kind, form, place: HookLocation::SearchPath, version: hook.at.version };
             Some((open(root, &path).ok()?, at))
         })
         .collect()
 }
 
-fn judge_followed(found: &Content, at: Whereabouts, hook: &mut Hook) {
+fn judge_followed(found: &Content, at: HookPath, hook: &mut Hook) {
     if found.facts.state != FileState::Regular {
         return;
     }
     let findings = judge::judge(at, Path::new(""), &found.head, !found.whole);
     // A library may start a process or load machine code; one that a start-up file leads to, in its own right, seldom.
     let as_hook =
-        || judge::judge(Whereabouts { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole);
+        || judge::judge(HookPath { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole);
     if at.form == HookForm::Extension
         || (findings.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
     {
@@ -170,13 +170,13 @@ fn judge_followed(found: &Content, at: Whereabouts, hook: &mut Hook) {
 }
 
 /// Debian's packages come after the standard library, where its own `sitecustomize` lies.
-fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
+fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
     let (_, _, directory) = kind::module_of(path)?;
     // Of a container or another root nothing is known here.
     let is_debians = ["/usr/lib/python3", "/usr/local/lib/python3"]
         .iter()
         .any(|start| directory.as_os_str().as_bytes().starts_with(start.as_bytes()));
-    if at.place != HookPlace::Site || directory.file_name()? != "dist-packages" || !is_debians {
+    if at.place != HookLocation::Site || directory.file_name()? != "dist-packages" || !is_debians {
         return None;
     }
     // `/usr/lib/python3/dist-packages` is that of every version: each must have its own.
@@ -196,9 +196,9 @@ fn shadow(root: &Path, path: &Path, at: Whereabouts) -> Option<PathBuf> {
 
 /// Whether the standard library's directory itself was made a moment ago. Its birth cannot be set back or forth. One
 /// that was there when the watch began is not new, whatever has its place now; nor is an overlay's copy of an older one.
-fn is_in_new_tree(learned: &Learned, file: &FileRef) -> bool {
+fn is_in_new_tree(learned: &TrackedPaths, file: &FileRef) -> bool {
     let directories = file.path.ancestors().skip(1).take(MAX_DEPTH).enumerate();
-    let mut stdlib = directories.filter(|(_, directory)| kind::directory(directory).place == HookPlace::Stdlib);
+    let mut stdlib = directories.filter(|(_, directory)| kind::directory(directory).place == HookLocation::Stdlib);
     let (Some((levels, top)), Some(directory)) = (stdlib.next(), file.directory.as_deref()) else { return false };
     if learned.is_known_tree(top) {
         return false;
@@ -241,8 +241,8 @@ fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
 }
 
 /// Remembers where the hook leads.
-pub fn learn(learned: &Learned, path: &Path, hook: &Hook) {
-    if hook.at.place == HookPlace::Elsewhere && hook.at.kind != HookKind::StartupScript {
+pub fn learn(learned: &TrackedPaths, path: &Path, hook: &Hook) {
+    if hook.at.place == HookLocation::Elsewhere && hook.at.kind != HookKind::StartupScript {
         return;
     }
     if let Some(end) = &hook.leads_to {
@@ -258,7 +258,7 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) {
             }
             if hook.at.kind == HookKind::Pth {
                 for added in &hook.paths {
-                    learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookPlace::SearchPath);
+                    learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookLocation::SearchPath);
                 }
             }
         }
@@ -271,16 +271,16 @@ pub fn learn(learned: &Learned, path: &Path, hook: &Hook) {
     }
 }
 
-fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) {
+fn learn_setting(learned: &TrackedPaths, path: &Path, variable: &str, value: &[u8]) {
     let absolute =
         |element: &[u8]| at_home(path, element).filter(|path| path.is_absolute()).map(|path| beside(&path, &path));
     match variable {
         "PYTHONSTARTUP" => {
             let Some(script) = absolute(value) else { return };
-            let at = Whereabouts {
+            let at = HookPath {
                 kind: HookKind::StartupScript,
                 form: HookForm::Module,
-                place: HookPlace::SearchPath,
+                place: HookLocation::SearchPath,
                 version: None,
             };
             learned.add_file(script, at);
@@ -288,7 +288,7 @@ fn learn_setting(learned: &Learned, path: &Path, variable: &str, value: &[u8]) {
         "PYTHONPATH" => {
             let elements = value.split(|byte| *byte == b':').filter_map(absolute);
             for element in elements {
-                learned.add_directory(element, HookPlace::SearchPath);
+                learned.add_directory(element, HookLocation::SearchPath);
             }
         }
         _ => {}

@@ -4,7 +4,7 @@ use super::bytecode;
 use super::python;
 use super::python::Strictness;
 use super::{Findings, env, pth, start, venv};
-use crate::event::{ContentClass, Hook, HookForm, HookKind, Signal, Signals, Whereabouts};
+use crate::event::{ContentClass, Hook, HookForm, HookKind, HookPath, Signal, Signals};
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub fn is_at_work() -> bool {
 }
 
 /// What the first bytes of a file at this place would do; `cut` says that there are more.
-pub fn judge(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
+pub fn judge(at: HookPath, path: &Path, head: &[u8], cut: bool) -> Findings {
     caught(|| read(at, path, head, cut))
 }
 
@@ -37,7 +37,7 @@ fn caught(read: impl FnOnce() -> Findings) -> Findings {
     })
 }
 
-fn read(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
+fn read(at: HookPath, path: &Path, head: &[u8], cut: bool) -> Findings {
     let mut findings = match at.kind {
         HookKind::Pth => pth_file(path, head, cut),
         HookKind::Start => start_file(head),
@@ -68,7 +68,7 @@ fn read(at: Whereabouts, path: &Path, head: &[u8], cut: bool) -> Findings {
 }
 
 /// Whether all of a file of this kind is run, so that the unread rest matters.
-fn runs_all(at: Whereabouts) -> bool {
+fn runs_all(at: HookPath) -> bool {
     !matches!(at.kind, HookKind::Environment | HookKind::Interpreter | HookKind::BundledWheel)
 }
 
@@ -202,7 +202,7 @@ mod tests {
         assert!(!is_at_work());
         assert_eq!(findings.class, ContentClass::Hostile);
         assert!(findings.signals.contains(Signal::AnalysisFailed));
-        let hook = Whereabouts {
+        let hook = HookPath {
             kind: HookKind::Pth,
             ..crate::hook::kind::of(Path::new("/usr/lib/python3/dist-packages/x.pth"))
         };

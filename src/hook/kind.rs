@@ -7,7 +7,7 @@
 
 use super::env;
 use super::place::{find, is_core, is_searched, joined, library, named, split};
-use crate::event::{HookForm, HookKind, HookPlace, Whereabouts};
+use crate::event::{HookForm, HookKind, HookLocation, HookPath};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -39,10 +39,10 @@ modules! {
     IMPORTED, IMPORTED_NAMES: "apport_python_hook" "_distutils_hack" "_virtualenv"; "__editable__*"
 }
 
-/// What the path is. [`HookKind::Other`] with [`HookPlace::Elsewhere`] when it is no hook.
+/// What the path is. [`HookKind::Other`] with [`HookLocation::Elsewhere`] when it is no hook.
 ///
 /// The form is that of the file itself: the `__init__.so` of a package is an extension, and `package` a source.
-pub fn of(path: &Path) -> Whereabouts {
+pub fn of(path: &Path) -> HookPath {
     let (directory, name) = split(path.as_os_str().as_encoded_bytes());
     let ending = name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
     let found = match ending {
@@ -56,10 +56,10 @@ pub fn of(path: &Path) -> Whereabouts {
     };
     // Code is most of what is asked for, and no file that sets variables is named so.
     let is_code = matches!(ending, b"py" | b"pyc" | b"pyo" | b"so");
-    found.or_else(|| if is_code { None } else { environment(path) }).unwrap_or(Whereabouts {
+    found.or_else(|| if is_code { None } else { environment(path) }).unwrap_or(HookPath {
         kind: HookKind::Other,
         form: HookForm::File,
-        place: HookPlace::Elsewhere,
+        place: HookLocation::Elsewhere,
         version: None,
     })
 }
@@ -135,8 +135,8 @@ fn tagged_version(tag: &[u8]) -> Option<Version> {
 }
 
 /// What a file that satisfies an import is.
-fn module(import: &Import<'_>) -> Option<Whereabouts> {
-    let at = |kind, found: Directory| Whereabouts {
+fn module(import: &Import<'_>) -> Option<HookPath> {
+    let at = |kind, found: Directory| HookPath {
         kind,
         form: import.form,
         place: found.place,
@@ -154,7 +154,7 @@ fn module(import: &Import<'_>) -> Option<Whereabouts> {
             match is_core(found) {
                 true => Some(at(HookKind::Site, found)),
                 false if import.form == HookForm::Module => {
-                    Some(at(HookKind::Site, Directory { place: HookPlace::Elsewhere, version: None }))
+                    Some(at(HookKind::Site, Directory { place: HookLocation::Elsewhere, version: None }))
                 }
                 false => None,
             }
@@ -185,8 +185,8 @@ pub(super) fn is_imported(name: &[u8]) -> bool {
 }
 
 /// A directory of a customize module's name is one only where Python looks; a file is worth a word anywhere.
-fn is_there(at: &Whereabouts, form: HookForm) -> bool {
-    form != HookForm::Directory || at.place != HookPlace::Elsewhere
+fn is_there(at: &HookPath, form: HookForm) -> bool {
+    form != HookForm::Directory || at.place != HookLocation::Elsewhere
 }
 
 fn is_one_of(list: &[&str], name: &[u8]) -> bool {
@@ -194,18 +194,18 @@ fn is_one_of(list: &[&str], name: &[u8]) -> bool {
 }
 
 /// `.pth` and `.start` count only directly in a site directory.
-fn beside_packages(kind: HookKind, directory: &[u8]) -> Whereabouts {
+fn beside_packages(kind: HookKind, directory: &[u8]) -> HookPath {
     let found = find(directory);
     let (place, version) = match found.place {
-        HookPlace::Site | HookPlace::UserSite => (found.place, found.version),
-        _ => (HookPlace::Elsewhere, None),
+        HookLocation::Site | HookLocation::UserSite => (found.place, found.version),
+        _ => (HookLocation::Elsewhere, None),
     };
-    Whereabouts { kind, form: HookForm::File, place, version }
+    HookPath { kind, form: HookForm::File, place, version }
 }
 
 /// Wheels that go into every new virtual environment: Debian's, those of `ensurepip` and of virtualenv.
-fn wheel(directory: &[u8]) -> Option<Whereabouts> {
-    let at = |found: Directory| Whereabouts {
+fn wheel(directory: &[u8]) -> Option<HookPath> {
+    let at = |found: Directory| HookPath {
         kind: HookKind::BundledWheel,
         form: HookForm::Archive,
         place: found.place,
@@ -214,7 +214,7 @@ fn wheel(directory: &[u8]) -> Option<Whereabouts> {
     let (above, name) = split(directory);
     let (higher, parent) = split(above);
     match (parent, name) {
-        (b"share", b"python-wheels") => Some(at(Directory { place: HookPlace::System, version: None })),
+        (b"share", b"python-wheels") => Some(at(Directory { place: HookLocation::System, version: None })),
         (b"ensurepip", b"_bundled") => Some(library(higher)).filter(|found| is_core(*found)).map(at),
         (b"wheels", b"embed") if higher.ends_with(b"/virtualenv/seed") => {
             Some(find(split(split(higher).0).0)).filter(|found| is_searched(*found)).map(at)
@@ -223,8 +223,8 @@ fn wheel(directory: &[u8]) -> Option<Whereabouts> {
     }
 }
 
-fn program(kind: HookKind, version: Option<Version>) -> Whereabouts {
-    Whereabouts { kind, form: HookForm::File, place: HookPlace::Program, version }
+fn program(kind: HookKind, version: Option<Version>) -> HookPath {
+    HookPath { kind, form: HookForm::File, place: HookLocation::Program, version }
 }
 
 /// Whether a `pyvenv.cfg` makes an interpreter that is no virtual environment's believe that it is: beside an
@@ -245,7 +245,7 @@ fn pyvenv(directory: &[u8]) -> HookKind {
 }
 
 /// `python3.11._pth` and `pybuilddir.txt` beside an interpreter, `libpython3.14.so.1.0._pth` beside its library.
-fn interpreter_config(directory: &[u8], name: &[u8]) -> Option<Whereabouts> {
+fn interpreter_config(directory: &[u8], name: &[u8]) -> Option<HookPath> {
     let beside = matches!(split(directory).1, b"bin" | b"sbin");
     match name.strip_suffix(b"._pth") {
         Some(program_name) if beside && program_name.starts_with(b"python") => {
@@ -258,10 +258,10 @@ fn interpreter_config(directory: &[u8], name: &[u8]) -> Option<Whereabouts> {
 }
 
 /// Interpreters, the directories that Python searches and those of packages: names without a known ending.
-fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<Whereabouts> {
-    let is_directory_of = |found: Directory| Whereabouts {
-        kind: if found.place == HookPlace::Archive { HookKind::StdlibZip } else { HookKind::SiteDirectory },
-        form: if found.place == HookPlace::Archive { HookForm::Archive } else { HookForm::Directory },
+fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<HookPath> {
+    let is_directory_of = |found: Directory| HookPath {
+        kind: if found.place == HookLocation::Archive { HookKind::StdlibZip } else { HookKind::SiteDirectory },
+        form: if found.place == HookLocation::Archive { HookForm::Archive } else { HookForm::Directory },
         place: found.place,
         version: found.version,
     };
@@ -270,7 +270,7 @@ fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<Whereabo
             return interpreter(name);
         }
         let found = library(path.as_os_str().as_encoded_bytes());
-        return (found.place != HookPlace::Elsewhere).then(|| is_directory_of(found));
+        return (found.place != HookLocation::Elsewhere).then(|| is_directory_of(found));
     }
     match name {
         b"site-packages" | b"dist-packages" | b"lib-dynload" => {
@@ -284,7 +284,7 @@ fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<Whereabo
             };
             is_searched(holder)
                 .then(|| is_directory_of(Directory { place: holder.place, version: holder.version }))
-                .map(|at| Whereabouts { kind: HookKind::SiteDirectory, form: HookForm::Directory, ..at })
+                .map(|at| HookPath { kind: HookKind::SiteDirectory, form: HookForm::Directory, ..at })
         }
         // The directory of a package comes before a module of its name.
         _ if !name.contains(&b'.') => module(&Import { name, form: HookForm::Directory, directory, version: None }),
@@ -293,7 +293,7 @@ fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<Whereabo
 }
 
 /// `python`, `python3`, `python3.11`, `python3.13t`, `python3.7m`, `pypy3`: not `python3-config`.
-fn interpreter(name: &[u8]) -> Option<Whereabouts> {
+fn interpreter(name: &[u8]) -> Option<HookPath> {
     let end = name.iter().rposition(|byte| !matches!(byte, b't' | b'm' | b'd' | b'u')).map_or(0, |last| last + 1);
     let version = match name {
         b"python" | b"pypy" => None,
@@ -302,9 +302,9 @@ fn interpreter(name: &[u8]) -> Option<Whereabouts> {
     Some(program(HookKind::Interpreter, version))
 }
 
-fn environment(path: &Path) -> Option<Whereabouts> {
+fn environment(path: &Path) -> Option<HookPath> {
     let (_, place) = env::grammar(path)?;
-    Some(Whereabouts { kind: HookKind::Environment, form: HookForm::File, place, version: None })
+    Some(HookPath { kind: HookKind::Environment, form: HookForm::File, place, version: None })
 }
 
 /// File names that a kind of hook can have, for the name filter: exact, `*` and an ending, or a beginning and `*`.

@@ -11,7 +11,6 @@ pub mod env;
 pub mod follow;
 pub mod judge;
 pub mod kind;
-pub mod learned;
 pub mod place;
 pub mod provenance;
 pub mod pth;
@@ -19,17 +18,18 @@ pub mod python;
 pub mod search_path;
 pub mod sites;
 pub mod start;
+pub mod tracked_paths;
 pub mod venv;
 
 use crate::event::{ContentClass, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signal, Signals};
 use content::{Content, Limits};
-use learned::Learned;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+use tracked_paths::TrackedPaths;
 
 /// Environment files whose settings are remembered, and environments whose `home` is.
 const MAX_REMEMBERED: usize = 4096;
@@ -76,8 +76,8 @@ impl Default for Findings {
 /// The start-up surface of one machine: what is known of it, and how to look at a file of it.
 pub struct Surface {
     root: PathBuf,
-    learned: Arc<Learned>,
-    ledger: provenance::Ledger,
+    learned: Arc<TrackedPaths>,
+    ledger: provenance::PackageDb,
     /// Before this moment nothing was watched: what was changed later has an event of its own.
     since: SystemTime,
     /// What environment files set when they were looked at last, as hashes of variable and value.
@@ -98,11 +98,11 @@ pub struct Spent {
 
 impl Surface {
     /// The surface below this root, watched since this moment.
-    pub fn new(root: &Path, learned: Arc<Learned>, since: SystemTime) -> Self {
+    pub fn new(root: &Path, learned: Arc<TrackedPaths>, since: SystemTime) -> Self {
         Self {
             root: root.to_owned(),
             learned,
-            ledger: provenance::Ledger::new(root),
+            ledger: provenance::PackageDb::new(root),
             since,
             settings: HashMap::new(),
             homes: HashMap::new(),
@@ -117,7 +117,7 @@ impl Surface {
 
     /// What is known without reading the file: enough for what is no hook and of interest to few rules.
     pub fn glance(&self, file: &FileRef) -> Hook {
-        Hook { file: content::metadata(file), ..Hook::at(self.learned.whereabouts(&file.path)) }
+        Hook { file: content::metadata(file), ..Hook::at(self.learned.classify(&file.path)) }
     }
 
     /// Everything about a changed file, and what it cost to know it.
@@ -206,8 +206,8 @@ impl Surface {
 }
 
 /// Reads a file, and at the end of a link what it leads to. No more than that: what is around it is another question.
-pub fn peek(root: &Path, learned: &Learned, file: &FileRef, limits: Limits) -> (Hook, Content) {
-    let at = learned.whereabouts(&file.path);
+pub fn peek(root: &Path, learned: &TrackedPaths, file: &FileRef, limits: Limits) -> (Hook, Content) {
+    let at = learned.classify(&file.path);
     let mut content = content::read(file, limits);
     let facts = content.facts.clone();
     let mut end = None;
@@ -239,7 +239,7 @@ pub fn suppose(path: &Path, content: Option<&[u8]>) -> Hook {
 }
 
 /// What the path and the content tell, without a look at anything else.
-fn hook_of(at: crate::event::Whereabouts, path: &Path, file: FileFacts, content: &Content) -> Hook {
+fn hook_of(at: crate::event::HookPath, path: &Path, file: FileFacts, content: &Content) -> Hook {
     if content.facts.state != FileState::Regular {
         let class = match content.facts.state {
             FileState::Special("directory") => ContentClass::Inert,

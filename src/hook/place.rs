@@ -4,7 +4,7 @@
 //! What a path cannot tell: which of these directories an interpreter really has (the inventory of
 //! [`super::sites`] finds them), what PYTHONPATH, PYTHONUSERBASE and `.pth` files add, where links lead.
 
-use crate::event::HookPlace;
+use crate::event::HookLocation;
 use std::path::Path;
 
 /// Python's version as a path tells it, (3, 11).
@@ -13,8 +13,8 @@ pub type Version = (u8, u8);
 /// What a directory is to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Directory {
-    /// Its role; [`HookPlace::Elsewhere`] when Python does not look there.
-    pub place: HookPlace,
+    /// Its role; [`HookLocation::Elsewhere`] when Python does not look there.
+    pub place: HookLocation,
     /// Of which Python; `None` when the path does not tell.
     pub version: Option<Version>,
 }
@@ -24,7 +24,7 @@ pub fn directory(path: &Path) -> Directory {
     find(path.as_os_str().as_encoded_bytes())
 }
 
-const ELSEWHERE: Directory = Directory { place: HookPlace::Elsewhere, version: None };
+const ELSEWHERE: Directory = Directory { place: HookLocation::Elsewhere, version: None };
 
 /// As [`directory`].
 pub(super) fn find(path: &[u8]) -> Directory {
@@ -43,19 +43,19 @@ fn site(above: &[u8]) -> Directory {
     let (prefix, name) = split(above);
     match library.place {
         // `~/.local/lib/python3.11/site-packages`.
-        HookPlace::Stdlib if split(split(prefix).0).1 == b".local" => {
-            Directory { place: HookPlace::UserSite, ..library }
+        HookLocation::Stdlib if split(split(prefix).0).1 == b".local" => {
+            Directory { place: HookLocation::UserSite, ..library }
         }
-        HookPlace::Stdlib => Directory { place: HookPlace::Site, ..library },
+        HookLocation::Stdlib => Directory { place: HookLocation::Site, ..library },
         // PyPy's own archives up to 3.7: `pypy3.7-v7.3.5-linux64/site-packages`.
-        _ if name.starts_with(b"pypy") => Directory { place: HookPlace::Site, version: None },
+        _ if name.starts_with(b"pypy") => Directory { place: HookLocation::Site, version: None },
         _ => ELSEWHERE,
     }
 }
 
 fn part_of_stdlib(above: &[u8]) -> Directory {
     let library = library(above);
-    if library.place == HookPlace::Stdlib { library } else { ELSEWHERE }
+    if library.place == HookLocation::Stdlib { library } else { ELSEWHERE }
 }
 
 /// The standard library itself, the zip before it, and Debian's `/etc/pythonX.Y`: no other role.
@@ -64,15 +64,15 @@ pub(super) fn library(path: &[u8]) -> Directory {
     match split(above).1 {
         // `sys.platlibdir` is `lib64` on some distributions; 32-bit ones exist.
         b"lib" | b"lib64" | b"lib32" | b"libx32" => match zip(name) {
-            Some(version) => Directory { place: HookPlace::Archive, version: Some(version) },
-            None => named(name).map_or(ELSEWHERE, |version| Directory { place: HookPlace::Stdlib, version }),
+            Some(version) => Directory { place: HookLocation::Archive, version: Some(version) },
+            None => named(name).map_or(ELSEWHERE, |version| Directory { place: HookLocation::Stdlib, version }),
         },
         b"etc" => match named(name) {
-            Some(version @ Some(_)) => Directory { place: HookPlace::Etc, version },
+            Some(version @ Some(_)) => Directory { place: HookLocation::Etc, version },
             _ => ELSEWHERE,
         },
         // PyPy: `lib-python/3`, `lib-python/2.7`.
-        b"lib-python" => version(name).map_or(ELSEWHERE, |version| Directory { place: HookPlace::Stdlib, version }),
+        b"lib-python" => version(name).map_or(ELSEWHERE, |version| Directory { place: HookLocation::Stdlib, version }),
         _ => ELSEWHERE,
     }
 }
@@ -80,12 +80,15 @@ pub(super) fn library(path: &[u8]) -> Directory {
 /// Whether a directory of this path is the standard library or stands before it: where `encodings` and `os`
 /// are looked for first.
 pub(super) fn is_core(directory: Directory) -> bool {
-    matches!(directory.place, HookPlace::Stdlib | HookPlace::Archive)
+    matches!(directory.place, HookLocation::Stdlib | HookLocation::Archive)
 }
 
 /// Whether Python looks in such a directory for the modules that hooks import.
 pub(super) fn is_searched(directory: Directory) -> bool {
-    matches!(directory.place, HookPlace::Stdlib | HookPlace::Site | HookPlace::UserSite | HookPlace::Archive)
+    matches!(
+        directory.place,
+        HookLocation::Stdlib | HookLocation::Site | HookLocation::UserSite | HookLocation::Archive
+    )
 }
 
 /// `python3.11`, `python3.13t`, `python3`, `pypy3.10`, `pypy`: the version, if the name has both its numbers.
@@ -149,7 +152,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
-    fn role(path: &str) -> (HookPlace, Option<Version>) {
+    fn role(path: &str) -> (HookLocation, Option<Version>) {
         let directory = directory(Path::new(path));
         (directory.place, directory.version)
     }
@@ -180,23 +183,23 @@ mod tests {
             ("/usr/lib/python2.7/lib-tk", Some((2, 7))),
             ("/usr/lib/python2.7/plat-x86_64-linux-gnu", Some((2, 7))),
         ] {
-            assert_eq!(role(path), (HookPlace::Stdlib, version), "{path}");
+            assert_eq!(role(path), (HookLocation::Stdlib, version), "{path}");
         }
     }
 
     #[test]
     fn site_directories_and_user_sites_are_told_apart() {
         for (path, place) in [
-            ("/usr/lib/python3/dist-packages", HookPlace::Site),
-            ("/usr/local/lib/python3.11/dist-packages", HookPlace::Site),
-            ("/usr/lib64/python3.6/site-packages", HookPlace::Site),
-            ("/srv/app/venv/lib/python3.12/site-packages", HookPlace::Site),
-            ("/home/u/.local/pipx/venvs/x/lib/python3.11/site-packages", HookPlace::Site),
-            ("/home/u/.local/share/uv/tools/x/lib/python3.12/site-packages", HookPlace::Site),
-            ("/opt/pypy3.7-v7.3.5-linux64/site-packages", HookPlace::Site),
-            ("/home/u/.local/lib/python3.11/site-packages", HookPlace::UserSite),
-            ("/root/.local/lib/python2.7/site-packages", HookPlace::UserSite),
-            ("/home/u/.local/lib/pypy3.10/site-packages", HookPlace::UserSite),
+            ("/usr/lib/python3/dist-packages", HookLocation::Site),
+            ("/usr/local/lib/python3.11/dist-packages", HookLocation::Site),
+            ("/usr/lib64/python3.6/site-packages", HookLocation::Site),
+            ("/srv/app/venv/lib/python3.12/site-packages", HookLocation::Site),
+            ("/home/u/.local/pipx/venvs/x/lib/python3.11/site-packages", HookLocation::Site),
+            ("/home/u/.local/share/uv/tools/x/lib/python3.12/site-packages", HookLocation::Site),
+            ("/opt/pypy3.7-v7.3.5-linux64/site-packages", HookLocation::Site),
+            ("/home/u/.local/lib/python3.11/site-packages", HookLocation::UserSite),
+            ("/root/.local/lib/python2.7/site-packages", HookLocation::UserSite),
+            ("/home/u/.local/lib/pypy3.10/site-packages", HookLocation::UserSite),
         ] {
             assert_eq!(role(path).0, place, "{path}");
         }
@@ -204,10 +207,10 @@ mod tests {
 
     #[test]
     fn the_zip_and_the_directory_of_debian_have_their_own_places() {
-        assert_eq!(role("/usr/lib/python311.zip"), (HookPlace::Archive, Some((3, 11))));
-        assert_eq!(role("/usr/lib64/python313t.zip"), (HookPlace::Archive, Some((3, 13))));
-        assert_eq!(role("/etc/python3.11"), (HookPlace::Etc, Some((3, 11))));
-        assert_eq!(role("/diff/etc/python2.7"), (HookPlace::Etc, Some((2, 7))));
+        assert_eq!(role("/usr/lib/python311.zip"), (HookLocation::Archive, Some((3, 11))));
+        assert_eq!(role("/usr/lib64/python313t.zip"), (HookLocation::Archive, Some((3, 13))));
+        assert_eq!(role("/etc/python3.11"), (HookLocation::Etc, Some((3, 11))));
+        assert_eq!(role("/diff/etc/python2.7"), (HookLocation::Etc, Some((2, 7))));
     }
 
     #[test]
@@ -238,7 +241,7 @@ mod tests {
             "/tmp/lib-dynload",
             "/usr/lib/python311.zip/site-packages",
         ] {
-            assert_eq!(role(path), (HookPlace::Elsewhere, None), "{path}");
+            assert_eq!(role(path), (HookLocation::Elsewhere, None), "{path}");
         }
     }
 

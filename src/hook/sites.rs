@@ -17,7 +17,7 @@ pub use assemble::{Python, Role, SearchedDirectory, prefix};
 
 use super::env;
 use super::kind;
-use crate::event::{FileRef, HookForm, HookKind, HookPlace, Whereabouts};
+use crate::event::{FileRef, HookForm, HookKind, HookLocation, HookPath};
 use crate::walk::{self, Entry, Kind, Limits, WalkReport};
 use names::HookNames;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
@@ -62,7 +62,7 @@ pub struct Found {
     /// The path as Python sees it below the root, with `/` for the root.
     pub path: PathBuf,
     /// What it is there.
-    pub at: Whereabouts,
+    pub at: HookPath,
     /// What has the name.
     pub is: Kind,
     /// Where it lies when a link above it leads there, below the root too.
@@ -282,20 +282,20 @@ impl Inventory {
     }
 
     /// Looks into a directory that something adds to the path (a `.pth` file of `holder`, a link): one level, for
-    /// hooks, which are then in [`HookPlace::SearchPath`]. Gives where it really is, if it is a directory.
+    /// hooks, which are then in [`HookLocation::SearchPath`]. Gives where it really is, if it is a directory.
     pub fn search(&mut self, holder: &Path, added: &[u8]) -> Option<PathBuf> {
         let path = holder.join(OsStr::from_bytes(added));
         let (directory, real) = resolve(&self.root, &path).ok()?;
         let real = real.unwrap_or(path);
         let wanted = |kind| matches!(kind, HookKind::Sitecustomize | HookKind::Usercustomize);
         let mut found = self.list(&directory, &real, 1);
-        found.retain(|hook| wanted(hook.at.kind) && hook.at.place == HookPlace::Elsewhere);
+        found.retain(|hook| wanted(hook.at.kind) && hook.at.place == HookLocation::Elsewhere);
         for mut hook in found {
             // Directly there, or as a package or bytecode: not anything deeper.
             if kind::module_of(&hook.path).is_none_or(|(_, _, directory)| directory != real) {
                 continue;
             }
-            hook.at.place = HookPlace::SearchPath;
+            hook.at.place = HookLocation::SearchPath;
             self.keep(hook);
         }
         Some(real)
@@ -303,7 +303,7 @@ impl Inventory {
 
     /// Finds modules by these names directly in a searched directory (a path as seen from the root), in every form:
     /// what a hook imports is a hook.
-    pub fn find_modules(&mut self, directory: &Path, place: HookPlace, names: &HashSet<OsString>) {
+    pub fn find_modules(&mut self, directory: &Path, place: HookLocation, names: &HashSet<OsString>) {
         let Ok((opened, real)) = resolve(&self.root, directory) else { return };
         let mut found = Vec::new();
         let limits = Limits { entries: SEARCHED_ENTRIES, ..limits(1) };
@@ -313,7 +313,7 @@ impl Inventory {
             let is_file = matches!(entry.kind, Kind::File | Kind::SymbolicLink) && form != HookForm::Directory;
             if is_file && holder == directory && names.contains(name) {
                 let version = kind::directory(directory).version;
-                let at = Whereabouts { kind: HookKind::Module, form, place, version };
+                let at = HookPath { kind: HookKind::Module, form, place, version };
                 let lies = real.as_ref().and_then(|real| Some(real.join(path.strip_prefix(directory).ok()?)));
                 let lies = lies.filter(|lies| *lies != path);
                 found.push(Found { path, at, is: entry.kind, lies });
@@ -328,7 +328,7 @@ impl Inventory {
     fn keep(&mut self, hook: Found) {
         match self.hooks.binary_search_by(|known| known.path.cmp(&hook.path)) {
             Ok(at) => {
-                if let Some(known) = self.hooks.get_mut(at).filter(|known| known.at.place == HookPlace::Elsewhere) {
+                if let Some(known) = self.hooks.get_mut(at).filter(|known| known.at.place == HookLocation::Elsewhere) {
                     known.at.place = hook.at.place;
                 }
             }

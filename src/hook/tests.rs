@@ -8,13 +8,13 @@ use std::time::Duration;
 struct Machine {
     directory: tempfile::TempDir,
     surface: Surface,
-    learned: Arc<Learned>,
+    learned: Arc<TrackedPaths>,
 }
 
 impl Machine {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let learned = Arc::new(Learned::default());
+        let learned = Arc::new(TrackedPaths::default());
         let root = directory.path().canonicalize().unwrap();
         let surface = Surface::new(&root, learned.clone(), SystemTime::now() + Duration::from_secs(60));
         Self { directory, surface, learned }
@@ -96,7 +96,7 @@ fn a_link_is_followed_as_the_kernel_does_and_not_by_its_words() {
     assert_eq!(hook.class, ContentClass::Hostile);
     assert_eq!(hook.leads_to.as_deref(), Some(Path::new("/opt/evil/dec/s.py")));
     machine.surface.learn(&file.path, &hook);
-    assert_eq!(machine.learned.whereabouts(Path::new("/opt/evil/dec/s.py")).kind, HookKind::Sitecustomize);
+    assert_eq!(machine.learned.classify(Path::new("/opt/evil/dec/s.py")).kind, HookKind::Sitecustomize);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the process gives up, and which thread keeps what.
 //!
 //! Capabilities belong to threads, and a new thread has those of the one that starts it. So the order counts: the main
-//! thread starts with what the reader needs but uses nothing of it ([`confine`]), takes it up to place the marks and to
-//! start the reader ([`take_up`]), and puts it down for good before it starts any other thread ([`keep_only`]).
+//! thread starts with what the reader needs but uses nothing of it ([`sandbox`]), takes it up to place the marks and to
+//! start the reader ([`raise`]), and puts it down for good before it starts any other thread ([`drop_to`]).
 //! Whatever is not there from the beginning is not missed here: the sources say what they cannot do without it.
 //!
 //! Threads share their memory: who can run code of his own in one of them can take over another. Fewer capabilities
@@ -57,10 +57,10 @@ impl Role {
 
 /// For the whole process, once, before any other thread: no new privileges by running programs, no memory written to
 /// disk or shown to other processes of the same user, no system calls that a watcher never makes, and no capability
-/// but those of `role`, of which only reading ([`Role::Files`]) is in effect until [`take_up`].
+/// but those of `role`, of which only reading ([`Role::Files`]) is in effect until [`raise`].
 ///
 /// Gives what could not be done, in words: none of it keeps the program from its work.
-pub fn confine(role: Role) -> Vec<String> {
+pub fn sandbox(role: Role) -> Vec<String> {
     let steps: [(&str, io::Result<()>); 5] = [
         ("new privileges cannot be ruled out", rustix::thread::set_no_new_privs(true).map_err(io::Error::from)),
         (
@@ -81,13 +81,13 @@ pub fn confine(role: Role) -> Vec<String> {
 ///
 /// # Errors
 /// As `capset(2)` gives them.
-pub fn take_up(role: Role) -> io::Result<()> {
+pub fn raise(role: Role) -> io::Result<()> {
     let permitted = rustix::thread::capabilities(None)?.permitted;
     set(permitted, permitted & role.capabilities())
 }
 
 /// Gives up every capability of this thread but those of a role, for good.
-pub fn keep_only(role: Role) {
+pub fn drop_to(role: Role) {
     let kept = rustix::thread::capabilities(None).map_err(io::Error::from).and_then(|sets| {
         let kept = sets.permitted & role.capabilities();
         set(kept, kept)
@@ -98,7 +98,7 @@ pub fn keep_only(role: Role) {
 }
 
 /// Whether the program can do more than any user: only then it matters who else decides what it does.
-pub fn are_there() -> bool {
+pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
         || rustix::thread::capabilities(None).is_ok_and(|sets| !sets.permitted.is_empty())
 }
@@ -113,7 +113,7 @@ pub fn can_trace() -> bool {
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE))
 }
 
-/// The capabilities that the reader lacks, each with what that means; to be asked before [`keep_only`].
+/// The capabilities that the reader lacks, each with what that means; to be asked before [`drop_to`].
 pub fn missing() -> Vec<String> {
     let permitted = rustix::thread::capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);
     let lacks = READER.iter().filter(|(capability, ..)| !permitted.contains(*capability));
@@ -163,13 +163,13 @@ mod tests {
     #[test]
     fn what_was_given_up_does_not_come_back() {
         alone(|| {
-            keep_only(Role::Files);
-            take_up(Role::Reader).unwrap();
+            drop_to(Role::Files);
+            raise(Role::Reader).unwrap();
             let sets = rustix::thread::capabilities(None).unwrap();
             assert!((sets.permitted - CapabilitySet::DAC_READ_SEARCH).is_empty());
             assert_eq!(sets.effective, sets.permitted);
-            keep_only(Role::Nothing);
-            take_up(Role::Files).unwrap();
+            drop_to(Role::Nothing);
+            raise(Role::Files).unwrap();
             assert!(rustix::thread::capabilities(None).unwrap().permitted.is_empty());
             assert!(!can_locate());
             assert_eq!(missing().len(), READER.len());
@@ -180,9 +180,9 @@ mod tests {
     fn a_role_that_is_put_down_can_be_taken_up_again() {
         alone(|| {
             let before = rustix::thread::capabilities(None).unwrap().permitted;
-            take_up(Role::Nothing).unwrap();
+            raise(Role::Nothing).unwrap();
             assert!(rustix::thread::capabilities(None).unwrap().effective.is_empty());
-            take_up(Role::Reader).unwrap();
+            raise(Role::Reader).unwrap();
             let sets = rustix::thread::capabilities(None).unwrap();
             assert_eq!((sets.permitted, sets.effective), (before, before & Role::Reader.capabilities()));
         });

@@ -43,7 +43,7 @@ pub const FIELDS: [Field; 37] = [
         "module, package, extension, bytecode, sourceless, archive, directory or file: the hook's shape",
     ),
     field(
-        "HookPlace",
+        "HookLocation",
         false,
         "stdlib, site, user-site, archive, etc, search-path, program, system, user or elsewhere: what the directory is",
     ),
@@ -91,7 +91,7 @@ pub fn find(name: &str) -> Option<&'static Field> {
 /// Why there is no field of this name, and which may be meant.
 pub fn no_such_field(name: &str) -> String {
     let known: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
-    match crate::problem::nearest(name, &known) {
+    match crate::diagnostic::nearest(name, &known) {
         Some(near) => format!("there is no field `{name}`; did you mean `{near}`?"),
         None => format!("there is no field `{name}`; the fields are {}", known.join(", ")),
     }
@@ -214,7 +214,7 @@ fn is_python(executable: &Path) -> &'static str {
 /// What the file is and would run.
 fn content(hook: &Hook, set: &mut impl FnMut(&'static str, Option<FieldValue>)) {
     set("HookForm", Some(hook.at.form.as_str().into()));
-    set("HookPlace", Some(hook.at.place.as_str().into()));
+    set("HookLocation", Some(hook.at.place.as_str().into()));
     set("PythonVersion", hook.at.version.map(|(major, minor)| format!("{major}.{minor}").into()));
     set("ContentClass", Some(hook.class.as_str().into()));
     let signals: Vec<&str> = hook.signals.iter().map(Signal::as_str).collect();

@@ -7,9 +7,9 @@ use super::condition::Condition;
 use super::fields;
 use super::filter::{self, KnownNames};
 use super::{DetectionType, Rule, Selection};
+use crate::diagnostic::Diagnostic;
 use crate::event::{Level, RuleInfo};
-use crate::problem::Problem;
-use crate::trust;
+use crate::secure_open;
 use serde::Deserialize;
 use serde_norway::{Mapping, Value};
 use std::collections::BTreeMap;
@@ -104,28 +104,28 @@ pub struct Origin<'a> {
 /// # Errors
 /// Every problem of every file; the directory itself missing is one, unless it may be missing. A file that others could
 /// have written is read all the same.
-pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
+pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Diagnostic>) {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
-    let (files, weakness) = match rule_files(path) {
+    let (files, insecure_because) = match rule_files(path) {
         Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return (rules, problems),
         Err(error) => {
             let message = format!("cannot read the rules directory: {error}; create it, or name another one");
-            problems.push(Problem::new(path, None, message).because_of(&error));
+            problems.push(Diagnostic::new(path, None, message).because_of(&error));
             return (rules, problems);
         }
     };
-    problems.extend(weakness.iter().map(|why| Problem::untrusted(path, why)));
+    problems.extend(insecure_because.iter().map(|why| Diagnostic::untrusted(path, why)));
     if files.len() > MAX_FILES {
-        problems.push(Problem::new(path, None, format!("more than {MAX_FILES} rule files; merge some")));
+        problems.push(Diagnostic::new(path, None, format!("more than {MAX_FILES} rule files; merge some")));
     }
     let ruleset = path.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy().into_owned());
     for file in files.iter().take(MAX_FILES) {
         match read(file) {
             Ok((text, weak)) => {
                 // What holds for all of them was said already.
-                let own = weak.filter(|why| Some(why) != weakness.as_ref());
-                problems.extend(own.map(|why| Problem::untrusted(file, &why)));
+                let own = weak.filter(|why| Some(why) != insecure_because.as_ref());
+                problems.extend(own.map(|why| Diagnostic::untrusted(file, &why)));
                 let origin = Origin { file, ruleset: &ruleset, embedded: false };
                 let (found, wrong) = text_of_rules(&text, &origin, known);
                 rules.extend(found);
@@ -139,7 +139,7 @@ pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (V
 
 /// The rule files in a directory, and who else could have put them there.
 fn rule_files(directory: &Path) -> std::io::Result<(Vec<PathBuf>, Option<String>)> {
-    let trust::Opened { file, weakness } = trust::open(directory)?;
+    let secure_open::Opened { file, insecure_because } = secure_open::open(directory)?;
     let mut files = Vec::new();
     for entry in rustix::fs::Dir::new(file)? {
         let path = directory.join(OsStr::from_bytes(entry?.file_name().to_bytes()));
@@ -149,16 +149,16 @@ fn rule_files(directory: &Path) -> std::io::Result<(Vec<PathBuf>, Option<String>
         }
     }
     files.sort();
-    Ok((files, weakness))
+    Ok((files, insecure_because))
 }
 
 /// The text of a rule file, and who else could have written it.
-fn read(path: &Path) -> Result<(String, Option<String>), Problem> {
-    let problem = |message: String| Problem::new(path, None, message);
+fn read(path: &Path) -> Result<(String, Option<String>), Diagnostic> {
+    let problem = |message: String| Diagnostic::new(path, None, message);
     let advice = "make it readable, or remove it";
     let refused =
         |error: std::io::Error| problem(format!("cannot read the rule file: {error}; {advice}")).because_of(&error);
-    let trust::Opened { file, weakness } = trust::open(path).map_err(refused)?;
+    let secure_open::Opened { file, insecure_because } = secure_open::open(path).map_err(refused)?;
     if !file.metadata().map_err(refused)?.is_file() {
         return Err(problem(format!("not a regular file; {advice}")));
     }
@@ -167,18 +167,18 @@ fn read(path: &Path) -> Result<(String, Option<String>), Problem> {
     if text.len() as u64 > MAX_FILE {
         return Err(problem(format!("the rule file is larger than {MAX_FILE} bytes; split it")));
     }
-    Ok((text, weakness))
+    Ok((text, insecure_because))
 }
 
 /// Parses the rules of one text, several when `---` separates them.
 ///
 /// # Errors
 /// Every problem, with its line where that can be told.
-pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Problem>) {
+pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Diagnostic>) {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
     if text.bytes().filter(|byte| b"[{".contains(byte)).count() > MAX_BRACKETS {
         let message = format!("more than {MAX_BRACKETS} opening brackets; split the file");
-        return (rules, vec![Problem::new(origin.file, None, message)]);
+        return (rules, vec![Diagnostic::new(origin.file, None, message)]);
     }
     let starts = document_starts(text);
     for (number, document) in serde_norway::Deserializer::from_str(text).enumerate() {
@@ -187,7 +187,7 @@ pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> 
             Ok(value) => value,
             Err(error) => {
                 let line = error.location().map(|location| location.line());
-                problems.push(Problem::new(origin.file, line, format!("not valid YAML: {error}")));
+                problems.push(Diagnostic::new(origin.file, line, format!("not valid YAML: {error}")));
                 // The parser cannot find the next document after a syntax error.
                 break;
             }
@@ -201,7 +201,7 @@ pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> 
         rules.extend(reader.rule(value, known));
     }
     if rules.is_empty() && problems.is_empty() {
-        problems.push(Problem::new(origin.file, None, "the file holds no rule; remove it"));
+        problems.push(Diagnostic::new(origin.file, None, "the file holds no rule; remove it"));
     }
     (rules, problems)
 }
@@ -227,7 +227,7 @@ struct RuleReader<'a> {
     /// Line of the text, from 0, at which the rule begins.
     first_line: usize,
     origin: &'a Origin<'a>,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Vec<Diagnostic>,
 }
 
 impl RuleReader<'_> {
@@ -235,7 +235,7 @@ impl RuleReader<'_> {
         let is_near = |line: &str| line.trim_start().trim_start_matches("- ").starts_with(near);
         let line = self.text.lines().skip(self.first_line).position(is_near);
         let line = line.map(|index| self.first_line + index + 1);
-        self.problems.push(Problem::new(self.origin.file, line, message));
+        self.problems.push(Diagnostic::new(self.origin.file, line, message));
     }
 
     /// `None` when the rule has a problem; it is in the list then.

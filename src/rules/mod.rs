@@ -10,8 +10,8 @@ pub mod fields;
 pub mod filter;
 pub mod load;
 
+use crate::diagnostic::{Diagnostic, DiagnosticKind};
 use crate::event::{Exclusion, Match, RuleInfo, Verdict};
-use crate::problem::{Cause, Problem};
 use condition::{Condition, Truth};
 use fields::Facts;
 use filter::{KnownNames, NameFilter, Names};
@@ -110,7 +110,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// All problems found, each with its file and, where it can be told, its line.
-    pub fn load(settings: &Settings, known: KnownNames<'_>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+    pub fn load(settings: &Settings, known: KnownNames<'_>) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (mut rules, mut problems) = (Vec::new(), Vec::new());
         for (name, text) in EMBEDDED {
             let origin = load::Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
@@ -125,7 +125,7 @@ impl RuleSet {
         }
         for id in &settings.disabled {
             if !rules.iter().any(|rule: &Rule| rule.info.id == *id) {
-                problems.push(Problem::new(
+                problems.push(Diagnostic::new(
                     Path::new("configuration"),
                     None,
                     format!("`disabled` names the rule `{id}`, which does not exist; remove it there"),
@@ -133,7 +133,7 @@ impl RuleSet {
             }
         }
         let (mut warnings, problems): (Vec<_>, Vec<_>) =
-            problems.into_iter().partition(|problem| problem.cause == Cause::Untrusted);
+            problems.into_iter().partition(|problem| problem.cause == DiagnosticKind::Untrusted);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -240,11 +240,11 @@ impl Rule {
 
 /// Adds rules, replacing earlier ones of the same id in their place. Two of one id in one directory
 /// are a mistake.
-fn add(rules: &mut Vec<Rule>, found: Vec<Rule>, problems: &mut Vec<Problem>) {
+fn add(rules: &mut Vec<Rule>, found: Vec<Rule>, problems: &mut Vec<Diagnostic>) {
     let mut seen: HashMap<String, String> = HashMap::new();
     for rule in found {
         if let Some(first) = seen.insert(rule.info.id.clone(), rule.info.origin.clone()) {
-            problems.push(Problem::new(
+            problems.push(Diagnostic::new(
                 Path::new(&rule.info.origin),
                 None,
                 format!("the id `{}` is already that of the rule in {first}; give this one its own", rule.info.id),
@@ -258,8 +258,8 @@ fn add(rules: &mut Vec<Rule>, found: Vec<Rule>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn any_name_warning(rule: &Rule) -> Problem {
-    Problem::new(
+fn any_name_warning(rule: &Rule) -> Diagnostic {
+    Diagnostic::new(
         Path::new(&rule.info.origin),
         None,
         format!(

@@ -3,12 +3,12 @@
 //! [`fanotify`] watches whole filesystems and knows the writer; [`inotify`] (through the `notify`
 //! crate) watches single trees where fanotify is refused, and does not.
 
-pub mod bell;
 pub mod fanotify;
+pub mod heartbeat;
 pub mod inotify;
 pub mod mounts;
 
-use crate::event::{FileEvent, Gap, Hook};
+use crate::event::{FileEvent, Hook, LossReport};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -52,7 +52,7 @@ pub enum Message {
     /// All events that were queued together with the last one have been handed on.
     EndOfRead,
     /// Changes may have gone unseen.
-    Gap(Gap),
+    LossReport(LossReport),
     /// A filesystem appeared while running, and this is how it is guarded.
     Mounted {
         /// By fanotify, or why not.

@@ -4,12 +4,12 @@
 use super::collector::{Collector, now};
 use super::identity;
 use super::judge::{Case, DISAGREE, FAILED, Last, Named};
-use super::ledger::{Life, LifeId, Program, Start};
 use super::process;
-use super::program::{Resolved, Resolver};
+use super::process_table::{ProcessKey, ProcessRecord, Program, Start};
+use super::program::{ProgramLocator, Resolved};
 use super::records::RecordSources;
-use super::{Look, look};
-use crate::event::{Candidate, Evidence, Executable, FileId, Gap, HandleName, Locate, Process, Writer};
+use super::{ProcSnapshot, look};
+use crate::event::{Candidate, Evidence, Executable, FileId, HandleName, Locate, LossReport, Process, Writer};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const MUDDLED: &str = "it is not certain which of the programs the process start
 const SHARED_PID: &str = "several processes had this pid at the time, and they ran different programs";
 
 /// See the module. Lives on the thread that reads the queue of writes.
-pub struct Attribution {
+pub struct WriterResolver {
     records: Collector,
     /// Rises with every record of interest, in the order of the queue.
     sequence: u64,
@@ -39,7 +39,7 @@ pub struct Attribution {
     empty_at: u64,
     empty_sequence: u64,
     /// Processes looked at for the current read.
-    looks: Vec<(u32, Arc<Look>)>,
+    looks: Vec<(u32, Arc<ProcSnapshot>)>,
     /// Whatever the writers being judged started since is known.
     emptied: bool,
     starts: u64,
@@ -56,7 +56,7 @@ struct Ticket {
     since_sequence: u64,
     /// Programs that had been begun to be started by any process before it.
     starts: u64,
-    look: Arc<Look>,
+    look: Arc<ProcSnapshot>,
 }
 
 impl Ticket {
@@ -66,7 +66,7 @@ impl Ticket {
     }
 }
 
-impl Attribution {
+impl WriterResolver {
     /// Opens the queues of records about processes that are to be had. The exec records come with the
     /// writes, so the marks must be placed before. Tells too which there are, and why others are missing.
     pub fn open() -> (Self, Arc<RecordSources>) {
@@ -128,7 +128,7 @@ impl Attribution {
         self.records.ledger.start(pid, self.sequence, self.empty_at, program);
     }
 
-    /// Looks at the process of a write at once. [`Attribution::judge`] gives its writer, in the order
+    /// Looks at the process of a write at once. [`WriterResolver::judge`] gives its writer, in the order
     /// of these calls.
     ///
     /// One look stands for all writes of a pid in one read, if the process held its pid: then it held
@@ -155,18 +155,18 @@ impl Attribution {
 
     /// Reads the records that wait. To be called from time to time, for the kernel keeps only so many.
     /// Tells whether there were any.
-    pub fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool {
-        self.records.collect(&mut Resolver::new(locate), report)
+    pub fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> bool {
+        self.records.collect(&mut ProgramLocator::new(locate), report)
     }
 
     /// The writers of the writes since the last call. `emptied`: the queue of writes was read to its end,
     /// so that whatever a writer started since is known.
-    pub fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> Vec<Arc<Writer>> {
+    pub fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> Vec<Arc<Writer>> {
         let tickets = std::mem::take(&mut self.tickets);
         if tickets.is_empty() {
             return Vec::new();
         }
-        let mut resolver = Resolver::new(locate);
+        let mut resolver = ProgramLocator::new(locate);
         self.records.collect(&mut resolver, report);
         self.emptied = emptied;
         let mut writers: Vec<Arc<Writer>> = Vec::with_capacity(tickets.len());
@@ -191,7 +191,7 @@ impl Attribution {
         writers
     }
 
-    fn decide(&self, ticket: &Ticket, resolver: &mut Resolver<'_>) -> Writer {
+    fn decide(&self, ticket: &Ticket, resolver: &mut ProgramLocator<'_>) -> Writer {
         if ticket.pid == 0 {
             return ticket.look.writer.clone();
         }
@@ -199,7 +199,7 @@ impl Attribution {
             true => self.records.ledger.life_at(ticket.pid, ticket.look.time).into_iter().collect(),
             false => self.records.ledger.lives_of(ticket.pid, ticket.since, ticket.look.time),
         };
-        let mut answers: Vec<(Option<LifeId>, Named)> =
+        let mut answers: Vec<(Option<ProcessKey>, Named)> =
             lives.iter().map(|&id| (Some(id), self.name(ticket, self.records.ledger.life(id), resolver))).collect();
         if answers.is_empty() {
             answers.push((None, self.name(ticket, None, resolver)));
@@ -217,14 +217,15 @@ impl Attribution {
     }
 
     /// The program of one process at the time of the write.
-    fn name(&self, ticket: &Ticket, life: Option<&Life>, resolver: &mut Resolver<'_>) -> Named {
+    fn name(&self, ticket: &Ticket, life: Option<&ProcessRecord>, resolver: &mut ProgramLocator<'_>) -> Named {
         let look = &ticket.look;
         let counted = self.records.counts_execs()
             && life.is_some_and(|life| !life.muddled)
             && self.records.has_all_since(ticket.since);
-        let exit = life.and_then(Life::exit);
+        let exit = life.and_then(ProcessRecord::exit);
         let seen = look.writer.process.as_ref();
-        let recorded = life.into_iter().flat_map(Life::starts).chain(self.records.ledger.waiting_of(ticket.pid));
+        let recorded =
+            life.into_iter().flat_map(ProcessRecord::starts).chain(self.records.ledger.waiting_of(ticket.pid));
         let last_id = seen.and_then(|process| process.executable_id).or(exit.and_then(|exit| exit.executable));
         let starts: Vec<(&Start, Arc<Resolved>)> =
             recorded.map(|start| (start, started(&start.program, last_id, resolver))).collect();
@@ -244,7 +245,7 @@ impl Attribution {
             path,
             id: last_id,
             may_be_unrecorded: path.is_some() && seen.is_some_and(may_be_unrecorded),
-            since: life.and_then(Life::runs_since),
+            since: life.and_then(ProcessRecord::runs_since),
         });
         let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
         let of_sibling = match last {
@@ -266,7 +267,7 @@ impl Attribution {
             // Also those after the look: the executable changes a moment before the exec is told.
             is_quiet: execs.is_some_and(|execs| !execs.iter().any(|&time| time > ticket.since))
                 && !starts.iter().any(|(start, _)| start.sequence > ticket.since_sequence),
-            had_threads: life.is_some_and(Life::had_threads),
+            had_threads: life.is_some_and(ProcessRecord::had_threads),
             of_sibling: of_sibling.as_deref(),
         }
         .judge();
@@ -284,10 +285,16 @@ impl Attribution {
     }
 
     /// The writer with what was established, and nothing of what was not.
-    fn writer(&self, ticket: &Ticket, life: Option<LifeId>, named: Named, resolver: &mut Resolver<'_>) -> Writer {
+    fn writer(
+        &self,
+        ticket: &Ticket,
+        life: Option<ProcessKey>,
+        named: Named,
+        resolver: &mut ProgramLocator<'_>,
+    ) -> Writer {
         let look = &ticket.look;
         let life = life.and_then(|id| self.records.ledger.life(id));
-        let exit = life.and_then(Life::exit);
+        let exit = life.and_then(ProcessRecord::exit);
         let mut writer = look.writer.clone();
         let mut process = writer.process.take().unwrap_or_else(|| Process { pid: ticket.pid, ..Process::default() });
         let started_since = life.is_some_and(|life| life.starts().any(|start| !start.is_before(ticket.sequence)));
@@ -337,7 +344,7 @@ impl Attribution {
 }
 
 /// A program as it is found now; nothing of one of which only the loader left a record.
-fn started(program: &Arc<Program>, last: Option<FileId>, resolver: &mut Resolver<'_>) -> Arc<Resolved> {
+fn started(program: &Arc<Program>, last: Option<FileId>, resolver: &mut ProgramLocator<'_>) -> Arc<Resolved> {
     let found = resolver.resolve(program);
     match program.is_loader() && (last.is_none() || found.id != last) {
         true => Arc::default(),
@@ -354,10 +361,10 @@ fn may_be_unrecorded(process: &Process) -> bool {
 
 /// The script that the kernel opened before the interpreter that is the writer.
 fn recorded_script(
-    life: &Life,
+    life: &ProcessRecord,
     sequence: u64,
     executable: Option<&Executable>,
-    resolver: &mut Resolver<'_>,
+    resolver: &mut ProgramLocator<'_>,
 ) -> Option<PathBuf> {
     let starts: Vec<_> = life.starts().filter(|start| start.sequence < sequence).collect();
     let programs: Vec<_> = starts.into_iter().map(|start| resolver.resolve(&start.program)).collect();

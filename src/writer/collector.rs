@@ -1,12 +1,12 @@
-//! Reads the kernel's queues of records about processes into the [`Ledger`], and notices what is lost.
+//! Reads the kernel's queues of records about processes into the [`ProcessTable`], and notices what is lost.
 
-use super::ledger::{Ledger, Observed, Program};
 use super::process::{self, Pinned};
-use super::program::Resolver;
+use super::process_table::{Observed, ProcessTable, Program};
+use super::program::ProgramLocator;
 use super::records::connector::{Connector, ProcessEvent};
 use super::records::taskstats::{Exit, Taskstats};
 use super::records::{RecordSource, RecordSources};
-use crate::event::Gap;
+use crate::event::LossReport;
 use rustix::time::ClockId;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 3;
 /// See the module.
 pub struct Collector {
     /// What has been read.
-    pub ledger: Ledger,
+    pub ledger: ProcessTable,
     connector: Option<Connector>,
     exits: Option<Taskstats>,
     /// The records were read then.
@@ -54,7 +54,7 @@ impl Collector {
         let mut collector = Self {
             connector: connector.ok(),
             exits: exits.ok(),
-            ledger: Ledger::default(),
+            ledger: ProcessTable::default(),
             collected_at: now(),
             lost_at: None,
             known_since: now(),
@@ -88,7 +88,7 @@ impl Collector {
     }
 
     /// Reads what waits. Tells whether there was anything.
-    pub fn collect(&mut self, resolver: &mut Resolver<'_>, report: &mut dyn FnMut(Gap)) -> bool {
+    pub fn collect(&mut self, resolver: &mut ProgramLocator<'_>, report: &mut dyn FnMut(LossReport)) -> bool {
         let since = self.collected_at;
         let (mut count, mut lost) = (0, Vec::new());
         // The exits first, then the forks: so the fork of whatever has ended is known.
@@ -142,7 +142,7 @@ impl Collector {
                  not used to exclude anybody",
                 lost.join(" and ")
             );
-            report(Gap { cause: Gap::ATTRIBUTION, lost: None, detail });
+            report(LossReport { cause: LossReport::ATTRIBUTION, lost: None, detail });
         }
         if self.snapshot_is_due && self.snapshot_at.is_none_or(|at| at.elapsed() >= SNAPSHOT_REST) {
             self.snapshot();

@@ -120,7 +120,7 @@ impl Reader {
         let (sender, answers) = channel();
         let read = move || {
             // The reader has opened the file.
-            privileges::keep_only(Role::Nothing);
+            privileges::drop_to(Role::Nothing);
             for (file, limit) in wanted {
                 if sender.send(all_of(file, limit)).is_err() {
                     break;

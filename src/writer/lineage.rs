@@ -1,12 +1,12 @@
 //! What processes ran before, and who their ancestors were, also when those are gone.
 
 use super::container;
-use super::ledger::{Ledger, Life, LifeId};
 use super::process::{self, Pinned};
-use super::program::{Resolved, Resolver};
+use super::process_table::{ProcessKey, ProcessRecord, ProcessTable};
+use super::program::{ProgramLocator, Resolved};
 use super::records::taskstats::Exit;
 use super::{MAX_PARENTS, with_ancestors};
-use crate::event::{Executable, FileId, Process, Surroundings};
+use crate::event::{Executable, FileId, LivingAncestor, Process};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,9 +15,14 @@ const MAX_SEARCH: u64 = 1024;
 /// A start time in clock ticks is that of a fork record if they are no further apart, in nanoseconds.
 const SAME_START: u64 = 20_000_000;
 
-impl Ledger {
+impl ProcessTable {
     /// What a process ran before it started anything itself.
-    pub fn inherited(&self, life: &Life, resolver: &mut Resolver<'_>, depth: usize) -> Option<Arc<Resolved>> {
+    pub fn inherited(
+        &self,
+        life: &ProcessRecord,
+        resolver: &mut ProgramLocator<'_>,
+        depth: usize,
+    ) -> Option<Arc<Resolved>> {
         match &life.observed {
             Some(observed) => observed.program.as_ref().map(|program| resolver.resolve(program)),
             None => self.program_at(life.parent?, life.began?, resolver, depth + 1),
@@ -27,11 +32,11 @@ impl Ledger {
     /// Whether nothing speaks against it that a process which is gone ran what it inherited. Its parent by the process
     /// tree may be another one than it is a copy of (CLONE_PARENT), so where no executable is told at the end, it must
     /// have ended with the kernel's name of that parent, which a copy has.
-    pub fn may_have_inherited(&self, life: &Life) -> bool {
+    pub fn may_have_inherited(&self, life: &ProcessRecord) -> bool {
         if life.observed.is_some() {
             return true;
         }
-        let name = |life: &Life| match life.exit() {
+        let name = |life: &ProcessRecord| match life.exit() {
             Some(exit) => Some(exit.comm.as_bytes().to_vec()),
             None => pinned(life).map(|pinned| pinned.name()),
         };
@@ -40,7 +45,13 @@ impl Ledger {
     }
 
     /// What a process ran at this time.
-    fn program_at(&self, id: LifeId, time: u64, resolver: &mut Resolver<'_>, depth: usize) -> Option<Arc<Resolved>> {
+    fn program_at(
+        &self,
+        id: ProcessKey,
+        time: u64,
+        resolver: &mut ProgramLocator<'_>,
+        depth: usize,
+    ) -> Option<Arc<Resolved>> {
         let life = self.life(id).filter(|_| depth <= MAX_PARENTS)?;
         let before = life.execs.iter().filter(|&&exec| exec <= time).count();
         if before == 0 && !life.muddled {
@@ -61,16 +72,21 @@ impl Ledger {
     }
 
     /// A program that a process with the same parent ran, by its file.
-    pub fn program_of_sibling(&self, life: &Life, id: FileId, resolver: &mut Resolver<'_>) -> Option<Arc<Resolved>> {
+    pub fn program_of_sibling(
+        &self,
+        life: &ProcessRecord,
+        id: FileId,
+        resolver: &mut ProgramLocator<'_>,
+    ) -> Option<Arc<Resolved>> {
         let parent = life.parent?;
         let siblings = self.latest_lives(MAX_SEARCH).filter(|other| other.parent == Some(parent));
-        let programs = siblings.flat_map(Life::starts).map(|start| resolver.resolve(&start.program));
+        let programs = siblings.flat_map(ProcessRecord::starts).map(|start| resolver.resolve(&start.program));
         programs.filter(|program| program.id == Some(id)).min_by_key(|program| program.changed)
     }
 
     /// The ancestors: as they were read from `/proc`, or, where the writer was gone or has been given
     /// to another parent since, as the records tell them up to one that lives.
-    pub fn parents(&self, life: &Life, read: Vec<Process>, resolver: &mut Resolver<'_>) -> Vec<Process> {
+    pub fn parents(&self, life: &ProcessRecord, read: Vec<Process>, resolver: &mut ProgramLocator<'_>) -> Vec<Process> {
         let mut parents: Vec<Process> = Vec::new();
         let mut next = life.parent;
         while let Some(id) = next
@@ -93,12 +109,12 @@ impl Ledger {
     }
 
     /// Where the nearest living ancestor runs.
-    pub fn nearest(&self, life: &Life) -> Option<Surroundings> {
-        let parent = |life: &Life| self.life(life.parent?);
+    pub fn nearest(&self, life: &ProcessRecord) -> Option<LivingAncestor> {
+        let parent = |life: &ProcessRecord| self.life(life.parent?);
         let ancestors = std::iter::successors(parent(life), |life| parent(life)).take(MAX_PARENTS);
         let pinned = ancestors.filter(|ancestor| ancestor.end.is_none()).find_map(pinned)?;
         let ((process, _), cgroup) = (pinned.read(), pinned.cgroup());
-        Some(Surroundings {
+        Some(LivingAncestor {
             pid: process.pid,
             container_id: container::id(&cgroup),
             unit: container::unit(&cgroup),
@@ -108,7 +124,7 @@ impl Ledger {
         })
     }
 
-    fn gone(&self, id: LifeId, life: &Life, resolver: &mut Resolver<'_>) -> Process {
+    fn gone(&self, id: ProcessKey, life: &ProcessRecord, resolver: &mut ProgramLocator<'_>) -> Process {
         let exit = life.exit();
         let program = self.program_at(id, u64::MAX, resolver, 0);
         let id = exit.and_then(|exit| exit.executable);
@@ -129,18 +145,18 @@ impl Ledger {
 }
 
 /// The process of a life and its ancestors, if it lives.
-fn living(life: &Life) -> Option<Vec<Process>> {
+fn living(life: &ProcessRecord) -> Option<Vec<Process>> {
     pinned(life).map(|pinned| with_ancestors(&pinned))
 }
 
 /// What a living process runs.
-fn living_program(life: &Life) -> Option<Arc<Resolved>> {
+fn living_program(life: &ProcessRecord) -> Option<Arc<Resolved>> {
     let (path, id) = pinned(life)?.program()?;
     Some(Arc::new(Resolved { path: Some(path), id: Some(id), device: Some(id.device), ..Resolved::default() }))
 }
 
 /// The process of a life, if it lives.
-fn pinned(life: &Life) -> Option<Pinned> {
+fn pinned(life: &ProcessRecord) -> Option<Pinned> {
     let pinned = Pinned::open(life.pid).ok()?;
     let (start_time, _) = pinned.origin()?;
     let is_it = match (&life.observed, life.began) {

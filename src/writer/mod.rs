@@ -11,13 +11,13 @@ mod command_line;
 mod container;
 pub mod identity;
 mod judge;
-mod ledger;
 mod lineage;
 mod process;
+mod process_table;
 mod program;
 pub mod records;
 
-pub use attribution::Attribution;
+pub use attribution::WriterResolver;
 pub use records::{Available, RecordSource, RecordSources};
 
 use crate::event::{Evidence, Process, Writer};
@@ -57,7 +57,7 @@ pub fn programs_of_the_host() -> RecordSource {
 
 /// What one look at a process showed.
 #[derive(Debug)]
-pub struct Look {
+pub struct ProcSnapshot {
     /// What was read; its evidence is `proc` or `unknown`.
     pub writer: Writer,
     /// The process of the event still held its pid: what was read is its own.
@@ -69,10 +69,13 @@ pub struct Look {
 
 /// Looks at the process of an event, given by its pid and pidfd. Never fails: what cannot be
 /// established is left out and the note says why.
-pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
+pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> ProcSnapshot {
     let only_pid = || Some(Process { pid, ..Process::default() });
-    let gone =
-        |note, process| Look { writer: Writer { process, ..Writer::unknown(note) }, held_pid: false, time: now() };
+    let gone = |note, process| ProcSnapshot {
+        writer: Writer { process, ..Writer::unknown(note) },
+        held_pid: false,
+        time: now(),
+    };
     if pid == 0 {
         return gone("the process is not in this pid namespace", None);
     }
@@ -99,7 +102,7 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> Look {
     let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
     let process = Some(process);
     let writer = Writer { evidence, sure, process, parents, container_id, unit, ..Writer::unknown(note) };
-    Look { writer, held_pid: true, time }
+    ProcSnapshot { writer, held_pid: true, time }
 }
 
 /// A living process and its ancestors.

@@ -1,7 +1,7 @@
 //! From what a record tells of a program to its path and file, as they are now.
 
 use super::collector::now;
-use super::ledger::Program;
+use super::process_table::Program;
 use crate::event::{FileId, Locate};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::collections::HashMap;
@@ -52,12 +52,12 @@ impl Resolved {
 }
 
 /// Looks each program up once for all the writers that are judged together.
-pub struct Resolver<'a> {
+pub struct ProgramLocator<'a> {
     locate: Locate<'a>,
     known: HashMap<Arc<Program>, Arc<Resolved>>,
 }
 
-impl<'a> Resolver<'a> {
+impl<'a> ProgramLocator<'a> {
     /// Knows nothing yet.
     pub fn new(locate: Locate<'a>) -> Self {
         Self { locate, known: HashMap::new() }

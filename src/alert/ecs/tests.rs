@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{
     Candidate, Credentials, EnvironmentSetting, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookForm,
-    HookKind, HookPlace, Process, RuleInfo, Script, Seen, Surroundings, Whereabouts,
+    HookKind, HookLocation, HookPath, LivingAncestor, Process, RuleInfo, Script, Seen,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -68,7 +68,7 @@ fn alert_of(bytes: &[u8]) -> Alert {
         ancestor_installer: Some("uv"),
         container_id: Some("abc".into()),
         unit: Some("session-3.scope".into()),
-        nearest: Some(Surroundings {
+        nearest: Some(LivingAncestor {
             pid: 9,
             container_id: Some("abc".into()),
             unit: Some("x.service".into()),
@@ -103,10 +103,10 @@ fn alert_of(bytes: &[u8]) -> Alert {
             text: bytes.to_vec(),
             value: bytes.to_vec(),
         }],
-        ..Hook::at(Whereabouts {
+        ..Hook::at(HookPath {
             kind: HookKind::Pth,
             form: HookForm::File,
-            place: HookPlace::Site,
+            place: HookLocation::Site,
             version: Some((3, 11)),
         })
     };
@@ -191,7 +191,7 @@ fn what_is_not_known_is_absent() {
 #[test]
 fn sequence_numbers_rise_by_one_with_gaps_among_them() {
     let mut composer = Composer::new();
-    let gap = Gap { cause: Gap::QUEUE_OVERFLOW, lost: Some(3), detail: "a\nb".into() };
+    let gap = LossReport { cause: LossReport::QUEUE_OVERFLOW, lost: Some(3), detail: "a\nb".into() };
     let sequence = |alert: Alert| alert.document()["event"]["sequence"].as_u64().unwrap();
     assert_eq!((sequence(composer.gap(&gap)), sequence(composer.gap(&gap))), (1, 2));
     let record = composer.gap(&gap).document();

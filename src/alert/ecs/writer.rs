@@ -5,7 +5,7 @@ use super::insert;
 use super::path;
 use crate::alert::redact;
 use crate::escape;
-use crate::event::{Candidate, FileId, Process, Script, Surroundings, Writer};
+use crate::event::{Candidate, FileId, LivingAncestor, Process, Script, Writer};
 use serde_json::{Map, Value, json};
 
 /// Bytes of a command line that are shown.
@@ -112,7 +112,7 @@ fn of_process(value: &mut Map<String, Value>, process: &Process, login_name: Opt
 }
 
 /// Where an ancestor runs.
-fn surroundings(nearest: &Surroundings, login_name: Option<&str>) -> Value {
+fn surroundings(nearest: &LivingAncestor, login_name: Option<&str>) -> Value {
     let escaped = |text: &Option<String>| text.as_deref().map(|text| escape::reversible(text.as_bytes()));
     let mut value = Map::new();
     value.insert("pid".into(), nearest.pid.into());

@@ -3,7 +3,7 @@
 use super::overlay::Overlay;
 use super::{Finding, State};
 use crate::daemon::placing::{Mechanism, Probe};
-use crate::event::{HookKind, HookPlace};
+use crate::event::{HookKind, HookLocation};
 use crate::hook::kind;
 use crate::hook::sites::{Inventory, Python, Role};
 use crate::source::mounts;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub struct Tree {
     /// As Python sees it, below the root.
     pub path: PathBuf,
-    /// What it is: the words of `HookPlace`, and `zip`, `virtual-environment`, `environment`.
+    /// What it is: the words of `HookLocation`, and `zip`, `virtual-environment`, `environment`.
     pub place: &'static str,
     /// What the Python is that it belongs to.
     pub role: Option<Role>,
@@ -103,7 +103,7 @@ fn add_python(python: &Python, places: &mut BTreeMap<PathBuf, Place>) {
         places.insert(site.path.clone(), place);
     }
     for directory in python.programs.iter().filter_map(|program| program.parent()) {
-        let what = HookPlace::Program.as_str();
+        let what = HookLocation::Program.as_str();
         let place = Place { what, role: Some(python.role), leads_to: None, is_link: false };
         places.entry(directory.to_path_buf()).or_insert(place);
     }

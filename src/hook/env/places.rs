@@ -5,7 +5,7 @@
 //! name, generators of systemd (programs), containers' `ENV`, and `environment=` in `authorized_keys`, which
 //! sshd ignores unless told otherwise.
 
-use crate::event::HookPlace;
+use crate::event::HookLocation;
 use std::path::Path;
 
 /// How a file is read.
@@ -120,18 +120,18 @@ pub fn is_environment_file(path: &Path) -> bool {
 }
 
 /// How this environment file is read, and whether for every user (`System`) or one (`User`).
-pub fn grammar(path: &Path) -> Option<(Grammar, HookPlace)> {
+pub fn grammar(path: &Path) -> Option<(Grammar, HookLocation)> {
     let (directory, name) = (path.parent()?.to_str()?, path.file_name()?.as_encoded_bytes());
     if let Some((_, grammar)) = DIRECTORIES.into_iter().find(|(known, _)| *known == directory) {
         // A user's own table is named like the user.
-        let place = if directory.starts_with("/var/spool/cron") { HookPlace::User } else { HookPlace::System };
+        let place = if directory.starts_with("/var/spool/cron") { HookLocation::User } else { HookLocation::System };
         return is_read(name, grammar).then_some((grammar, place));
     }
-    by_name(name).map(|grammar| (grammar, HookPlace::User)).or_else(|| {
+    by_name(name).map(|grammar| (grammar, HookLocation::User)).or_else(|| {
         let grammar = by_directory(directory, name).or_else(|| of_systemd(directory, name))?;
         let is_user = ["/home/", "/root/", "/var/home/"].iter().any(|home| directory.starts_with(home))
             || directory.contains("/.");
-        Some((grammar, if is_user { HookPlace::User } else { HookPlace::System }))
+        Some((grammar, if is_user { HookLocation::User } else { HookLocation::System }))
     })
 }
 

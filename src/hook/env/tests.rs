@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::Hook;
-use crate::event::HookPlace;
+use crate::event::HookLocation;
 use proptest::prelude::*;
 
 fn read(path: &str, content: &str) -> Vec<(&'static str, String)> {
@@ -291,22 +291,22 @@ fn sudoers_tell_which_variables_they_let_through() {
 #[test]
 fn environment_files_are_known_by_name_and_directory() {
     for (path, expected, place) in [
-        ("/etc/environment", Grammar::Assignments, HookPlace::System),
-        ("/etc/profile.d/a.sh", Grammar::Shell, HookPlace::System),
-        ("/root/.bashrc", Grammar::Shell, HookPlace::User),
-        ("/home/u/.zshenv", Grammar::Shell, HookPlace::User),
-        ("/home/u/.config/environment.d/a.conf", Grammar::Assignments, HookPlace::User),
-        ("/usr/lib/environment.d/a.conf", Grammar::Assignments, HookPlace::System),
-        ("/home/u/.config/fish/config.fish", Grammar::Fish, HookPlace::User),
-        ("/etc/systemd/system/a.service.d/b.conf", Grammar::Systemd, HookPlace::System),
-        ("/usr/lib/systemd/user/a.service", Grammar::Systemd, HookPlace::System),
-        ("/usr/local/lib/systemd/system/service.d/10-x.conf", Grammar::Systemd, HookPlace::System),
-        ("/home/u/.config/systemd/user/a.service", Grammar::Systemd, HookPlace::User),
-        ("/etc/systemd/system.conf.d/a.conf", Grammar::Systemd, HookPlace::System),
-        ("/run/systemd/transient/a.service", Grammar::Systemd, HookPlace::System),
-        ("/var/spool/cron/crontabs/root", Grammar::Crontab, HookPlace::User),
-        ("/etc/cron.d/anything", Grammar::Crontab, HookPlace::System),
-        ("/etc/sysconfig/x", Grammar::ShellOrAssignments, HookPlace::System),
+        ("/etc/environment", Grammar::Assignments, HookLocation::System),
+        ("/etc/profile.d/a.sh", Grammar::Shell, HookLocation::System),
+        ("/root/.bashrc", Grammar::Shell, HookLocation::User),
+        ("/home/u/.zshenv", Grammar::Shell, HookLocation::User),
+        ("/home/u/.config/environment.d/a.conf", Grammar::Assignments, HookLocation::User),
+        ("/usr/lib/environment.d/a.conf", Grammar::Assignments, HookLocation::System),
+        ("/home/u/.config/fish/config.fish", Grammar::Fish, HookLocation::User),
+        ("/etc/systemd/system/a.service.d/b.conf", Grammar::Systemd, HookLocation::System),
+        ("/usr/lib/systemd/user/a.service", Grammar::Systemd, HookLocation::System),
+        ("/usr/local/lib/systemd/system/service.d/10-x.conf", Grammar::Systemd, HookLocation::System),
+        ("/home/u/.config/systemd/user/a.service", Grammar::Systemd, HookLocation::User),
+        ("/etc/systemd/system.conf.d/a.conf", Grammar::Systemd, HookLocation::System),
+        ("/run/systemd/transient/a.service", Grammar::Systemd, HookLocation::System),
+        ("/var/spool/cron/crontabs/root", Grammar::Crontab, HookLocation::User),
+        ("/etc/cron.d/anything", Grammar::Crontab, HookLocation::System),
+        ("/etc/sysconfig/x", Grammar::ShellOrAssignments, HookLocation::System),
     ] {
         assert_eq!(grammar(Path::new(path)), Some((expected, place)), "{path}");
     }

@@ -1,17 +1,17 @@
 use super::*;
 use crate::event::HookForm::{Archive, Bytecode, Directory as Folder, Extension, File, Module, Package, Sourceless};
 use crate::event::HookKind as Kind;
-use crate::event::HookPlace::{self, Elsewhere, Etc, Program, Site, Stdlib, System, User, UserSite};
+use crate::event::HookLocation::{self, Elsewhere, Etc, Program, Site, Stdlib, System, User, UserSite};
 use proptest::prelude::*;
 
-const IN_ZIP: HookPlace = HookPlace::Archive;
+const IN_ZIP: HookLocation = HookLocation::Archive;
 
-fn of(path: &str) -> Whereabouts {
+fn of(path: &str) -> HookPath {
     super::of(Path::new(path))
 }
 
 #[track_caller]
-fn all(kind: Kind, table: &[(&str, HookForm, HookPlace)]) {
+fn all(kind: Kind, table: &[(&str, HookForm, HookLocation)]) {
     for (path, form, place) in table {
         let at = of(path);
         assert_eq!((at.kind, at.form, at.place), (kind, *form, *place), "{path}");

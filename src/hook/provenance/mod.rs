@@ -23,7 +23,7 @@ use wheels::Wheels;
 /// What is remembered between questions: at most some 7 MiB (`packages` 4, `wheels` 3), some 500 KiB
 /// on a server. Nothing is read before the first question.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct PackageDb {
     root: PathBuf,
     packages: Packages,
     wheels: Wheels,
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-impl Ledger {
+impl PackageDb {
     /// For what is below this root.
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_path_buf(), packages: Packages::default(), wheels: Wheels::default() }

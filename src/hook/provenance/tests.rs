@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 /// A root of its own, with the ledger for it.
 struct Machine {
     root: tempfile::TempDir,
-    ledger: Ledger,
+    ledger: PackageDb,
 }
 
 impl Machine {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let ledger = Ledger::new(root.path());
+        let ledger = PackageDb::new(root.path());
         Self { root, ledger }
     }
 
@@ -304,8 +304,8 @@ fn the_packages_of_this_machine_own_their_files() {
         eprintln!("SKIPPED: this machine has no python3.11 of Debian's");
         return;
     }
-    let mut ledger = Ledger::new(Path::new("/"));
-    let ask = |ledger: &mut Ledger, path: &str, suffix: Option<&[u8]>| {
+    let mut ledger = PackageDb::new(Path::new("/"));
+    let ask = |ledger: &mut PackageDb, path: &str, suffix: Option<&[u8]>| {
         let file = file_ref(Path::new("/"), path);
         let mut content = content::read(&file, content::Limits::default());
         if let Some(suffix) = suffix {
@@ -332,7 +332,7 @@ fn the_packages_of_this_machine_own_their_files() {
 #[test]
 #[ignore = "a measurement"]
 fn what_it_costs() {
-    let measure = |name: &str, ledger: &mut Ledger, root: &Path, path: &str| {
+    let measure = |name: &str, ledger: &mut PackageDb, root: &Path, path: &str| {
         let file = file_ref(root, path);
         let content = content::read(&file, content::Limits::default());
         let start = Instant::now();
@@ -349,7 +349,7 @@ fn what_it_costs() {
     };
     let here = Path::new("/");
     for path in ["/usr/lib/python3.11/os.py", "/etc/python3.11/sitecustomize.py", "/usr/bin/python3.11"] {
-        measure("here", &mut Ledger::new(here), here, path);
+        measure("here", &mut PackageDb::new(here), here, path);
     }
     // As on a large desktop: 3,000 packages, 350 of them with 200 files of Python each.
     let mut machine = Machine::debian();
@@ -367,7 +367,7 @@ fn what_it_costs() {
     std::thread::sleep(Duration::from_millis(50));
     let root = machine.root.path().to_path_buf();
     measure("3,000 packages", &mut machine.ledger, &root, &format!("{DIST}/a.pth"));
-    measure("3,000 packages", &mut Ledger::new(&root), &root, &format!("{DIST}/new.pth"));
+    measure("3,000 packages", &mut PackageDb::new(&root), &root, &format!("{DIST}/new.pth"));
     machine.install("python3-a", &[(&format!("{DIST}/b.pth"), "1")]);
     measure("3,000 packages, one changed", &mut machine.ledger, &root, &format!("{DIST}/a.pth"));
     // A large virtual environment.
@@ -383,10 +383,10 @@ fn what_it_costs() {
     machine.write(&format!("{SITE}/module7/directory/file3.py"), "");
     let wheels_only = tempfile::tempdir().unwrap();
     fs::rename(machine.root.path().join("srv"), wheels_only.path().join("srv")).unwrap();
-    measure("300 wheels", &mut Ledger::new(wheels_only.path()), wheels_only.path(), &format!("{SITE}/new.pth"));
+    measure("300 wheels", &mut PackageDb::new(wheels_only.path()), wheels_only.path(), &format!("{SITE}/new.pth"));
     measure(
         "300 wheels",
-        &mut Ledger::new(wheels_only.path()),
+        &mut PackageDb::new(wheels_only.path()),
         wheels_only.path(),
         &format!("{SITE}/module7/directory/file3.py"),
     );

@@ -1,7 +1,7 @@
 //! Puts together what belongs to one Python: its library, searched directories and programs.
 
 use super::Found;
-use crate::event::{HookKind, HookPlace};
+use crate::event::{HookKind, HookLocation};
 use crate::hook::kind::{Version, directory, of};
 use crate::walk::Kind;
 use std::collections::{BTreeMap, HashSet};
@@ -42,7 +42,7 @@ pub struct SearchedDirectory {
     /// As Python names it.
     pub path: PathBuf,
     /// Its role.
-    pub place: HookPlace,
+    pub place: HookLocation,
     /// Where a symbolic link in its place leads, below the root. `None`: it is no link, or one to nowhere.
     pub leads_to: Option<PathBuf>,
     /// A symbolic link has its place.
@@ -76,10 +76,10 @@ pub fn prefix(path: &Path, kind: HookKind) -> Option<PathBuf> {
         _ => {}
     }
     // The outermost library: what is below the packages of a Python is that Python's.
-    let library = path.ancestors().filter(|above| directory(above).place != HookPlace::Elsewhere).last()?;
+    let library = path.ancestors().filter(|above| directory(above).place != HookLocation::Elsewhere).last()?;
     let above = library.parent()?.parent()?;
     // Debian's /etc/pythonX.Y belongs to /usr/lib/pythonX.Y.
-    Some(if directory(library).place == HookPlace::Etc { above.join("usr") } else { above.to_path_buf() })
+    Some(if directory(library).place == HookLocation::Etc { above.join("usr") } else { above.to_path_buf() })
 }
 
 /// All Pythons that what was found belongs to. A `pyvenv.cfg` above a standard library is judged again: that is no
@@ -105,7 +105,7 @@ pub fn pythons(found: &mut [Found], real: &dyn Fn(&Path) -> Option<PathBuf>) -> 
             HookKind::VenvConfig => {
                 environments.insert(prefix);
             }
-            HookKind::SiteDirectory if found.at.place == HookPlace::Etc => {}
+            HookKind::SiteDirectory if found.at.place == HookLocation::Etc => {}
             HookKind::SiteDirectory => {
                 let python = known.entry((prefix.clone(), found.at.version)).or_insert_with(|| Python {
                     prefix,

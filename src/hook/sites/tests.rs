@@ -37,7 +37,7 @@ impl Tree {
     }
 }
 
-fn hooks(inventory: &Inventory) -> Vec<(&str, HookKind, HookPlace)> {
+fn hooks(inventory: &Inventory) -> Vec<(&str, HookKind, HookLocation)> {
     inventory.hooks.iter().map(|found| (found.path.to_str().unwrap(), found.at.kind, found.at.place)).collect()
 }
 
@@ -83,14 +83,14 @@ fn pythons_are_put_together_from_libraries_programs_and_environments() {
     assert_eq!(
         user.iter().map(|site| (site.path.to_str().unwrap(), site.place)).collect::<Vec<_>>(),
         [
-            ("/home/u/.local/lib/python3.11", HookPlace::Stdlib),
-            ("/home/u/.local/lib/python3.11/site-packages", HookPlace::UserSite)
+            ("/home/u/.local/lib/python3.11", HookLocation::Stdlib),
+            ("/home/u/.local/lib/python3.11/site-packages", HookLocation::UserSite)
         ]
     );
     // A pyvenv.cfg above a standard library is no virtual environment's.
     let found = hooks(&inventory);
-    assert!(found.contains(&("/opt/py/pyvenv.cfg", HookKind::InterpreterConfig, HookPlace::Program)));
-    assert!(found.contains(&("/srv/venv/pyvenv.cfg", HookKind::VenvConfig, HookPlace::Program)));
+    assert!(found.contains(&("/opt/py/pyvenv.cfg", HookKind::InterpreterConfig, HookLocation::Program)));
+    assert!(found.contains(&("/srv/venv/pyvenv.cfg", HookKind::VenvConfig, HookLocation::Program)));
     assert_eq!(
         assemble::prefix(Path::new("/etc/python3.11/sitecustomize.py"), HookKind::Sitecustomize),
         Some("/usr".into())
@@ -114,19 +114,19 @@ fn every_hook_is_found_once_and_nothing_else() {
     assert_eq!(
         hooks(&inventory),
         [
-            ("/a/b/c/d/e/f/lib/python3.11/site-packages/deep.pth", HookKind::Pth, HookPlace::Site),
-            ("/etc/cron.d/any-name", HookKind::Environment, HookPlace::System),
-            ("/etc/environment", HookKind::Environment, HookPlace::System),
-            ("/home/u/models/resnet.pth", HookKind::Pth, HookPlace::Elsewhere),
-            ("/site.py", HookKind::Site, HookPlace::Elsewhere),
+            ("/a/b/c/d/e/f/lib/python3.11/site-packages/deep.pth", HookKind::Pth, HookLocation::Site),
+            ("/etc/cron.d/any-name", HookKind::Environment, HookLocation::System),
+            ("/etc/environment", HookKind::Environment, HookLocation::System),
+            ("/home/u/models/resnet.pth", HookKind::Pth, HookLocation::Elsewhere),
+            ("/site.py", HookKind::Site, HookLocation::Elsewhere),
             (
                 "/usr/lib/python3.11/__pycache__/sitecustomize.cpython-311.pyc",
                 HookKind::Sitecustomize,
-                HookPlace::Stdlib
+                HookLocation::Stdlib
             ),
-            ("/usr/lib/python3.11/sitecustomize/__init__.py", HookKind::Sitecustomize, HookPlace::Stdlib),
-            ("/usr/lib/python311.zip", HookKind::StdlibZip, HookPlace::Archive),
-            ("/usr/lib/python311.zip/encodings/__init__.py", HookKind::StdlibBoot, HookPlace::Archive),
+            ("/usr/lib/python3.11/sitecustomize/__init__.py", HookKind::Sitecustomize, HookLocation::Stdlib),
+            ("/usr/lib/python311.zip", HookKind::StdlibZip, HookLocation::Archive),
+            ("/usr/lib/python311.zip/encodings/__init__.py", HookKind::StdlibBoot, HookLocation::Archive),
         ]
     );
     assert_eq!((inventory.unreadable, inventory.truncated), (0, false));
@@ -158,7 +158,7 @@ fn a_link_in_the_place_of_a_searched_directory_is_followed_below_the_root() {
     assert!(found.contains(&(
         "/usr/lib/python3.11/dist-packages/usercustomize/__init__.py",
         HookKind::Usercustomize,
-        HookPlace::Site
+        HookLocation::Site
     )));
     assert_eq!(found.iter().filter(|(path, ..)| path.starts_with("/w/")).count(), 1);
     let leads: Vec<_> = inventory
@@ -198,7 +198,7 @@ fn a_directory_that_is_added_to_the_path_is_searched_one_level() {
     assert_eq!(inventory.search(site, b"x.pth"), None);
     let searched: Vec<_> = hooks(&inventory)
         .into_iter()
-        .filter(|(.., place)| *place == HookPlace::SearchPath)
+        .filter(|(.., place)| *place == HookLocation::SearchPath)
         .map(|found| found.0)
         .collect();
     assert_eq!(
@@ -224,7 +224,7 @@ fn modules_that_hooks_import_are_found_in_every_form() {
     ]);
     let mut inventory = tree.stock();
     let names = ["_telemetry", "pack", "native", "os"].map(OsString::from).into_iter().collect();
-    inventory.find_modules(Path::new("/v/lib/python3.11/site-packages"), HookPlace::Site, &names);
+    inventory.find_modules(Path::new("/v/lib/python3.11/site-packages"), HookLocation::Site, &names);
     let modules: Vec<_> = inventory
         .hooks
         .iter()

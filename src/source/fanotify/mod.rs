@@ -6,28 +6,26 @@
 //! that is the business of the callbacks, which must keep to it too. Of disks it touches only what was
 //! just used: the directory of a hook, the first bytes of a program that was started.
 
-mod any_name;
 mod group;
 mod handle;
-mod held;
 pub mod listener;
-mod pace;
+mod pending_batch;
 pub mod record;
+mod throttle;
+mod watched_directories;
 
-use super::bell::Bell;
+use super::heartbeat::Heartbeat;
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
-use crate::event::{Action, FileEvent, FileRef, Gap, HandleName, Interest, Locate, Seen, Writer};
+use crate::event::{Action, FileEvent, FileRef, HandleName, Interest, Locate, LossReport, Seen, Writer};
 use crate::sys;
-use any_name::AnyName;
 use fanotify::low_level::{
     FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
 };
 use group::Group;
 use handle::{Filesystems, Located};
-use held::Held;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use pace::{Patience, Rests};
+use pending_batch::PendingBatch;
 use record::Record;
 use std::collections::HashSet;
 use std::fs::File;
@@ -37,6 +35,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use throttle::{BackpressureTimer, IdleBackoff};
+use watched_directories::WatchedDirectories;
 
 /// Bytes of one read: some 600 records. Each may carry a pidfd, so the limit of open files must
 /// leave room for as many.
@@ -69,11 +69,11 @@ pub trait Witness {
     /// Records of the queue were lost.
     fn lost_records(&mut self);
     /// Reads the records about processes that wait. Tells whether there were any.
-    fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> bool;
+    fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> bool;
     /// So much waits that it must be collected now.
     fn is_behind(&self) -> bool;
     /// The writers of all [`Witness::wrote`] since the last call. `emptied`: the queue was read to its end.
-    fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(Gap)) -> Vec<Arc<Writer>>;
+    fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> Vec<Arc<Writer>>;
 }
 
 /// What the reader needs from the other stages.
@@ -95,7 +95,7 @@ pub struct Callbacks<'a> {
 pub struct Watcher {
     group: Group,
     filesystems: Filesystems,
-    any_name: AnyName,
+    any_name: WatchedDirectories,
     settings: Settings,
     mountinfo: File,
     /// Devices of the filesystems whose guard was told.
@@ -104,7 +104,7 @@ pub struct Watcher {
     mounted: mounts::Known,
     covered: Vec<(PathBuf, bool)>,
     counters: Arc<Counters>,
-    patience: Patience,
+    patience: BackpressureTimer,
     /// A program was started when the queue was read last.
     saw_start: bool,
 }
@@ -125,14 +125,14 @@ impl Watcher {
         let mut watcher = Self {
             group: Group::open()?,
             filesystems: Filesystems::default(),
-            any_name: AnyName::new(&settings.root, any_name),
+            any_name: WatchedDirectories::new(&settings.root, any_name),
             settings,
             mountinfo,
             known: HashSet::new(),
             mounted: mounts::Known::default(),
             covered: Vec::new(),
             counters,
-            patience: Patience::default(),
+            patience: BackpressureTimer::default(),
             saw_start: false,
         };
         let guards = watcher.mark_mounts()?;
@@ -150,11 +150,11 @@ impl Watcher {
     ///
     /// # Errors
     /// When reading fails and a new group cannot be opened in its place.
-    pub fn run(mut self, bell: &Bell, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
+    pub fn run(mut self, bell: &Heartbeat, callbacks: &mut Callbacks<'_>) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         let mut rebuilds: Vec<Instant> = Vec::new();
         let mut collected: Option<Instant> = None;
-        let mut rests = Rests::default();
+        let mut rests = IdleBackoff::default();
         loop {
             let [queue_ready, mounts_changed, rung, records_wait] = self.wait(bell, collected, callbacks)?;
             let stopping = rung && bell.answer();
@@ -194,7 +194,7 @@ impl Watcher {
 
     /// Waits for the queue, the mount table, the bell, and records about processes: those every
     /// now and then while there are any, and without an end when there were none.
-    fn wait(&self, bell: &Bell, collected: Option<Instant>, callbacks: &Callbacks<'_>) -> io::Result<[bool; 4]> {
+    fn wait(&self, bell: &Heartbeat, collected: Option<Instant>, callbacks: &Callbacks<'_>) -> io::Result<[bool; 4]> {
         let mut fds = vec![
             PollFd::new(self.group.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.mountinfo.as_fd(), PollFlags::POLLPRI),
@@ -216,7 +216,7 @@ impl Watcher {
 
     fn collect(&self, callbacks: &mut Callbacks<'_>) -> bool {
         let emit = &mut *callbacks.emit;
-        callbacks.witness.collect(&|program| self.locate_program(program), &mut |gap| emit(Message::Gap(gap)))
+        callbacks.witness.collect(&|program| self.locate_program(program), &mut |gap| emit(Message::LossReport(gap)))
     }
 
     fn locate_program(&self, program: &HandleName) -> Option<(OwnedFd, PathBuf)> {
@@ -226,10 +226,10 @@ impl Watcher {
     }
 
     /// Has the writers of what is held judged, and hands it on.
-    fn hand_on(&self, held: &mut Held, emptied: bool, callbacks: &mut Callbacks<'_>) {
+    fn hand_on(&self, held: &mut PendingBatch, emptied: bool, callbacks: &mut Callbacks<'_>) {
         let emit = &mut *callbacks.emit;
         let locate: Locate<'_> = &|program| self.locate_program(program);
-        let writers = callbacks.witness.judge(emptied, locate, &mut |gap| emit(Message::Gap(gap)));
+        let writers = callbacks.witness.judge(emptied, locate, &mut |gap| emit(Message::LossReport(gap)));
         held.hand_on(&writers, &mut |event| (callbacks.emit)(Message::Event(event)));
     }
 
@@ -238,11 +238,11 @@ impl Watcher {
     fn drain(
         &mut self,
         buffer: &mut [u8],
-        bell: &Bell,
+        bell: &Heartbeat,
         stopping: bool,
         callbacks: &mut Callbacks<'_>,
     ) -> io::Result<bool> {
-        let mut held = Held::default();
+        let mut held = PendingBatch::default();
         let emptied = self.read_all(buffer, bell, stopping, &mut held, callbacks);
         if held.found > 0 {
             self.hand_on(&mut held, matches!(emptied, Ok(true)), callbacks);
@@ -263,9 +263,9 @@ impl Watcher {
     fn read_all(
         &mut self,
         buffer: &mut [u8],
-        bell: &Bell,
+        bell: &Heartbeat,
         stopping: bool,
-        held: &mut Held,
+        held: &mut PendingBatch,
         callbacks: &mut Callbacks<'_>,
     ) -> io::Result<bool> {
         // Whoever waits for the end takes nothing from the channel meanwhile: no waiting for room then.
@@ -307,13 +307,17 @@ impl Watcher {
         record: &Record<'_>,
         pidfd: Option<&OwnedFd>,
         seen: Seen,
-        held: &mut Held,
+        held: &mut PendingBatch,
         callbacks: &mut Callbacks<'_>,
     ) {
         if record.mask & FAN_Q_OVERFLOW != 0 {
             callbacks.witness.lost_records();
             let detail = "the kernel's queue overflowed: changes may have gone unseen".into();
-            return (callbacks.emit)(Message::Gap(Gap { cause: Gap::QUEUE_OVERFLOW, lost: None, detail }));
+            return (callbacks.emit)(Message::LossReport(LossReport {
+                cause: LossReport::QUEUE_OVERFLOW,
+                lost: None,
+                detail,
+            }));
         }
         let Some(name) = &record.name else { return };
         let pid = record.pid.unsigned_abs();
@@ -381,7 +385,7 @@ impl Watcher {
                 None
             }
             Err(error) => {
-                (callbacks.emit)(Message::Gap(not_located(name.name, &error)));
+                (callbacks.emit)(Message::LossReport(not_located(name.name, &error)));
                 None
             }
         }
@@ -404,8 +408,8 @@ impl Watcher {
             }
         }
         callbacks.witness.lost_records();
-        (callbacks.emit)(Message::Gap(Gap {
-            cause: Gap::BAD_RECORD,
+        (callbacks.emit)(Message::LossReport(LossReport {
+            cause: LossReport::BAD_RECORD,
             lost: None,
             detail: format!("reading the kernel's queue failed ({error}); it was opened anew"),
         }));
@@ -503,9 +507,13 @@ impl Watcher {
     }
 }
 
-fn not_located(name: &[u8], error: &io::Error) -> Gap {
+fn not_located(name: &[u8], error: &io::Error) -> LossReport {
     let name = crate::escape::reversible(name);
-    Gap { cause: Gap::UNREADABLE, lost: Some(1), detail: format!("a change of {name} could not be located: {error}") }
+    LossReport {
+        cause: LossReport::UNREADABLE,
+        lost: Some(1),
+        detail: format!("a change of {name} could not be located: {error}"),
+    }
 }
 
 fn mount_points(mounts: &[Mount]) -> Vec<PathBuf> {

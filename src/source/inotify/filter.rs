@@ -13,7 +13,7 @@ use super::{Interesting, QUEUE_BYTES, reason};
 use crate::event::{Action, Seen};
 
 /// What notify's thread tells ours.
-pub(super) enum Notice {
+pub(super) enum WatchEvent {
     File {
         action: Action,
         complete: bool,
@@ -38,16 +38,17 @@ pub(super) enum Notice {
     Wake,
 }
 
-impl Notice {
+impl WatchEvent {
     /// Bytes it takes while it waits.
     pub(super) fn weight(&self) -> usize {
         let paths = match self {
-            Notice::File { path, .. } | Notice::Appeared(path) | Notice::Left(path) | Notice::Root(path) => {
-                path.capacity()
-            }
-            Notice::Renamed { from, to, .. } => to.capacity() + from.as_ref().map_or(0, PathBuf::capacity),
-            Notice::Error(text) => text.capacity(),
-            Notice::Overflow | Notice::Wake => 0,
+            WatchEvent::File { path, .. }
+            | WatchEvent::Appeared(path)
+            | WatchEvent::Left(path)
+            | WatchEvent::Root(path) => path.capacity(),
+            WatchEvent::Renamed { from, to, .. } => to.capacity() + from.as_ref().map_or(0, PathBuf::capacity),
+            WatchEvent::Error(text) => text.capacity(),
+            WatchEvent::Overflow | WatchEvent::Wake => 0,
         };
         size_of::<Self>() + paths
     }
@@ -56,7 +57,7 @@ impl Notice {
 /// What both threads know of the channel between them.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// What the notices on their way take: [`Outbox::send`] adds, whoever receives subtracts.
+    /// What the notices on their way take: [`BoundedSender::send`] adds, whoever receives subtracts.
     pub(super) bytes: AtomicUsize,
     /// Notices dropped since this was last asked.
     pub(super) lost: AtomicU64,
@@ -67,13 +68,13 @@ pub(super) struct Queue {
 
 /// The only way into the channel, so that everything in it is counted.
 #[derive(Clone)]
-pub(super) struct Outbox {
-    pub(super) notices: Sender<Notice>,
+pub(super) struct BoundedSender {
+    pub(super) notices: Sender<WatchEvent>,
     pub(super) queue: Arc<Queue>,
 }
 
-impl Outbox {
-    pub(super) fn send(&self, notice: Notice) {
+impl BoundedSender {
+    pub(super) fn send(&self, notice: WatchEvent) {
         let weight = notice.weight();
         // Only notify's thread adds in numbers, so the sum can pass the bound by a few bytes at most.
         if self.queue.bytes.load(Ordering::Relaxed) + weight > QUEUE_BYTES {
@@ -88,7 +89,7 @@ impl Outbox {
 /// notify's handler: runs in notify's thread, passes on what matters and never waits.
 pub(super) struct Filter {
     interesting: Interesting,
-    outbox: Outbox,
+    outbox: BoundedSender,
     /// The name last moved away, with the number that joins both halves of a rename.
     moved_from: Option<(usize, PathBuf)>,
     last_error: Option<Instant>,
@@ -104,7 +105,7 @@ impl notify::EventHandler for Filter {
 }
 
 impl Filter {
-    pub(super) fn new(interesting: Interesting, outbox: Outbox) -> Self {
+    pub(super) fn new(interesting: Interesting, outbox: BoundedSender) -> Self {
         Self { interesting, outbox, moved_from: None, last_error: None }
     }
 
@@ -115,27 +116,27 @@ impl Filter {
             return;
         }
         if event.need_rescan() {
-            return self.outbox.send(Notice::Overflow);
+            return self.outbox.send(WatchEvent::Overflow);
         }
         let tracker = event.tracker();
         let Some(path) = event.paths.into_iter().next() else { return };
         match event.kind {
             EventKind::Access(_) => self.file(Action::Change, true, path),
-            EventKind::Create(CreateKind::Folder) => self.outbox.send(Notice::Appeared(path)),
+            EventKind::Create(CreateKind::Folder) => self.outbox.send(WatchEvent::Appeared(path)),
             EventKind::Create(_) => self.file(Action::Creation, false, path),
             EventKind::Modify(ModifyKind::Data(_)) => self.file(Action::Change, false, path),
             EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
                 if let Some(tracker) = tracker {
                     self.moved_from = Some((tracker, path.clone()));
                 }
-                self.outbox.send(Notice::Left(path));
+                self.outbox.send(WatchEvent::Left(path));
             }
             EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
                 let from = self.moved_from.take().filter(|(from, _)| Some(*from) == tracker);
-                self.outbox.send(Notice::Renamed { from: from.map(|(_, path)| path), to: path, seen: Seen::now() });
+                self.outbox.send(WatchEvent::Renamed { from: from.map(|(_, path)| path), to: path, seen: Seen::now() });
             }
             EventKind::Remove(RemoveKind::Folder | RemoveKind::Other | RemoveKind::Any) => {
-                self.outbox.send(Notice::Left(path))
+                self.outbox.send(WatchEvent::Left(path))
             }
             _ => {} // `RenameMode::Both` among them: `To` told the same just before
         }
@@ -143,7 +144,7 @@ impl Filter {
 
     fn file(&self, action: Action, complete: bool, path: PathBuf) {
         if is_interesting(&self.interesting, &path) {
-            self.outbox.send(Notice::File { action, complete, path, seen: Seen::now() });
+            self.outbox.send(WatchEvent::File { action, complete, path, seen: Seen::now() });
         }
     }
 
@@ -151,7 +152,7 @@ impl Filter {
     fn error(&mut self, error: &notify::Error) {
         if self.last_error.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
             self.last_error = Some(Instant::now());
-            self.outbox.send(Notice::Error(reason(error)));
+            self.outbox.send(WatchEvent::Error(reason(error)));
         }
     }
 }

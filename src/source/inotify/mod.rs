@@ -12,7 +12,7 @@
 //!   so forgetting the path and watching what is there now is right in whatever order things came.
 //! * **notify's thread is never made to wait.** It serves our requests too: if it waited for us while
 //!   we wait for it, both would stand still. So the channel does not block; notices are counted in
-//!   bytes, and above [`QUEUE_BYTES`] they are dropped and counted, and make a [gap](crate::event::Gap).
+//!   bytes, and above [`QUEUE_BYTES`] they are dropped and counted, and make a [gap](crate::event::LossReport).
 //!
 //! `filter` runs in notify's thread and makes notices of its events, `keeper` runs in ours and
 //! places the watches, `book` is what both it and the reports know of them.
@@ -27,13 +27,13 @@
 //! request is served: leaving out our `unwatch` does not mend it. A panic in notify's thread must end
 //! the program (`panic = "abort"`): requests to it would panic as well.
 
-mod book;
 mod filter;
-mod keeper;
 #[cfg(test)]
 mod tests;
+mod watch_index;
+mod watcher;
 
-pub use book::TreeReport;
+pub use watch_index::TreeReport;
 
 use std::io;
 use std::path::PathBuf;
@@ -46,9 +46,9 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, Watcher};
 
 use super::Message;
-use book::Book;
-use filter::{Filter, Notice, Outbox};
-use keeper::Keeper;
+use filter::{BoundedSender, Filter, WatchEvent};
+use watch_index::WatchIndex;
+use watcher::InotifyWatcher;
 
 /// Memory that notices may take which notify has handed over and we have not handled: about 200,000
 /// ordinary ones, twelve full queues of the kernel (`max_queued_events` is 16,384). In bytes, because
@@ -64,21 +64,21 @@ pub type Emit = Box<dyn FnMut(Message) + Send>;
 
 /// The running source. Dropping it stops it.
 pub struct Inotify {
-    book: Arc<Mutex<Book>>,
-    outbox: Outbox,
+    book: Arc<Mutex<WatchIndex>>,
+    outbox: BoundedSender,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Inotify {
     /// What is watched at this moment, a report for each tree.
     pub fn report(&self) -> Vec<TreeReport> {
-        book::lock(&self.book).report()
+        watch_index::lock(&self.book).report()
     }
 
     /// Asks our thread and notify's whether they still answer: [`Inotify::beats`] tells it later.
     pub fn ring(&self) {
         // Dropped if the channel is full, and then there is work to be counted by.
-        self.outbox.send(Notice::Wake);
+        self.outbox.send(WatchEvent::Wake);
     }
 
     /// How often the threads have answered or got on with their work.
@@ -89,7 +89,7 @@ impl Inotify {
     /// Watches another tree (an absolute path) and everything below it. When that is done, a gap tells it: what was
     /// written there before is not known.
     pub fn watch(&self, tree: PathBuf) {
-        self.outbox.send(Notice::Root(tree));
+        self.outbox.send(WatchEvent::Root(tree));
     }
 
     /// Ends the thread and waits for it. What notify has handed over is handled before.
@@ -99,7 +99,7 @@ impl Inotify {
 impl Drop for Inotify {
     fn drop(&mut self) {
         self.outbox.queue.stopping.store(true, Ordering::Relaxed);
-        self.outbox.send(Notice::Wake); // dropped if the channel is full, and then not needed
+        self.outbox.send(WatchEvent::Wake); // dropped if the channel is full, and then not needed
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -117,12 +117,12 @@ pub fn spawn(mut trees: Vec<PathBuf>, interesting: Interesting, emit: Emit) -> i
     trees.sort();
     trees.dedup();
     let (notices, receiver) = mpsc::channel();
-    let outbox = Outbox { notices, queue: Arc::default() };
+    let outbox = BoundedSender { notices, queue: Arc::default() };
     let filter = Filter::new(Arc::clone(&interesting), outbox.clone());
     let config = notify::Config::default().with_follow_symlinks(false);
     let watcher = RecommendedWatcher::new(filter, config).map_err(into_io)?;
-    let book = Arc::new(Mutex::new(Book::new(trees)));
-    let mut keeper = Keeper::new(watcher, interesting, emit, Arc::clone(&book), Arc::clone(&outbox.queue));
+    let book = Arc::new(Mutex::new(WatchIndex::new(trees)));
+    let mut keeper = InotifyWatcher::new(watcher, interesting, emit, Arc::clone(&book), Arc::clone(&outbox.queue));
     keeper.place_roots();
     let thread = thread::Builder::new().name("pyhookwatch-ino".into()).spawn(move || keeper.run(&receiver))?;
     Ok(Inotify { book, outbox, thread: Some(thread) })

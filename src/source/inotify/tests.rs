@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use super::book::lock;
+use super::watch_index::lock;
 use super::*;
-use crate::event::{Action, FileEvent, Gap};
+use crate::event::{Action, FileEvent, LossReport};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -61,9 +61,9 @@ impl Watched {
         }
     }
 
-    fn until_gap(&self) -> Gap {
+    fn until_gap(&self) -> LossReport {
         loop {
-            if let Message::Gap(gap) = self.next() {
+            if let Message::LossReport(gap) = self.next() {
                 return gap;
             }
         }
@@ -297,7 +297,7 @@ fn a_removed_root_is_a_gap_and_is_watched_again_when_it_is_back() {
     let watched = watch(|_| {});
     fs::remove_dir(watched.tmp.path()).unwrap();
     let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.detail.contains("is gone")), (Gap::UNREADABLE, true), "{gap:?}");
+    assert_eq!((gap.cause, gap.detail.contains("is gone")), (LossReport::UNREADABLE, true), "{gap:?}");
     let report = watched.inotify.report();
     assert_eq!(report.first().map(|tree| (tree.watched, tree.failed)), Some((0, 1)));
     fs::create_dir_all(watched.path("d")).unwrap();
@@ -346,9 +346,9 @@ fn trees_inside_each_other_are_counted_each() {
 #[test]
 fn after_an_overflow_there_is_a_gap_and_directories_made_unseen_are_watched() {
     let watched = watch(|_| {});
-    watched.inotify.outbox.send(Notice::Overflow);
+    watched.inotify.outbox.send(WatchEvent::Overflow);
     let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.lost), (Gap::QUEUE_OVERFLOW, None));
+    assert_eq!((gap.cause, gap.lost), (LossReport::QUEUE_OVERFLOW, None));
     let (sender, _receiver) = mpsc::channel();
     let mut keeper =
         keeper(vec![watched.tmp.path().to_path_buf()], Box::new(move |message| drop(sender.send(message))));
@@ -361,19 +361,19 @@ fn after_an_overflow_there_is_a_gap_and_directories_made_unseen_are_watched() {
     assert_eq!(lock(&keeper.book).report().first().unwrap().watched, 3);
 }
 
-fn keeper(roots: Vec<PathBuf>, emit: Emit) -> Keeper {
+fn keeper(roots: Vec<PathBuf>, emit: Emit) -> InotifyWatcher {
     let watcher = RecommendedWatcher::new(drop::<notify::Result<notify::Event>>, notify::Config::default()).unwrap();
-    Keeper::new(watcher, Arc::new(|_| true), emit, Arc::new(Mutex::new(Book::new(roots))), Arc::default())
+    InotifyWatcher::new(watcher, Arc::new(|_| true), emit, Arc::new(Mutex::new(WatchIndex::new(roots))), Arc::default())
 }
 
 #[test]
 fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
     let (notices, receiver) = mpsc::channel();
-    let outbox = Outbox { notices, queue: Arc::default() };
+    let outbox = BoundedSender { notices, queue: Arc::default() };
     let queue = Arc::clone(&outbox.queue);
     let long = PathBuf::from("x".repeat(4000));
     for _ in 0..10_000 {
-        outbox.send(Notice::Left(long.clone()));
+        outbox.send(WatchEvent::Left(long.clone()));
     }
     drop(outbox);
     let kept = receiver.iter().count();
@@ -386,28 +386,31 @@ fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
     keeper.queue.lost.store(1, Ordering::Relaxed);
     keeper.recover_if_due(); // too early for the next
     let gaps: Vec<Message> = messages.try_iter().collect();
-    assert!(matches!(gaps.as_slice(), [Message::Gap(Gap { cause: Gap::CHANNEL_FULL, lost: Some(7), .. })]));
+    assert!(matches!(
+        gaps.as_slice(),
+        [Message::LossReport(LossReport { cause: LossReport::CHANNEL_FULL, lost: Some(7), .. })]
+    ));
 }
 
 #[test]
 fn errors_of_notify_are_a_gap_and_a_stream_of_them_is_told_once_a_second() {
     let (notices, receiver) = mpsc::channel();
-    let mut filter = Filter::new(Arc::new(|_| true), Outbox { notices, queue: Arc::default() });
+    let mut filter = Filter::new(Arc::new(|_| true), BoundedSender { notices, queue: Arc::default() });
     for _ in 0..1_000 {
         notify::EventHandler::handle_event(&mut filter, Err(notify::Error::generic("broken")));
     }
     assert!(receiver.try_iter().count() < 5);
     let watched = watch(|_| {});
-    watched.inotify.outbox.send(Notice::Error("broken".into()));
+    watched.inotify.outbox.send(WatchEvent::Error("broken".into()));
     let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.detail.contains("broken")), (Gap::UNREADABLE, true));
+    assert_eq!((gap.cause, gap.detail.contains("broken")), (LossReport::UNREADABLE, true));
 }
 
 #[test]
 fn every_notice_gives_back_what_it_took_also_those_that_are_not_of_notify() {
     let watched = watch(|_| {});
     for _ in 0..3 {
-        watched.inotify.outbox.send(Notice::Wake);
+        watched.inotify.outbox.send(WatchEvent::Wake);
         watched.so_far("x.pth");
     }
     assert_eq!(watched.inotify.outbox.queue.bytes.load(Ordering::Relaxed), 0);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 const MAX_HELD: usize = 1024;
 
 /// See the module.
-pub struct Held {
+pub struct PendingBatch {
     /// In the order of the queue, each with the place of its writer among those to be judged.
     events: Vec<(usize, FileEvent)>,
     /// Writers to be judged, of events that could be located or not.
@@ -24,14 +24,14 @@ pub struct Held {
     pub nobody: Arc<Writer>,
 }
 
-impl Default for Held {
+impl Default for PendingBatch {
     fn default() -> Self {
         let nobody = Arc::new(Writer::unknown("not judged"));
         Self { events: Vec::new(), waiting: 0, found: 0, starts: 0, nobody }
     }
 }
 
-impl Held {
+impl PendingBatch {
     /// A record of interest, whose writer is to be judged. Gives its place.
     pub fn expect(&mut self) -> usize {
         self.found += 1;

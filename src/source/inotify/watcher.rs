@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::book::{Book, lock};
-use super::filter::{Notice, Queue, is_interesting};
+use super::filter::{Queue, WatchEvent, is_interesting};
+use super::watch_index::{WatchIndex, lock};
 use super::{CHECK_EVERY, Emit, Interesting, reason};
-use crate::event::{Action, FileEvent, FileRef, Gap, Seen, Writer};
+use crate::event::{Action, FileEvent, FileRef, LossReport, Seen, Writer};
 use crate::source::Message;
 use crate::walk::{self, Entry, Identity, Kind, Limits};
 
@@ -26,11 +26,11 @@ enum Arrival<'a> {
 }
 
 /// Owns the watcher; runs in our thread.
-pub(super) struct Keeper {
+pub(super) struct InotifyWatcher {
     watcher: RecommendedWatcher,
     interesting: Interesting,
     emit: Emit,
-    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) book: Arc<Mutex<WatchIndex>>,
     pub(super) queue: Arc<Queue>,
     writer: Arc<Writer>,
     /// Each root with the directory that was there when it was last looked at.
@@ -42,12 +42,12 @@ pub(super) struct Keeper {
     next_check: Instant,
 }
 
-impl Keeper {
+impl InotifyWatcher {
     pub(super) fn new(
         watcher: RecommendedWatcher,
         interesting: Interesting,
         emit: Emit,
-        book: Arc<Mutex<Book>>,
+        book: Arc<Mutex<WatchIndex>>,
         queue: Arc<Queue>,
     ) -> Self {
         let roots = lock(&book).roots.iter().map(|root| (root.clone(), None)).collect();
@@ -81,7 +81,7 @@ impl Keeper {
         self.trouble = None;
     }
 
-    pub(super) fn run(mut self, notices: &Receiver<Notice>) {
+    pub(super) fn run(mut self, notices: &Receiver<WatchEvent>) {
         loop {
             let stopping = self.queue.stopping.load(Ordering::Relaxed);
             let wait =
@@ -102,17 +102,17 @@ impl Keeper {
     }
 
     /// Tells whether both threads are alive.
-    fn handle(&mut self, notice: Notice) -> bool {
+    fn handle(&mut self, notice: WatchEvent) -> bool {
         match notice {
-            Notice::File { action, complete, path, seen } => self.file(action, complete, path, seen),
-            Notice::Appeared(path) => self.place(&path, Some(Arrival::Created)),
-            Notice::Renamed { from, to, seen } => self.renamed(from, to, seen),
-            Notice::Left(path) => self.left(&path),
-            Notice::Overflow => self.overflowed = true,
-            Notice::Error(text) => self.note_trouble(|| text),
-            Notice::Root(path) => self.add_root(path),
+            WatchEvent::File { action, complete, path, seen } => self.file(action, complete, path, seen),
+            WatchEvent::Appeared(path) => self.place(&path, Some(Arrival::Created)),
+            WatchEvent::Renamed { from, to, seen } => self.renamed(from, to, seen),
+            WatchEvent::Left(path) => self.left(&path),
+            WatchEvent::Overflow => self.overflowed = true,
+            WatchEvent::Error(text) => self.note_trouble(|| text),
+            WatchEvent::Root(path) => self.add_root(path),
             // Goes to notify's thread and back; it changes nothing there.
-            Notice::Wake => return self.watcher.configure(notify::Config::default()).is_ok(),
+            WatchEvent::Wake => return self.watcher.configure(notify::Config::default()).is_ok(),
         }
         true
     }
@@ -211,7 +211,7 @@ impl Keeper {
         }
     }
 
-    /// As [`Keeper::place`], without trusting any watch set before; also of trees below that are on
+    /// As [`InotifyWatcher::place`], without trusting any watch set before; also of trees below that are on
     /// another filesystem.
     fn place_again(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
         self.forget(top);
@@ -244,11 +244,11 @@ impl Keeper {
         }
         if overflowed {
             let detail = "the kernel's inotify queue was full; all trees were listed for new directories";
-            self.emit_gap(Gap::QUEUE_OVERFLOW, None, detail.into());
+            self.emit_gap(LossReport::QUEUE_OVERFLOW, None, detail.into());
         }
         if lost > 0 {
             let detail = "more inotify events than could be kept; all trees were listed for new directories";
-            self.emit_gap(Gap::CHANNEL_FULL, Some(lost), detail.into());
+            self.emit_gap(LossReport::CHANNEL_FULL, Some(lost), detail.into());
         }
         self.next_recovery = Instant::now() + CHECK_EVERY;
     }
@@ -259,7 +259,7 @@ impl Keeper {
         }
         self.check_roots();
         if let Some((count, first)) = self.trouble.take() {
-            self.emit_gap(Gap::UNREADABLE, None, format!("inotify failed {count} times; first {first}"));
+            self.emit_gap(LossReport::UNREADABLE, None, format!("inotify failed {count} times; first {first}"));
         }
         self.next_check = Instant::now() + CHECK_EVERY;
     }
@@ -293,7 +293,7 @@ impl Keeper {
                     format!("the tree {} is gone: nothing is watched there until it is back", root.display())
                 }
             };
-            self.emit_gap(Gap::UNREADABLE, None, detail);
+            self.emit_gap(LossReport::UNREADABLE, None, detail);
         }
     }
 
@@ -319,7 +319,7 @@ impl Keeper {
     }
 
     fn emit_gap(&mut self, cause: &'static str, lost: Option<u64>, detail: String) {
-        (self.emit)(Message::Gap(Gap { cause, lost, detail }));
+        (self.emit)(Message::LossReport(LossReport { cause, lost, detail }));
     }
 }
 

@@ -27,7 +27,7 @@ const MAX_PROGRAMS: usize = 4096;
 
 /// A process: a pid alone would mean another one later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LifeId(u64);
+pub struct ProcessKey(u64);
 
 /// The file of a program, as it was told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,13 +73,13 @@ impl Start {
 
 /// One process from its fork to its end.
 #[derive(Debug)]
-pub struct Life {
+pub struct ProcessRecord {
     /// Process id.
     pub pid: u32,
     /// Time of its fork; `None` when it was there before the records began.
     pub began: Option<u64>,
     /// Who forked it.
-    pub parent: Option<LifeId>,
+    pub parent: Option<ProcessKey>,
     /// What `/proc` showed, and when.
     pub observed: Option<Box<Observed>>,
     /// When it completed an exec, rising.
@@ -95,7 +95,7 @@ pub struct Life {
     /// How it ended; `None` as long as it lives.
     pub end: Option<End>,
     /// The process that had this pid before.
-    previous: Option<LifeId>,
+    previous: Option<ProcessKey>,
 }
 
 /// What `/proc` showed of a process.
@@ -120,7 +120,7 @@ pub struct End {
     pub record: Option<Box<Exit>>,
 }
 
-impl Life {
+impl ProcessRecord {
     /// The programs it began to start, without the loaders that belong to them.
     pub fn starts(&self) -> impl Iterator<Item = &Start> {
         self.starts.iter()
@@ -178,12 +178,12 @@ struct Waiting {
 
 /// See the module.
 #[derive(Default)]
-pub struct Ledger {
-    lives: HashMap<LifeId, Box<Life>>,
+pub struct ProcessTable {
+    lives: HashMap<ProcessKey, Box<ProcessRecord>>,
     /// The latest process of each pid.
-    latest: HashMap<u32, LifeId>,
-    living: VecDeque<LifeId>,
-    ended: VecDeque<LifeId>,
+    latest: HashMap<u32, ProcessKey>,
+    living: VecDeque<ProcessKey>,
+    ended: VecDeque<ProcessKey>,
     next: u64,
     /// Exec records that wait until the forks of their time are known.
     waiting: Vec<Waiting>,
@@ -194,14 +194,14 @@ pub struct Ledger {
     programs: HashSet<Arc<Program>>,
 }
 
-impl Ledger {
+impl ProcessTable {
     /// A process has begun to start a program, after `since`.
     pub fn start(&mut self, pid: u32, sequence: u64, since: u64, program: HandleName) {
         let program = self.intern(Program::Recorded(program));
         self.waiting.push(Waiting { pid, since, start: Start { sequence, program, loader: None } });
     }
 
-    /// Exec records that wait for [`Ledger::assign`].
+    /// Exec records that wait for [`ProcessTable::assign`].
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
@@ -220,7 +220,7 @@ impl Ledger {
     pub fn fork(&mut self, parent: u32, child: u32, time: u64) {
         let parent = self.latest.get(&parent).copied();
         // Seen in /proc after its fork, before this record was read.
-        let is_seen = |life: &Life| {
+        let is_seen = |life: &ProcessRecord| {
             let observed = life.observed.as_ref().is_some_and(|observed| observed.time > time);
             observed && life.began.is_none() && life.end.is_none()
         };
@@ -379,7 +379,7 @@ impl Ledger {
         // that was completed has its record and no other record is there.
         let starts: Vec<Start> = starts.collect();
         let is_loader = |index: usize| index > 0 && starts.get(index).is_some_and(|start| start.program.is_loader());
-        let mut times: Vec<(u64, LifeId)> = Vec::new();
+        let mut times: Vec<(u64, ProcessKey)> = Vec::new();
         for id in &lives {
             let execs = self.lives.get(id).map(|life| life.execs.as_slice()).unwrap_or_default();
             times.extend(execs.iter().filter(|&&time| time > since || id != first).map(|&time| (time, *id)));
@@ -410,12 +410,12 @@ impl Ledger {
     }
 
     /// A process.
-    pub fn life(&self, id: LifeId) -> Option<&Life> {
+    pub fn life(&self, id: ProcessKey) -> Option<&ProcessRecord> {
         self.lives.get(&id).map(Box::as_ref)
     }
 
     /// The latest process that had this pid at this time.
-    pub fn life_at(&self, pid: u32, time: u64) -> Option<LifeId> {
+    pub fn life_at(&self, pid: u32, time: u64) -> Option<ProcessKey> {
         let mut next = self.latest.get(&pid).copied();
         while let Some(id) = next
             && let Some(life) = self.lives.get(&id)
@@ -432,7 +432,7 @@ impl Ledger {
     }
 
     /// The processes that had this pid at some time from `from` to `to`, the oldest first.
-    pub fn lives_of(&self, pid: u32, from: u64, to: u64) -> Vec<LifeId> {
+    pub fn lives_of(&self, pid: u32, from: u64, to: u64) -> Vec<ProcessKey> {
         let mut found = Vec::new();
         let mut next = self.latest.get(&pid).copied();
         while let Some(id) = next
@@ -448,9 +448,9 @@ impl Ledger {
     }
 
     /// The processes that began last, the latest first; some may have been forgotten.
-    pub fn latest_lives(&self, count: u64) -> impl Iterator<Item = &Life> {
+    pub fn latest_lives(&self, count: u64) -> impl Iterator<Item = &ProcessRecord> {
         let ids = self.next.saturating_sub(count)..self.next;
-        ids.rev().filter_map(|id| self.life(LifeId(id)))
+        ids.rev().filter_map(|id| self.life(ProcessKey(id)))
     }
 
     /// One copy of what many processes run.
@@ -475,8 +475,8 @@ impl Ledger {
     }
 
     /// A process that was not known, which ends the one that had its pid before.
-    fn begin(&mut self, pid: u32, began: Option<u64>, known_by: u64) -> LifeId {
-        let id = LifeId(self.next);
+    fn begin(&mut self, pid: u32, began: Option<u64>, known_by: u64) -> ProcessKey {
+        let id = ProcessKey(self.next);
         self.next += 1;
         let previous = self.latest.insert(pid, id);
         if let Some(before) = previous.and_then(|previous| self.lives.get_mut(&previous))
@@ -486,7 +486,7 @@ impl Ledger {
             before.end = Some(End { before: known_by, record: None });
             self.ended.extend(previous);
         }
-        let life = Life {
+        let life = ProcessRecord {
             pid,
             began,
             parent: None,
@@ -505,7 +505,7 @@ impl Ledger {
         id
     }
 
-    fn retire(&mut self, id: LifeId) {
+    fn retire(&mut self, id: ProcessKey) {
         self.ended.push_back(id);
         self.make_room();
     }
@@ -531,7 +531,7 @@ impl Ledger {
         }
     }
 
-    fn forget(&mut self, id: LifeId) {
+    fn forget(&mut self, id: ProcessKey) {
         let Some(life) = self.lives.remove(&id) else { return };
         if self.latest.get(&life.pid) == Some(&id) {
             self.latest.remove(&life.pid);
@@ -547,7 +547,7 @@ const SLACK: u64 = 100_000_000;
 const LATE: u64 = 1_000_000_000;
 
 /// Whether what was observed may be this process: the same start as far as both tell it.
-fn is_same(life: &Life, observed: &Observed) -> bool {
+fn is_same(life: &ProcessRecord, observed: &Observed) -> bool {
     match (&life.observed, life.began) {
         (Some(before), _) => before.start_time == observed.start_time,
         (None, Some(began)) => began <= observed.time,

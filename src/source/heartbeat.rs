@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Shared by the thread and whoever rings.
 #[derive(Debug)]
-pub struct Bell {
+pub struct Heartbeat {
     fd: EventFd,
     stopping: AtomicBool,
     beats: AtomicU64,
 }
 
-impl Bell {
+impl Heartbeat {
     /// A bell that was not rung yet.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Bell {
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for Heartbeat {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -68,13 +68,13 @@ mod tests {
     use super::*;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-    fn is_readable(bell: &Bell) -> bool {
+    fn is_readable(bell: &Heartbeat) -> bool {
         poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
     }
 
     #[test]
     fn an_answer_counts_one_and_makes_the_bell_quiet_again() {
-        let bell = Bell::new().unwrap();
+        let bell = Heartbeat::new().unwrap();
         assert!(!is_readable(&bell));
         bell.ring();
         bell.ring();
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn who_is_told_to_stop_is_told_so_at_every_answer() {
-        let bell = Bell::new().unwrap();
+        let bell = Heartbeat::new().unwrap();
         bell.stop();
         assert!(is_readable(&bell));
         assert!(bell.answer() && bell.answer());

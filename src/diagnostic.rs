@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A mistake in a configuration or rule file. Print it with `Display`: one line, printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Diagnostic {
     /// The file.
     pub file: PathBuf,
     /// Line in it, from 1. `None`: the file as a whole.
@@ -18,12 +18,12 @@ pub struct Problem {
     /// What is wrong, and the way out.
     pub message: String,
     /// What kind of problem it is.
-    pub cause: Cause,
+    pub cause: DiagnosticKind,
 }
 
 /// Kinds of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum DiagnosticKind {
     /// What the file says.
     Mistake,
     /// It may not be read.
@@ -32,28 +32,28 @@ pub enum Cause {
     Untrusted,
 }
 
-impl Problem {
+impl Diagnostic {
     /// A problem at a line, or (`None`) with the file as a whole.
     pub fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
-        Self { file: file.to_path_buf(), line, message: message.into(), cause: Cause::Mistake }
+        Self { file: file.to_path_buf(), line, message: message.into(), cause: DiagnosticKind::Mistake }
     }
 
     /// Others could have written the file: why, and the way out.
     pub fn untrusted(file: &Path, why: &str) -> Self {
         let message = format!("others could have written it: {why}");
-        Self { cause: Cause::Untrusted, ..Self::new(file, None, message) }
+        Self { cause: DiagnosticKind::Untrusted, ..Self::new(file, None, message) }
     }
 
     /// This problem, marked as one of permission if that is what the kernel said.
     pub fn because_of(mut self, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::PermissionDenied {
-            self.cause = Cause::NoPermission;
+            self.cause = DiagnosticKind::NoPermission;
         }
         self
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&self.file.to_string_lossy()))?;
         if let Some(line) = self.line {
@@ -63,7 +63,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for Diagnostic {}
 
 /// Characters of a file that a message repeats.
 const MAX_QUOTE: usize = 80;
@@ -119,15 +119,15 @@ mod tests {
 
     #[test]
     fn a_problem_reads_as_file_line_message() {
-        let problem = Problem::new(Path::new("/etc/x.toml"), Some(7), "wrong");
+        let problem = Diagnostic::new(Path::new("/etc/x.toml"), Some(7), "wrong");
         assert_eq!(problem.to_string(), "/etc/x.toml:7: wrong");
-        let problem = Problem::new(Path::new("/etc/x.toml"), None, "missing");
+        let problem = Diagnostic::new(Path::new("/etc/x.toml"), None, "missing");
         assert_eq!(problem.to_string(), "/etc/x.toml: missing");
     }
 
     #[test]
     fn control_and_direction_characters_are_escaped_letters_are_not() {
-        let problem = Problem::new(Path::new("/a\nb"), Some(1), "\u{1b}[2J \u{202e}x\r\0 M\u{fc}ller");
+        let problem = Diagnostic::new(Path::new("/a\nb"), Some(1), "\u{1b}[2J \u{202e}x\r\0 M\u{fc}ller");
         assert_eq!(problem.to_string(), "/a\\nb:1: \\x1b[2J \\u{202e}x\\r\\x00 M\u{fc}ller");
     }
 
@@ -166,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_in_a_problem_it_prints_as_one_printable_line(file in ".*", message in "(?s).*") {
-            let line = Problem::new(Path::new(&file), Some(1), message.clone()).to_string();
+            let line = Diagnostic::new(Path::new(&file), Some(1), message.clone()).to_string();
             prop_assert!(!line.chars().any(char::is_control));
         }
     }

@@ -26,7 +26,7 @@ pub struct Opened {
     /// Never a FIFO that blocks; whether it is a regular file is for the caller to ask.
     pub file: File,
     /// Who else could have written it, and the way out; the first weak step from `/`.
-    pub weakness: Option<String>,
+    pub insecure_because: Option<String>,
 }
 
 /// Opens a file or directory for reading.
@@ -47,7 +47,7 @@ enum Step {
 fn open_as(path: &Path, user: u32) -> io::Result<Opened> {
     let mut ahead = steps(&std::path::absolute(path)?);
     let (mut directory, mut place) = (directory_at(rustix::fs::CWD, Path::new("/"))?, PathBuf::from("/"));
-    let mut weakness = None;
+    let mut insecure_because = None;
     let mut links = 0;
     while let Some(step) = ahead.pop() {
         let name = match step {
@@ -63,8 +63,8 @@ fn open_as(path: &Path, user: u32) -> io::Result<Opened> {
             Step::Name(name) => name,
         };
         let mut note = |stat: &Stat, at: &Path| {
-            if weakness.is_none() {
-                weakness = weakness_of(stat, at, user);
+            if insecure_because.is_none() {
+                insecure_because = weakness_of(stat, at, user);
             }
         };
         note(&rustix::fs::fstat(&directory)?, &place);
@@ -92,15 +92,15 @@ fn open_as(path: &Path, user: u32) -> io::Result<Opened> {
             let opened = rustix::fs::openat(&directory, Path::new(&name), flags, Mode::empty())?;
             // Of what is read, not of what had the name a moment ago.
             note(&rustix::fs::fstat(&opened)?, &here);
-            return Ok(Opened { file: opened.into(), weakness });
+            return Ok(Opened { file: opened.into(), insecure_because });
         } else {
             (directory, place) = (found, here);
         }
     }
     // It was `/`, or led back to a directory by `..`.
     let opened = rustix::fs::openat(&directory, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    weakness = weakness.or(weakness_of(&rustix::fs::fstat(&opened)?, &place, user));
-    Ok(Opened { file: opened.into(), weakness })
+    insecure_because = insecure_because.or(weakness_of(&rustix::fs::fstat(&opened)?, &place, user));
+    Ok(Opened { file: opened.into(), insecure_because })
 }
 
 /// What is to be gone, the first step last.

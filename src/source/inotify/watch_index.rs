@@ -25,14 +25,14 @@ pub struct TreeReport {
 
 /// What is watched and what could not be; shared with [`Inotify::report`](super::Inotify::report), so never locked across a
 /// call that waits.
-pub(super) struct Book {
+pub(super) struct WatchIndex {
     pub(super) roots: Vec<PathBuf>,
     /// Ordered by components, so that a directory and all below it are neighbours.
     pub(super) watched: BTreeSet<PathBuf>,
     failures: BTreeMap<PathBuf, String>,
 }
 
-impl Book {
+impl WatchIndex {
     pub(super) fn new(roots: Vec<PathBuf>) -> Self {
         Self { roots, watched: BTreeSet::new(), failures: BTreeMap::new() }
     }
@@ -91,7 +91,7 @@ impl Book {
     }
 }
 
-pub(super) fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+pub(super) fn lock(book: &Mutex<WatchIndex>) -> MutexGuard<'_, WatchIndex> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_book_keeps_neighbours_apart_and_bounds_its_failures() {
-        let mut book = Book::new(vec![PathBuf::from("/a")]);
+        let mut book = WatchIndex::new(vec![PathBuf::from("/a")]);
         for path in ["/a", "/a/b", "/a-b", "/ab", "/a/b/c"] {
             book.insert(Path::new(path));
         }

@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 /// The directories, and the handles of those that are there.
 #[derive(Debug, Default)]
-pub struct AnyName {
+pub struct WatchedDirectories {
     directories: Vec<PathBuf>,
     known: Vec<(u64, i32, Vec<u8>)>,
     /// Something happened to a directory of such a name.
     is_stale: Cell<bool>,
 }
 
-impl AnyName {
+impl WatchedDirectories {
     /// These directories below the root.
     pub fn new<'p>(root: &Path, directories: impl IntoIterator<Item = &'p Path>) -> Self {
         let directories = directories.into_iter().map(|directory| mounts::above_root(directory, root)).collect();
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_directory_is_known_by_its_handle_once_it_is_there() {
         let root = tempfile::tempdir().unwrap();
-        let mut any = AnyName::new(root.path(), [Path::new("/etc/cron.d"), Path::new("/etc/sudoers.d")]);
+        let mut any = WatchedDirectories::new(root.path(), [Path::new("/etc/cron.d"), Path::new("/etc/sudoers.d")]);
         any.find();
         assert!(any.known.is_empty());
         std::fs::create_dir_all(root.path().join("etc/cron.d")).unwrap();

@@ -19,21 +19,21 @@ fn tree() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (top, directory, file)
 }
 
-fn weakness(path: &Path) -> Option<String> {
-    open(path).unwrap().weakness
+fn insecure_because(path: &Path) -> Option<String> {
+    open(path).unwrap().insecure_because
 }
 
 #[test]
 fn what_only_this_user_and_root_can_change_is_read_without_a_word() {
     let (_top, directory, file) = tree();
-    let Opened { mut file, weakness } = open(&file).unwrap();
-    assert_eq!(weakness, None);
+    let Opened { mut file, insecure_because } = open(&file).unwrap();
+    assert_eq!(insecure_because, None);
     let mut text = String::new();
     file.read_to_string(&mut text).unwrap();
     assert_eq!(text, "text");
-    assert_eq!(self::weakness(&directory), None);
-    assert_eq!(self::weakness(Path::new("/")), None);
-    assert_eq!(self::weakness(&directory.join("../d/./f")), None);
+    assert_eq!(self::insecure_because(&directory), None);
+    assert_eq!(self::insecure_because(Path::new("/")), None);
+    assert_eq!(self::insecure_because(&directory.join("../d/./f")), None);
 }
 
 #[test]
@@ -47,13 +47,13 @@ fn a_file_or_a_directory_on_the_way_that_others_may_write_is_named() {
     ] {
         let before = fs::metadata(path).unwrap().permissions();
         set_mode(path, mode);
-        let found = weakness(&file).unwrap();
+        let found = insecure_because(&file).unwrap();
         assert!(found.starts_with(&path.display().to_string()) && found.contains(words), "{found}");
         fs::set_permissions(path, before).unwrap();
     }
     // Who may create there cannot move what is there.
     set_mode(&directory, 0o1777);
-    assert_eq!(weakness(&file), None);
+    assert_eq!(insecure_because(&file), None);
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn links_are_followed_and_every_directory_on_both_ways_counts() {
     symlink(&file, &link).unwrap();
     symlink("../d/f", &relative).unwrap();
     for path in [&link, &relative] {
-        assert_eq!(weakness(path), None);
+        assert_eq!(insecure_because(path), None);
         for weak in [&other, &directory] {
             set_mode(weak, 0o777);
-            let found = weakness(path).unwrap();
+            let found = insecure_because(path).unwrap();
             assert!(found.starts_with(&weak.display().to_string()), "{found}");
             set_mode(weak, 0o755);
         }
@@ -83,17 +83,17 @@ fn another_users_files_are_named_with_the_way_out() {
     let (_top, directory, file) = tree();
     // As seen by a user that owns nothing of it. The temporary directory belongs to whoever runs the test.
     let owner = rustix::process::geteuid();
-    let found = open_as(&file, 4_000_000).unwrap().weakness;
+    let found = open_as(&file, 4_000_000).unwrap().insecure_because;
     match owner.is_root() {
         true => {
             assert_eq!(found, None);
             std::os::unix::fs::chown(&file, Some(1234), None).unwrap();
-            let found = weakness(&file).unwrap();
+            let found = insecure_because(&file).unwrap();
             let expected = format!("belongs to user 1234, who can change it: chown root: {}", file.display());
             assert!(found.ends_with(&expected), "{found}");
-            assert_eq!(open_as(&file, 1234).unwrap().weakness, None);
+            assert_eq!(open_as(&file, 1234).unwrap().insecure_because, None);
             std::os::unix::fs::chown(&directory, Some(1235), None).unwrap();
-            assert!(weakness(&file).unwrap().contains("belongs to user 1235"));
+            assert!(insecure_because(&file).unwrap().contains("belongs to user 1235"));
         }
         false => assert!(found.unwrap().contains(&format!("belongs to user {owner}"))),
     }

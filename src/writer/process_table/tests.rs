@@ -20,7 +20,7 @@ fn name(name: &str) -> HandleName {
     HandleName { fsid: 1, handle_type: 1, handle: Box::new([1; 8]), name: name.as_bytes().into() }
 }
 
-fn names(ledger: &Ledger, id: LifeId) -> Vec<String> {
+fn names(ledger: &ProcessTable, id: ProcessKey) -> Vec<String> {
     let starts = ledger.life(id).unwrap().starts();
     let name = |start: &Start| match &*start.program {
         Program::Recorded(name) => String::from_utf8_lossy(&name.name).into_owned(),
@@ -29,13 +29,13 @@ fn names(ledger: &Ledger, id: LifeId) -> Vec<String> {
     starts.map(name).collect()
 }
 
-fn assign(ledger: &mut Ledger) {
+fn assign(ledger: &mut ProcessTable) {
     ledger.assign(&mut |program| matches!(&**program, Program::Recorded(name) if name.name.ends_with(b".sh")));
 }
 
 #[test]
 fn the_starts_of_a_process_are_kept_in_order_without_the_loaders_of_its_programs() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.exec(7, 110);
     for (sequence, file) in ["script.sh", "bash", "ld-linux-x86-64.so.2"].into_iter().enumerate() {
@@ -50,7 +50,7 @@ fn the_starts_of_a_process_are_kept_in_order_without_the_loaders_of_its_programs
 
 #[test]
 fn an_exec_record_that_is_read_after_the_process_has_ended_is_still_its_own() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.exec(7, 110);
     ledger.exit(exit(7), 0, 500);
@@ -62,7 +62,7 @@ fn an_exec_record_that_is_read_after_the_process_has_ended_is_still_its_own() {
 
 #[test]
 fn two_processes_of_one_pid_are_told_apart_where_every_exec_has_its_record() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.exec(7, 110);
     ledger.fork(1, 7, 200);
@@ -83,7 +83,7 @@ fn two_processes_of_one_pid_are_told_apart_where_every_exec_has_its_record() {
 
 #[test]
 fn two_processes_of_one_pid_with_a_record_too_many_are_muddled() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.exec(7, 110);
     ledger.fork(1, 7, 200);
@@ -96,7 +96,7 @@ fn two_processes_of_one_pid_with_a_record_too_many_are_muddled() {
 
 #[test]
 fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 1_000_000_000);
     // Its age tells when it ended, more exactly than when that was read.
     ledger.exit(Exit { elapsed_us: Some(1000), ..exit(7) }, 0, 9_000_000_000);
@@ -108,7 +108,7 @@ fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid(
 
 #[test]
 fn what_proc_showed_replaces_what_was_recorded_before_it() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.exec(7, 110);
     ledger.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
@@ -125,7 +125,7 @@ fn what_proc_showed_replaces_what_was_recorded_before_it() {
 
 #[test]
 fn a_fork_that_is_told_after_the_process_was_observed_is_the_same_process() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.observe(1, Observed { time: 90, program: None, start_time: Some(0), parent: None });
     ledger.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
     ledger.fork(1, 7, 100);
@@ -136,7 +136,7 @@ fn a_fork_that_is_told_after_the_process_was_observed_is_the_same_process() {
 
 #[test]
 fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     for pid in 1..100_000 {
         ledger.fork(1, pid, u64::from(pid));
         ledger.start(pid, u64::from(pid), 0, name(&format!("program-{pid}")));
@@ -148,7 +148,7 @@ fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
     assert!(ledger.len() <= MAX_ENDED + MAX_LIVING, "{}", ledger.len());
     assert!(ledger.living.len() <= MAX_LIVING && ledger.latest.len() <= ledger.len());
     assert!(ledger.programs.len() <= MAX_PROGRAMS);
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     for pid in 1..100_000 {
         ledger.fork(1, pid, u64::from(pid));
     }
@@ -164,7 +164,7 @@ fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
 
 #[test]
 fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.start(7, 1, 90, name("cp"));
     ledger.clear(200);
@@ -174,7 +174,7 @@ fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
 
 #[test]
 fn a_process_that_has_ended_holds_its_pid_until_it_is_waited_for_and_a_predecessor_does_not() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.exit(exit(7), 0, 150);
     assert!(ledger.life_at(7, 400_000_000_000).is_some());
@@ -185,7 +185,7 @@ fn a_process_that_has_ended_holds_its_pid_until_it_is_waited_for_and_a_predecess
 
 #[test]
 fn the_loader_tells_when_a_start_was_that_of_an_earlier_attempt() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.start(7, 1, 90, name("dpkg"));
     ledger.start(7, 3, 90, name("ld-linux-x86-64.so.2"));
@@ -198,7 +198,7 @@ fn the_loader_tells_when_a_start_was_that_of_an_earlier_attempt() {
 
 #[test]
 fn living_processes_are_not_forgotten_before_there_are_too_many() {
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     for pid in 1..9_000 {
         ledger.fork(0, pid, u64::from(pid));
     }
@@ -214,7 +214,7 @@ fn living_processes_are_not_forgotten_before_there_are_too_many() {
 fn the_end_of_a_leader_on_an_old_kernel_is_not_taken_for_that_of_its_process_and_that_of_the_process_is_known() {
     let of_a_task = || Exit { is_whole_process: false, ..exit(7) };
     let of_the_last = || Exit { elapsed_us: None, ..exit(7) };
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     ledger.thread(7);
     assert!(ledger.exit(of_a_task(), 150, 200));
@@ -224,7 +224,7 @@ fn the_end_of_a_leader_on_an_old_kernel_is_not_taken_for_that_of_its_process_and
     assert_eq!(ledger.life(id).unwrap().end.as_ref().unwrap().before, 2000);
 
     // Its threads were made before the records began.
-    let mut ledger = Ledger::default();
+    let mut ledger = ProcessTable::default();
     ledger.fork(1, 7, 100);
     assert!(ledger.exit(of_a_task(), 150, 200));
     assert!(ledger.exit(of_the_last(), 9_000_000_000, 9_000_000_100), "no fork was lost");

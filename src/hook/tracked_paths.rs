@@ -3,10 +3,10 @@
 //!
 //! Shared between the reader, which asks for each name of interest, and the hook stage, which learns.
 //! Each of the three lists is bounded by [`MAX_LEARNED`]; past it nothing more is learned, and
-//! [`Learned::is_full`] says so.
+//! [`TrackedPaths::is_full`] says so.
 
 use super::kind;
-use crate::event::{HookKind, HookPlace, Whereabouts};
+use crate::event::{HookKind, HookLocation, HookPath};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -24,8 +24,8 @@ const MAX_DEPTH: usize = 4;
 #[derive(Debug, Default)]
 struct Lists {
     modules: HashSet<OsString>,
-    directories: HashMap<PathBuf, HookPlace>,
-    files: HashMap<PathBuf, Whereabouts>,
+    directories: HashMap<PathBuf, HookLocation>,
+    files: HashMap<PathBuf, HookPath>,
     /// Directories of Pythons that were there before.
     trees: HashSet<PathBuf>,
     /// File names of the directories and files above, and of the modules up to their first dot.
@@ -36,22 +36,22 @@ struct Lists {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Learned(RwLock<Lists>);
+pub struct TrackedPaths(RwLock<Lists>);
 
-impl Learned {
+impl TrackedPaths {
     /// Where the path stands, by its name and by what was learned.
-    pub fn whereabouts(&self, path: &Path) -> Whereabouts {
+    pub fn classify(&self, path: &Path) -> HookPath {
         let at = kind::of(path);
         let lists = self.read();
         // What leads to a hook makes it no other one: anybody can make a link to it.
-        if (at.kind == HookKind::Other || at.place == HookPlace::Elsewhere)
+        if (at.kind == HookKind::Other || at.place == HookLocation::Elsewhere)
             && let Some(known) = lists.files.get(path)
         {
             return *known;
         }
-        let is_searched = |place: HookPlace| !matches!(place, HookPlace::Elsewhere | HookPlace::Program);
+        let is_searched = |place: HookLocation| !matches!(place, HookLocation::Elsewhere | HookLocation::Program);
         let at = match at.place {
-            HookPlace::Elsewhere => lists.searched(at.kind, path).map_or(at, |place| Whereabouts { place, ..at }),
+            HookLocation::Elsewhere => lists.searched(at.kind, path).map_or(at, |place| HookPath { place, ..at }),
             _ => at,
         };
         if at.kind != HookKind::Other {
@@ -65,7 +65,7 @@ impl Learned {
                 let known = kind::directory(directory);
                 let place = lists.directories.get(directory).copied().unwrap_or(known.place);
                 if is_searched(place) {
-                    return Whereabouts { kind: HookKind::Module, form, place, version: known.version };
+                    return HookPath { kind: HookKind::Module, form, place, version: known.version };
                 }
             }
             let (Some(package), Some(above)) = (directory.file_name(), directory.parent()) else { break };
@@ -77,7 +77,7 @@ impl Learned {
 
     /// Whether a path of an interesting name is a hook.
     pub fn is_hook(&self, path: &Path) -> bool {
-        self.whereabouts(path).kind != HookKind::Other
+        self.classify(path).kind != HookKind::Other
     }
 
     /// Learns a module that a hook imports, and the packages that it is in. Tells whether any is new.
@@ -130,7 +130,7 @@ impl Learned {
     }
 
     /// Learns a directory that Python searches. Tells whether it is new.
-    pub fn add_directory(&self, path: PathBuf, place: HookPlace) -> bool {
+    pub fn add_directory(&self, path: PathBuf, place: HookLocation) -> bool {
         let mut lists = self.write();
         if lists.directories.len() >= MAX_LEARNED && !lists.directories.contains_key(&path) {
             lists.full = true;
@@ -141,7 +141,7 @@ impl Learned {
     }
 
     /// Learns that this very file is a hook. Tells whether it is new.
-    pub fn add_file(&self, path: PathBuf, at: Whereabouts) -> bool {
+    pub fn add_file(&self, path: PathBuf, at: HookPath) -> bool {
         let mut lists = self.write();
         if lists.files.len() >= MAX_LEARNED && !lists.files.contains_key(&path) {
             lists.full = true;
@@ -174,11 +174,11 @@ impl Learned {
 impl Lists {
     /// What the learned directory is in which Python would find this path: a file directly in it, or a module in any
     /// of its forms. It reads no `.pth` and no `.start` in a directory that is only on the path.
-    fn searched(&self, kind: HookKind, path: &Path) -> Option<HookPlace> {
+    fn searched(&self, kind: HookKind, path: &Path) -> Option<HookLocation> {
         let is_read_beside_packages = matches!(kind, HookKind::Pth | HookKind::Start);
         let directory = if is_read_beside_packages { path.parent()? } else { kind::module_of(path)?.2 };
         let place = self.directories.get(directory).copied()?;
-        (!is_read_beside_packages || place != HookPlace::SearchPath).then_some(place)
+        (!is_read_beside_packages || place != HookLocation::SearchPath).then_some(place)
     }
 }
 
@@ -186,13 +186,13 @@ impl Lists {
 mod tests {
     use super::*;
 
-    fn kind(learned: &Learned, path: &str) -> HookKind {
-        learned.whereabouts(Path::new(path)).kind
+    fn kind(learned: &TrackedPaths, path: &str) -> HookKind {
+        learned.classify(Path::new(path)).kind
     }
 
     #[test]
     fn a_module_of_a_package_is_learned_with_its_packages() {
-        let learned = Learned::default();
+        let learned = TrackedPaths::default();
         assert!(learned.add_module("tool.entry.point") && !learned.add_module("tool.entry"));
         for name in ["tool/__init__.py", "tool.py", "tool/entry/__init__.py", "tool/entry/point.py"] {
             assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Module, "{name}");
@@ -208,35 +208,35 @@ mod tests {
 
     #[test]
     fn what_leads_to_a_hook_does_not_make_it_another_one() {
-        let learned = Learned::default();
+        let learned = TrackedPaths::default();
         let places =
             ["/usr/bin/python3", "/usr/lib/python3.11/encodings/utf_8.py", "/usr/lib/python3.11/sitecustomize.py"];
         let targets =
             ["/usr/lib/python3.11/encodings/utf_8.py", "/etc/python3.11/sitecustomize.py", "/etc/environment"];
         for place in places {
             for target in targets {
-                let before = learned.whereabouts(Path::new(target));
-                learned.add_file(target.into(), learned.whereabouts(Path::new(place)));
-                assert_eq!(learned.whereabouts(Path::new(target)), before, "{place} {target}");
+                let before = learned.classify(Path::new(target));
+                learned.add_file(target.into(), learned.classify(Path::new(place)));
+                assert_eq!(learned.classify(Path::new(target)), before, "{place} {target}");
             }
         }
-        assert!(learned.add_file("/srv/x.py".into(), learned.whereabouts(Path::new(places[2]))));
-        assert!(!learned.add_file("/srv/x.py".into(), learned.whereabouts(Path::new(places[0]))));
+        assert!(learned.add_file("/srv/x.py".into(), learned.classify(Path::new(places[2]))));
+        assert!(!learned.add_file("/srv/x.py".into(), learned.classify(Path::new(places[0]))));
         assert_eq!(kind(&learned, "/srv/x.py"), HookKind::Sitecustomize);
     }
 
     #[test]
     fn what_is_read_beside_packages_only_is_none_in_a_directory_of_the_path() {
-        let learned = Learned::default();
-        learned.add_directory("/srv/lib".into(), HookPlace::SearchPath);
-        learned.add_directory("/srv/site".into(), HookPlace::Site);
-        let place = |path: &str| learned.whereabouts(Path::new(path)).place;
-        assert_eq!(place("/srv/lib/x.pth"), HookPlace::Elsewhere);
-        assert_eq!(place("/srv/site/x.pth"), HookPlace::Site);
-        assert_eq!(place("/srv/site/torchvision/x.pth"), HookPlace::Elsewhere);
-        assert_eq!(place("/srv/lib/usercustomize.py"), HookPlace::SearchPath);
-        assert_eq!(place("/srv/lib/usercustomize/__init__.py"), HookPlace::SearchPath);
-        assert_eq!(place("/srv/lib/ddtrace/usercustomize.py"), HookPlace::Elsewhere);
+        let learned = TrackedPaths::default();
+        learned.add_directory("/srv/lib".into(), HookLocation::SearchPath);
+        learned.add_directory("/srv/site".into(), HookLocation::Site);
+        let place = |path: &str| learned.classify(Path::new(path)).place;
+        assert_eq!(place("/srv/lib/x.pth"), HookLocation::Elsewhere);
+        assert_eq!(place("/srv/site/x.pth"), HookLocation::Site);
+        assert_eq!(place("/srv/site/torchvision/x.pth"), HookLocation::Elsewhere);
+        assert_eq!(place("/srv/lib/usercustomize.py"), HookLocation::SearchPath);
+        assert_eq!(place("/srv/lib/usercustomize/__init__.py"), HookLocation::SearchPath);
+        assert_eq!(place("/srv/lib/ddtrace/usercustomize.py"), HookLocation::Elsewhere);
         assert_eq!(kind(&learned, "/srv/site/_distutils_hack/__init__.py"), HookKind::Module);
     }
 }

@@ -20,11 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long there has been no room for changes, see [`PATIENCE`].
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct BackpressureTimer {
     full_since: Option<Instant>,
 }
 
-impl Patience {
+impl BackpressureTimer {
     pub(super) fn may_read(&mut self, has_room: bool, now: Instant) -> bool {
         if has_room {
             self.full_since = None;
@@ -36,13 +36,13 @@ impl Patience {
 
 /// How long to rest after each batch of noise.
 #[derive(Default)]
-pub(super) struct Rests {
+pub(super) struct IdleBackoff {
     second: Option<Instant>,
     batches: u32,
     last: Option<(Instant, Duration)>,
 }
 
-impl Rests {
+impl IdleBackoff {
     pub(super) fn after_noise(&mut self, now: Instant) -> Duration {
         if self.second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1)) {
             (self.second, self.batches) = (Some(now), 0);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_little_noise_is_followed_at_once_and_much_with_longer_and_longer_rests() {
-        let (mut rests, start) = (Rests::default(), Instant::now());
+        let (mut rests, start) = (IdleBackoff::default(), Instant::now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         assert!((0..PROMPT).all(|_| rests.after_noise(at(0)).is_zero()));
         assert_eq!(rests.after_noise(at(1)), REST);
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn without_room_reading_waits_but_not_for_ever() {
-        let mut patience = Patience::default();
+        let mut patience = BackpressureTimer::default();
         let start = Instant::now();
         assert!(patience.may_read(true, start));
         assert!(!patience.may_read(false, start));
