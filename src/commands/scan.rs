@@ -167,8 +167,8 @@ fn judge(root: &Path, tops: &[PathBuf]) -> Report {
 
 /// Looks at every hook, then at what these lead to.
 fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
-    let learned = Arc::new(TrackedPaths::default());
-    let mut surface = Surface::new(root, learned.clone(), SystemTime::now());
+    let tracked = Arc::new(TrackedPaths::default());
+    let mut surface = Surface::new(root, tracked.clone(), SystemTime::now());
     let mut judged: BTreeMap<PathBuf, Judged> = BTreeMap::new();
     let mut followed = HashSet::new();
     for _ in 0..ROUNDS {
@@ -180,7 +180,7 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
         let mut modules: BTreeMap<PathBuf, HashSet<OsString>> = BTreeMap::new();
         for found in new {
             if found.at != kind::of(&found.path) {
-                learned.add_file(found.path.clone(), found.at);
+                tracked.add_file(found.path.clone(), found.at);
             }
             let hook = match inventory.open(&found) {
                 Ok(file) => Hook { at: found.at, ..surface.look(&file, Limits::default()).0 },

@@ -127,7 +127,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
         _ => Failure::Start(error),
     })?;
     let listings = Listings::start(filter.clone(), sources.handover.clone())?;
-    let surface = Surface::new(&config.source.root, filter.learned().clone(), since);
+    let surface = Surface::new(&config.source.root, filter.tracked_paths().clone(), since);
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;

@@ -203,7 +203,7 @@ impl Pipeline {
 
     /// Something could not be learned, because too much is known already.
     pub fn learned_is_full(&self) -> bool {
-        self.filter.learned().is_full()
+        self.filter.tracked_paths().is_full()
     }
 
     /// Gives out everything, finished or not. The outputs deliver meanwhile.
@@ -308,9 +308,10 @@ impl Pipeline {
     /// Something was mounted. Over a hook or a directory that Python searches it is a change, of which the kernel
     /// tells nothing else.
     fn mounted_over(&mut self, path: PathBuf, local: bool) {
-        let learned = self.filter.learned().clone();
+        let tracked = self.filter.tracked_paths().clone();
         // Over a hook, a searched directory, or one above those that were there before.
-        let covered = if learned.is_hook(&path) { vec![path] } else { learned.trees_below(&path) };
+        let covered =
+            if tracked.is_startup_file(&path) { vec![path] } else { tracked.baseline_directories_below(&path) };
         covered.into_iter().for_each(|path| self.covered(path, local));
     }
 
@@ -366,12 +367,12 @@ impl Pipeline {
     /// searches is a change of its own.
     fn list(&mut self, event: FileEvent) {
         let path = event.file.path.clone();
-        let learned = self.filter.learned();
-        let kind = learned.classify(&path).kind;
+        let tracked = self.filter.tracked_paths();
+        let kind = tracked.classify(&path).kind;
         // A new directory in a new place replaces nothing, and what is in it is told by itself. Of the zip's place not
         // all is known that would run.
         let is_new = kind != HookKind::StdlibZip
-            && !learned.is_known_tree(&path)
+            && !tracked.is_baseline_directory(&path)
             && hook::follow::was_just_made(&event.file, event.seen.wall);
         if kind != HookKind::Other && !is_new {
             self.finish(&begin(event.clone()));

@@ -43,10 +43,10 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
     let inventory = sites::take_stock(root, tops, &|_| ());
     for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
         if follow::was_there_before(root, &directory.path, since) {
-            filter.learned().add_tree(directory.path.clone());
+            filter.tracked_paths().add_baseline_directory(directory.path.clone());
         }
         if let Some(end) = &directory.leads_to {
-            filter.learned().add_directory(end.clone(), directory.place);
+            filter.tracked_paths().add_directory(end.clone(), directory.place);
         }
     }
     let leads_on = inventory.hooks.iter().filter(|found| match found.at.kind {
@@ -60,7 +60,7 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
         // Gone since, or not to be reached: then its next change tells.
         let Ok(file) = inventory.open(found) else { continue };
         let limits = Limits { hash: 0, ..Limits::default() };
-        let (hook, _) = hook::peek(root, filter.learned(), &file, limits);
+        let (hook, _) = hook::peek(root, filter.tracked_paths(), &file, limits);
         // The kernel's queue comes first.
         while !handover.has_room() {
             std::thread::sleep(WAIT);

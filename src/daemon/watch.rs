@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Clone, Default)]
 pub struct SharedFilter {
     names: Arc<RwLock<Arc<NameFilter>>>,
-    learned: Arc<TrackedPaths>,
+    tracked: Arc<TrackedPaths>,
 }
 
 impl SharedFilter {
@@ -54,7 +54,7 @@ impl SharedFilter {
     /// Whether any rule could want this name.
     pub fn interest(&self, name: &[u8]) -> Interest {
         match self.names.read().unwrap_or_else(PoisonError::into_inner).interest(name) {
-            Interest::None if self.learned.wants(name) => Interest::InPlace,
+            Interest::None if self.tracked.may_match(name) => Interest::InPlace,
             interest => interest,
         }
     }
@@ -63,14 +63,14 @@ impl SharedFilter {
     pub fn wants(&self, path: &Path) -> bool {
         match self.interest(path.file_name().unwrap_or_default().as_encoded_bytes()) {
             Interest::None => false,
-            Interest::InPlace => self.learned.is_hook(path),
+            Interest::InPlace => self.tracked.is_startup_file(path),
             Interest::Always => true,
         }
     }
 
-    /// What the hook stage has learned of this machine.
-    pub fn learned(&self) -> &Arc<TrackedPaths> {
-        &self.learned
+    /// The paths that the hook stage found to lead to start-up code on this machine.
+    pub fn tracked_paths(&self) -> &Arc<TrackedPaths> {
+        &self.tracked
     }
 }
 
@@ -421,7 +421,7 @@ fn start_reader(
     std::thread::Builder::new().name("pyhookwatch-fan".into()).spawn(move || {
         let mut callbacks = Callbacks {
             interest: &|name| filter.interest(name),
-            belongs: &|path| filter.learned().is_hook(path),
+            belongs: &|path| filter.tracked_paths().is_startup_file(path),
             witness: &mut Witnessing { attribution, over: handover.over.clone(), unseen: 0 },
             has_room: &|| handover.has_room(),
             emit: &mut |message| handover.emit(message),

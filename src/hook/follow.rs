@@ -48,11 +48,11 @@ fn real(root: &Path, opened: &OwnedFd) -> Option<PathBuf> {
 }
 
 /// Looks at what is around the hook, and adds what it finds. Gives the bytes that were parsed for it.
-pub fn look_around(root: &Path, learned: &TrackedPaths, file: &FileRef, hook: &mut Hook) -> u64 {
+pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &mut Hook) -> u64 {
     match hook.at.kind {
         HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.at),
         HookKind::StdlibBoot | HookKind::StdlibFile | HookKind::Site | HookKind::BundledWheel | HookKind::StdlibZip => {
-            hook.in_new_tree = is_in_new_tree(learned, file);
+            hook.in_new_tree = is_in_new_tree(tracked, file);
         }
         HookKind::Start if hook.signals.contains(Signal::SuppressesPth) => {
             let suppressed = Path::new(file.path.file_name().unwrap_or_default()).with_extension("pth");
@@ -196,11 +196,11 @@ fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
 
 /// Whether the standard library's directory itself was made a moment ago. Its birth cannot be set back or forth. One
 /// that was there when the watch began is not new, whatever has its place now; nor is an overlay's copy of an older one.
-fn is_in_new_tree(learned: &TrackedPaths, file: &FileRef) -> bool {
+fn is_in_new_tree(tracked: &TrackedPaths, file: &FileRef) -> bool {
     let directories = file.path.ancestors().skip(1).take(MAX_DEPTH).enumerate();
     let mut stdlib = directories.filter(|(_, directory)| kind::directory(directory).place == HookLocation::Stdlib);
     let (Some((levels, top)), Some(directory)) = (stdlib.next(), file.directory.as_deref()) else { return false };
-    if learned.is_known_tree(top) {
+    if tracked.is_baseline_directory(top) {
         return false;
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -241,37 +241,37 @@ fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
 }
 
 /// Remembers where the hook leads.
-pub fn learn(learned: &TrackedPaths, path: &Path, hook: &Hook) {
+pub fn learn(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
     if hook.at.place == HookLocation::Elsewhere && hook.at.kind != HookKind::StartupScript {
         return;
     }
     if let Some(end) = &hook.leads_to {
         match hook.at.kind {
-            HookKind::SiteDirectory => learned.add_directory(end.clone(), kind::directory(path).place),
-            _ => learned.add_file(end.clone(), hook.at),
+            HookKind::SiteDirectory => tracked.add_directory(end.clone(), kind::directory(path).place),
+            _ => tracked.add_file(end.clone(), hook.at),
         };
     }
     match hook.at.kind {
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
             for name in &hook.imports {
-                learned.add_module(name);
+                tracked.add_module(name);
             }
             if hook.at.kind == HookKind::Pth {
                 for added in &hook.paths {
-                    learned.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookLocation::SearchPath);
+                    tracked.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookLocation::SearchPath);
                 }
             }
         }
         HookKind::Environment => {
             for setting in &hook.settings {
-                learn_setting(learned, path, setting.variable, &setting.value);
+                learn_setting(tracked, path, setting.variable, &setting.value);
             }
         }
         _ => {}
     }
 }
 
-fn learn_setting(learned: &TrackedPaths, path: &Path, variable: &str, value: &[u8]) {
+fn learn_setting(tracked: &TrackedPaths, path: &Path, variable: &str, value: &[u8]) {
     let absolute =
         |element: &[u8]| at_home(path, element).filter(|path| path.is_absolute()).map(|path| beside(&path, &path));
     match variable {
@@ -283,12 +283,12 @@ fn learn_setting(learned: &TrackedPaths, path: &Path, variable: &str, value: &[u
                 place: HookLocation::SearchPath,
                 version: None,
             };
-            learned.add_file(script, at);
+            tracked.add_file(script, at);
         }
         "PYTHONPATH" => {
             let elements = value.split(|byte| *byte == b':').filter_map(absolute);
             for element in elements {
-                learned.add_directory(element, HookLocation::SearchPath);
+                tracked.add_directory(element, HookLocation::SearchPath);
             }
         }
         _ => {}

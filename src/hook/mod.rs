@@ -1,7 +1,7 @@
 //! The third stage: what is it, what would run, and whose is it? Facts for the rules, found through the directory
 //! of the event, with a cap on everything read.
 //!
-//! [`kind`] knows a hook by its path and [`learned`] by what other hooks lead to; [`content`] reads the file once;
+//! [`kind`] knows a hook by its path and [`tracked_paths`] by what other hooks lead to; [`content`] reads the file once;
 //! [`judge`] reads the bytes with the grammar of the kind; [`follow`] looks at what the hook leads to;
 //! [`provenance`] asks the lists of packages.
 
@@ -76,7 +76,7 @@ impl Default for Findings {
 /// The start-up surface of one machine: what is known of it, and how to look at a file of it.
 pub struct Surface {
     root: PathBuf,
-    learned: Arc<TrackedPaths>,
+    tracked: Arc<TrackedPaths>,
     ledger: provenance::PackageDb,
     /// Before this moment nothing was watched: what was changed later has an event of its own.
     since: SystemTime,
@@ -98,10 +98,10 @@ pub struct Spent {
 
 impl Surface {
     /// The surface below this root, watched since this moment.
-    pub fn new(root: &Path, learned: Arc<TrackedPaths>, since: SystemTime) -> Self {
+    pub fn new(root: &Path, tracked: Arc<TrackedPaths>, since: SystemTime) -> Self {
         Self {
             root: root.to_owned(),
-            learned,
+            tracked,
             ledger: provenance::PackageDb::new(root),
             since,
             settings: HashMap::new(),
@@ -117,12 +117,12 @@ impl Surface {
 
     /// What is known without reading the file: enough for what is no hook and of interest to few rules.
     pub fn glance(&self, file: &FileRef) -> Hook {
-        Hook { file: content::metadata(file), ..Hook::at(self.learned.classify(&file.path)) }
+        Hook { file: content::metadata(file), ..Hook::at(self.tracked.classify(&file.path)) }
     }
 
     /// Everything about a changed file, and what it cost to know it.
     pub fn look(&mut self, file: &FileRef, limits: Limits) -> (Hook, Spent) {
-        let (mut hook, content) = peek(&self.root, &self.learned, file, limits);
+        let (mut hook, content) = peek(&self.root, &self.tracked, file, limits);
         let mut spent = Spent {
             hashed: content.md5.map_or(0, |_| content.facts.size.unwrap_or_default()),
             parsed: content.head.len() as u64,
@@ -130,7 +130,7 @@ impl Surface {
         if hook.at.kind == HookKind::Other {
             return (hook, spent);
         }
-        spent.parsed += follow::look_around(&self.root, &self.learned, file, &mut hook);
+        spent.parsed += follow::look_around(&self.root, &self.tracked, file, &mut hook);
         hook.provenance = match &hook.leads_to {
             // A link is as good as what it leads to.
             Some(end) => {
@@ -155,12 +155,12 @@ impl Surface {
             HookKind::VenvConfig if is_old => self.remember_home(path, hook),
             _ => {}
         }
-        follow::learn(&self.learned, path, hook);
+        follow::learn(&self.tracked, path, hook);
     }
 
     /// Learns where the hook leads.
     pub fn learn(&mut self, path: &Path, hook: &Hook) {
-        follow::learn(&self.learned, path, hook);
+        follow::learn(&self.tracked, path, hook);
     }
 
     /// Leaves only the settings that were not there before.
@@ -206,8 +206,8 @@ impl Surface {
 }
 
 /// Reads a file, and at the end of a link what it leads to. No more than that: what is around it is another question.
-pub fn peek(root: &Path, learned: &TrackedPaths, file: &FileRef, limits: Limits) -> (Hook, Content) {
-    let at = learned.classify(&file.path);
+pub fn peek(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits) -> (Hook, Content) {
+    let at = tracked.classify(&file.path);
     let mut content = content::read(file, limits);
     let facts = content.facts.clone();
     let mut end = None;

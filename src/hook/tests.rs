@@ -8,16 +8,16 @@ use std::time::Duration;
 struct Machine {
     directory: tempfile::TempDir,
     surface: Surface,
-    learned: Arc<TrackedPaths>,
+    tracked: Arc<TrackedPaths>,
 }
 
 impl Machine {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let learned = Arc::new(TrackedPaths::default());
+        let tracked = Arc::new(TrackedPaths::default());
         let root = directory.path().canonicalize().unwrap();
-        let surface = Surface::new(&root, learned.clone(), SystemTime::now() + Duration::from_secs(60));
-        Self { directory, surface, learned }
+        let surface = Surface::new(&root, tracked.clone(), SystemTime::now() + Duration::from_secs(60));
+        Self { directory, surface, tracked }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -67,7 +67,7 @@ fn a_setting_that_was_there_before_the_watch_is_known() {
     let path = "/etc/profile.d/x.sh";
     fs::write(machine.at(path), "export PYTHONPATH=/a\n").unwrap();
     let file = machine.file(path);
-    let (hook, _) = peek(machine.surface.root(), &machine.learned, &file, Limits::default());
+    let (hook, _) = peek(machine.surface.root(), &machine.tracked, &file, Limits::default());
     machine.surface.remember(&file.path, &hook);
     assert!(machine.write(path, "export PYTHONPATH=/a\nalias ll=ls\n").settings.is_empty());
 }
@@ -96,7 +96,7 @@ fn a_link_is_followed_as_the_kernel_does_and_not_by_its_words() {
     assert_eq!(hook.class, ContentClass::Hostile);
     assert_eq!(hook.leads_to.as_deref(), Some(Path::new("/opt/evil/dec/s.py")));
     machine.surface.learn(&file.path, &hook);
-    assert_eq!(machine.learned.classify(Path::new("/opt/evil/dec/s.py")).kind, HookKind::Sitecustomize);
+    assert_eq!(machine.tracked.classify(Path::new("/opt/evil/dec/s.py")).kind, HookKind::Sitecustomize);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_tree_that_was_there_before_is_not_new_whatever_its_birth() {
     let mut machine = Machine::new();
     let path = "/opt/py/lib/python3.12/encodings/utf_8.py";
     assert!(machine.write(path, "import codecs\n").in_new_tree);
-    machine.learned.add_tree("/opt/py/lib/python3.12".into());
+    machine.tracked.add_baseline_directory("/opt/py/lib/python3.12".into());
     assert!(!machine.write(path, "import codecs\n").in_new_tree);
 }
 

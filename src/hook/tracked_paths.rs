@@ -2,7 +2,7 @@
 //! files that links and PYTHONSTARTUP lead to. Changes of these are changes of hooks.
 //!
 //! Shared between the reader, which asks for each name of interest, and the hook stage, which learns.
-//! Each of the three lists is bounded by [`MAX_LEARNED`]; past it nothing more is learned, and
+//! Each of the three lists is bounded by [`MAX_TRACKED`]; past it nothing more is tracked, and
 //! [`TrackedPaths::is_full`] says so.
 
 use super::kind;
@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Entries of each list.
-pub const MAX_LEARNED: usize = 4096;
-/// Longest module name that is learned, in bytes: a file name with the shortest ending.
+pub const MAX_TRACKED: usize = 4096;
+/// Longest module name that is tracked, in bytes: a file name with the shortest ending.
 const MAX_MODULE: usize = 252;
-/// Packages within packages that are learned.
+/// Packages within packages that are tracked.
 const MAX_DEPTH: usize = 4;
 
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct Lists {
     directories: HashMap<PathBuf, HookLocation>,
     files: HashMap<PathBuf, HookPath>,
     /// Directories of Pythons that were there before.
-    trees: HashSet<PathBuf>,
+    baseline: HashSet<PathBuf>,
     /// File names of the directories and files above, and of the modules up to their first dot.
     names: HashSet<OsString>,
     stems: HashSet<OsString>,
@@ -39,7 +39,7 @@ struct Lists {
 pub struct TrackedPaths(RwLock<Lists>);
 
 impl TrackedPaths {
-    /// Where the path stands, by its name and by what was learned.
+    /// Where the path stands, by its name and by what was tracked.
     pub fn classify(&self, path: &Path) -> HookPath {
         let at = kind::of(path);
         let lists = self.read();
@@ -76,7 +76,7 @@ impl TrackedPaths {
     }
 
     /// Whether a path of an interesting name is a hook.
-    pub fn is_hook(&self, path: &Path) -> bool {
+    pub fn is_startup_file(&self, path: &Path) -> bool {
         self.classify(path).kind != HookKind::Other
     }
 
@@ -91,7 +91,7 @@ impl TrackedPaths {
         if name.is_empty() || name.len() > MAX_MODULE || lists.modules.contains(name) {
             return false;
         }
-        if lists.modules.len() >= MAX_LEARNED {
+        if lists.modules.len() >= MAX_TRACKED {
             lists.full = true;
             return false;
         }
@@ -101,38 +101,38 @@ impl TrackedPaths {
         lists.modules.insert(name.to_owned())
     }
 
-    /// Whether a file of this name may be one that was learned. Called for every record of the kernel: no allocation,
+    /// Whether a file of this name may be one that was tracked. Called for every record of the kernel: no allocation,
     /// no system call.
-    pub fn wants(&self, name: &[u8]) -> bool {
+    pub fn may_match(&self, name: &[u8]) -> bool {
         let lists = self.read();
         let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
         lists.names.contains(OsStr::from_bytes(name)) || lists.stems.contains(OsStr::from_bytes(stem))
     }
 
     /// Remembers a directory of a Python that was there before.
-    pub fn add_tree(&self, path: PathBuf) {
+    pub fn add_baseline_directory(&self, path: PathBuf) {
         let mut lists = self.write();
-        if lists.trees.len() < MAX_LEARNED {
-            lists.trees.insert(path);
+        if lists.baseline.len() < MAX_TRACKED {
+            lists.baseline.insert(path);
         } else {
             lists.full = true;
         }
     }
 
     /// Whether this directory of a Python was there before.
-    pub fn is_known_tree(&self, path: &Path) -> bool {
-        self.read().trees.contains(path)
+    pub fn is_baseline_directory(&self, path: &Path) -> bool {
+        self.read().baseline.contains(path)
     }
 
     /// Directories of Pythons that were there before, below this one.
-    pub fn trees_below(&self, above: &Path) -> Vec<PathBuf> {
-        self.read().trees.iter().filter(|tree| tree.starts_with(above)).cloned().collect()
+    pub fn baseline_directories_below(&self, above: &Path) -> Vec<PathBuf> {
+        self.read().baseline.iter().filter(|tree| tree.starts_with(above)).cloned().collect()
     }
 
     /// Learns a directory that Python searches. Tells whether it is new.
     pub fn add_directory(&self, path: PathBuf, place: HookLocation) -> bool {
         let mut lists = self.write();
-        if lists.directories.len() >= MAX_LEARNED && !lists.directories.contains_key(&path) {
+        if lists.directories.len() >= MAX_TRACKED && !lists.directories.contains_key(&path) {
             lists.full = true;
             return false;
         }
@@ -143,7 +143,7 @@ impl TrackedPaths {
     /// Learns that this very file is a hook. Tells whether it is new.
     pub fn add_file(&self, path: PathBuf, at: HookPath) -> bool {
         let mut lists = self.write();
-        if lists.files.len() >= MAX_LEARNED && !lists.files.contains_key(&path) {
+        if lists.files.len() >= MAX_TRACKED && !lists.files.contains_key(&path) {
             lists.full = true;
             return false;
         }
@@ -157,7 +157,7 @@ impl TrackedPaths {
         }
     }
 
-    /// Something could not be learned.
+    /// Something could not be tracked.
     pub fn is_full(&self) -> bool {
         self.read().full
     }
@@ -172,7 +172,7 @@ impl TrackedPaths {
 }
 
 impl Lists {
-    /// What the learned directory is in which Python would find this path: a file directly in it, or a module in any
+    /// What the tracked directory is in which Python would find this path: a file directly in it, or a module in any
     /// of its forms. It reads no `.pth` and no `.start` in a directory that is only on the path.
     fn searched(&self, kind: HookKind, path: &Path) -> Option<HookLocation> {
         let is_read_beside_packages = matches!(kind, HookKind::Pth | HookKind::Start);
@@ -186,57 +186,57 @@ impl Lists {
 mod tests {
     use super::*;
 
-    fn kind(learned: &TrackedPaths, path: &str) -> HookKind {
-        learned.classify(Path::new(path)).kind
+    fn kind(tracked: &TrackedPaths, path: &str) -> HookKind {
+        tracked.classify(Path::new(path)).kind
     }
 
     #[test]
     fn a_module_of_a_package_is_learned_with_its_packages() {
-        let learned = TrackedPaths::default();
-        assert!(learned.add_module("tool.entry.point") && !learned.add_module("tool.entry"));
+        let tracked = TrackedPaths::default();
+        assert!(tracked.add_module("tool.entry.point") && !tracked.add_module("tool.entry"));
         for name in ["tool/__init__.py", "tool.py", "tool/entry/__init__.py", "tool/entry/point.py"] {
-            assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Module, "{name}");
+            assert_eq!(kind(&tracked, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Module, "{name}");
         }
         for name in ["tool/other.py", "entry.py", "point.py", "other/tool.py"] {
-            assert_eq!(kind(&learned, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Other, "{name}");
+            assert_eq!(kind(&tracked, &format!("/usr/lib/python3/dist-packages/{name}")), HookKind::Other, "{name}");
         }
         for name in ["entry.py", "point.cpython-313.pyc", "tool", "tool.so"] {
-            assert!(learned.wants(name.as_bytes()), "{name}");
+            assert!(tracked.may_match(name.as_bytes()), "{name}");
         }
-        assert!(!learned.wants(b"tools.py") && !learned.wants(b"other.py"));
+        assert!(!tracked.may_match(b"tools.py") && !tracked.may_match(b"other.py"));
     }
 
     #[test]
     fn what_leads_to_a_hook_does_not_make_it_another_one() {
-        let learned = TrackedPaths::default();
+        let tracked = TrackedPaths::default();
         let places =
             ["/usr/bin/python3", "/usr/lib/python3.11/encodings/utf_8.py", "/usr/lib/python3.11/sitecustomize.py"];
         let targets =
             ["/usr/lib/python3.11/encodings/utf_8.py", "/etc/python3.11/sitecustomize.py", "/etc/environment"];
         for place in places {
             for target in targets {
-                let before = learned.classify(Path::new(target));
-                learned.add_file(target.into(), learned.classify(Path::new(place)));
-                assert_eq!(learned.classify(Path::new(target)), before, "{place} {target}");
+                let before = tracked.classify(Path::new(target));
+                tracked.add_file(target.into(), tracked.classify(Path::new(place)));
+                assert_eq!(tracked.classify(Path::new(target)), before, "{place} {target}");
             }
         }
-        assert!(learned.add_file("/srv/x.py".into(), learned.classify(Path::new(places[2]))));
-        assert!(!learned.add_file("/srv/x.py".into(), learned.classify(Path::new(places[0]))));
-        assert_eq!(kind(&learned, "/srv/x.py"), HookKind::Sitecustomize);
+        assert!(tracked.add_file("/srv/x.py".into(), tracked.classify(Path::new(places[2]))));
+        assert!(!tracked.add_file("/srv/x.py".into(), tracked.classify(Path::new(places[0]))));
+        assert_eq!(kind(&tracked, "/srv/x.py"), HookKind::Sitecustomize);
     }
 
     #[test]
     fn what_is_read_beside_packages_only_is_none_in_a_directory_of_the_path() {
-        let learned = TrackedPaths::default();
-        learned.add_directory("/srv/lib".into(), HookLocation::SearchPath);
-        learned.add_directory("/srv/site".into(), HookLocation::Site);
-        let place = |path: &str| learned.classify(Path::new(path)).place;
+        let tracked = TrackedPaths::default();
+        tracked.add_directory("/srv/lib".into(), HookLocation::SearchPath);
+        tracked.add_directory("/srv/site".into(), HookLocation::Site);
+        let place = |path: &str| tracked.classify(Path::new(path)).place;
         assert_eq!(place("/srv/lib/x.pth"), HookLocation::Elsewhere);
         assert_eq!(place("/srv/site/x.pth"), HookLocation::Site);
         assert_eq!(place("/srv/site/torchvision/x.pth"), HookLocation::Elsewhere);
         assert_eq!(place("/srv/lib/usercustomize.py"), HookLocation::SearchPath);
         assert_eq!(place("/srv/lib/usercustomize/__init__.py"), HookLocation::SearchPath);
         assert_eq!(place("/srv/lib/ddtrace/usercustomize.py"), HookLocation::Elsewhere);
-        assert_eq!(kind(&learned, "/srv/site/_distutils_hack/__init__.py"), HookKind::Module);
+        assert_eq!(kind(&tracked, "/srv/site/_distutils_hack/__init__.py"), HookKind::Module);
     }
 }
