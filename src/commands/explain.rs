@@ -5,7 +5,7 @@ use crate::alert::ecs;
 use crate::daemon::known_names;
 use crate::diagnostic::DiagnosticKind;
 use crate::escape;
-use crate::event::{Action, Evidence, Executable, Hook, HookKind, Interest, Process, Writer};
+use crate::event::{Action, Evidence, Executable, Hook, HookKind, Interest, Process, SCHEMA_VERSION, Writer};
 use crate::hook;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
@@ -181,6 +181,7 @@ impl Answer<'_> {
             ((*name).to_owned(), value)
         };
         let document = json!({
+            "pyhookwatch": { "schema_version": SCHEMA_VERSION },
             "path": path_text(&self.question.path),
             "action": self.question.action.as_str(),
             "executable": self.question.executable.as_deref().map(path_text),

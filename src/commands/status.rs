@@ -205,22 +205,22 @@ fn counters(document: &Value) -> Vec<Line> {
     let mut lines = vec![Line(
         Urgency::None,
         format!(
-            "counted     {} records, {} alerts{}, {} excluded, {} repeated, {} vanished",
+            "counted     {} records, {} alerts{}, {} excluded, {} repeated, {} unresolved",
             at(counters, "records"),
             at(counters, "alerts"),
             with(pairs(at(counters, "alerts_by_level"))),
             at(counters, "excluded"),
             at(counters, "repeated"),
-            at(counters, "vanished"),
+            at(counters, "unresolved"),
         ),
     )];
-    if at(counters, "gaps").as_u64().unwrap_or_default() > 0 {
+    if at(counters, "losses").as_u64().unwrap_or_default() > 0 {
         lines.push(Line(
             Urgency::Some,
-            format!("GAPS        {}{}", at(counters, "gaps"), with(pairs(at(counters, "gaps_by_cause")))),
+            format!("LOSSES      {}{}", at(counters, "losses"), with(pairs(at(counters, "losses_by_cause")))),
         ));
     }
-    if at(document, "capacity/learned_is_full").as_bool() == Some(true) {
+    if at(document, "capacity/tracked_paths_full").as_bool() == Some(true) {
         let words =
             "FULL        more modules and directories lead to hooks than are kept: changes of some are not told";
         lines.push(Line(Urgency::High, words.into()));
@@ -231,7 +231,7 @@ fn counters(document: &Value) -> Vec<Line> {
 fn outputs(document: &Value) -> Vec<Line> {
     let line = |output: &Value| {
         let dropped = at(output, "dropped").as_u64().unwrap_or_default();
-        let is_there = at(output, "at_work").as_bool() == Some(true);
+        let is_there = at(output, "active").as_bool() == Some(true);
         let urgency = if dropped > 0 || !is_there { Urgency::High } else { Urgency::None };
         let gone = if is_there { "" } else { ", GONE" };
         let (name, delivered) = (at(output, "name").as_str().unwrap_or("?"), at(output, "delivered"));

@@ -6,7 +6,7 @@ use super::watch::Sources;
 use crate::alert::ecs::timestamp;
 use crate::alert::sink::Outputs;
 use crate::escape;
-use crate::event::Level;
+use crate::event::{Level, SCHEMA_VERSION};
 use crate::source::mounts;
 use crate::source::{Backend, Guard, Guarded, Settings};
 use crate::writer::{Available, RecordSource};
@@ -64,7 +64,7 @@ impl StatusReport {
         };
         let Stats { alerts, gaps, .. } = &pipeline.tally;
         // The longest comes last: the manager is told the beginning. Names of mount points are in it.
-        let line = format!("{degraded}{reloaded}{alerts} alerts, {gaps} gaps; watching: {}", sources.summary);
+        let line = format!("{degraded}{reloaded}{alerts} alerts, {gaps} losses; watching: {}", sources.summary);
         escape::one_line(&line)
     }
 
@@ -79,7 +79,7 @@ impl StatusReport {
         let outputs = outputs.states().into_iter().map(|output| {
             json!({
                 "name": escape::one_line(&output.name),
-                "at_work": output.is_there,
+                "active": output.is_there,
                 "waiting": output.waiting,
                 "delivered": output.delivered,
                 "dropped": output.dropped,
@@ -92,6 +92,7 @@ impl StatusReport {
         let mut guards = sources.guards.iter().chain(&pipeline.mounted);
         let is_marked = guards.any(|(guard, _)| matches!(guard.by, Guarded::Fanotify));
         let document = json!({
+            "pyhookwatch": { "schema_version": SCHEMA_VERSION },
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "boot_id": std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| escape::one_line(id.trim())),
@@ -99,7 +100,7 @@ impl StatusReport {
             "uptime_seconds": self.running_since.elapsed().as_secs(),
             "root": text(&self.settings.root),
             "backend": backend(self.settings.backend),
-            "fanotify": { "at_work": is_marked, "reason": sources.refused.as_deref().map(escape::one_line) },
+            "fanotify": { "active": is_marked, "reason": sources.refused.as_deref().map(escape::one_line) },
             "filesystems": self.filesystems(sources, pipeline),
             "inotify": inotify(sources),
             "evidence": sources.evidence.all().iter().map(evidence).collect::<Vec<_>>(),
@@ -110,19 +111,19 @@ impl StatusReport {
             },
             "counters": {
                 "records": counters.records.load(Ordering::Relaxed),
-                "vanished": counters.vanished.load(Ordering::Relaxed),
+                "unresolved": counters.vanished.load(Ordering::Relaxed),
                 "alerts": tally.alerts,
                 "alerts_by_level": levels,
                 "excluded": tally.excluded,
                 "repeated": tally.repeated,
-                "gaps": tally.gaps,
-                "gaps_by_cause": tally.causes,
+                "losses": tally.gaps,
+                "losses_by_cause": tally.causes,
             },
             "recent_alerts": tally.recent.iter().map(sample).collect::<Vec<_>>(),
             "recent_excluded": tally.silenced.iter().map(sample).collect::<Vec<_>>(),
             "outputs": outputs.collect::<Vec<_>>(),
             "capacity": {
-                "learned_is_full": pipeline.learned_is_full(),
+                "tracked_paths_full": pipeline.learned_is_full(),
                 "directories_to_list": pipeline.unlisted(),
             },
         });

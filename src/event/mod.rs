@@ -22,6 +22,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+/// Version of every JSON document that this program writes: raised when a key changes its name, type or meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// What was done to a file. The words are an interface: `--action`, the rules' `EventAction` and
 /// `event.action` of the alert all use them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -31,7 +31,7 @@ fn every_sort_of_place_is_found_and_guarded_by_fanotify() {
         ("/usr/bin", "program"),
     ] {
         let found = tree(&document, path);
-        assert_eq!((&found["place"], &found["mechanism"]), (&place.into(), &"fanotify".into()), "{found:#}");
+        assert_eq!((&found["location"], &found["mechanism"]), (&place.into(), &"fanotify".into()), "{found:#}");
         assert_eq!(found["state"], "guarded");
     }
     let names: Vec<&str> =

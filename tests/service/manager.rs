@@ -71,13 +71,13 @@ fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
     let config = site.file("pyhookwatch.toml", "[[output]]\ntype = \"stdout\"\n");
     let mut daemon = Daemon::spawn(managed(&site, &["--backend", "inotify", "--config", config.to_str().unwrap()]));
     let ready = manager.wait_for("READY=1\n");
-    let expected = "\nSTATUS=DEGRADED (no fanotify, so no writers); 0 alerts, 0 gaps; watching: inotify on ";
+    let expected = "\nSTATUS=DEGRADED (no fanotify, so no writers); 0 alerts, 0 losses; watching: inotify on ";
     assert!(ready.contains(expected), "{ready}");
 
     site.plant_many("one", 1);
     daemon.record();
     let status = manager.wait_for("WATCHDOG=1\nSTATUS=");
-    assert!(status.contains("; 1 alerts, 0 gaps; "), "{status}");
+    assert!(status.contains("; 1 alerts, 0 losses; "), "{status}");
     // The same again is not told again.
     assert_eq!(manager.told(), "WATCHDOG=1");
 

@@ -42,7 +42,7 @@ fn a_root_without_hooks_is_fine() {
     let site = Site::new();
     let document = json(&site, &[], 0);
     assert_eq!(document["hooks"], Value::Array(Vec::new()));
-    assert_eq!(document["unread"], Value::Array(Vec::new()));
+    assert_eq!(document["skipped"], Value::Array(Vec::new()));
     assert_eq!(document["root"], site.root().to_str().unwrap());
     let said = scan(&site, &[]);
     assert_eq!(said.code, 0);
@@ -79,10 +79,10 @@ fn the_json_form_has_every_fact_of_a_hook() {
         keys,
         [
             "path",
-            "lies",
+            "real_path",
             "kind",
             "form",
-            "place",
+            "location",
             "version",
             "class",
             "signals",
@@ -105,7 +105,7 @@ fn the_json_form_has_every_fact_of_a_hook() {
             "mode",
         ]
     );
-    assert_eq!((&hook["kind"], &hook["form"], &hook["place"]), (&"pth".into(), &"file".into(), &"site".into()));
+    assert_eq!((&hook["kind"], &hook["form"], &hook["location"]), (&"pth".into(), &"file".into(), &"site".into()));
     assert_eq!((&hook["version"], &hook["size"], &hook["state"]), (&"3.12".into(), &22.into(), &"file".into()));
     assert_eq!(hook["paths"][0], "/opt/added");
     assert_eq!(hook["sha256"].as_str().unwrap().len(), 64);
@@ -125,9 +125,9 @@ fn what_a_hook_leads_to_is_judged_too() {
     symlink("/srv/hidden", site.inside("/usr/lib/python3.13/site-packages")).unwrap();
     let document = json(&site, &[], 0);
     assert_eq!(hook(&document, &format!("{SITE}/_telemetry.py"))["kind"], "module");
-    assert_eq!(hook(&document, "/srv/added/usercustomize.py")["place"], "search-path");
+    assert_eq!(hook(&document, "/srv/added/usercustomize.py")["location"], "search-path");
     let linked = hook(&document, "/usr/lib/python3.13/site-packages/evil.pth");
-    assert_eq!((&linked["place"], &linked["lies"]), (&"site".into(), &"/srv/hidden/evil.pth".into()));
+    assert_eq!((&linked["location"], &linked["real_path"]), (&"site".into(), &"/srv/hidden/evil.pth".into()));
 }
 
 #[test]
@@ -214,6 +214,6 @@ fn what_cannot_be_read_is_named_and_told_by_the_exit_code() {
     assert!(text.stdout.contains("NOT READ: 2 files and directories"), "{}", text.stdout);
     let document: Value = serde_json::from_str(&said(&["--json"]).stdout).unwrap();
     let unread: Vec<_> =
-        document["unread"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap()).collect();
+        document["skipped"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap()).collect();
     assert_eq!(unread, ["/root", &format!("{SITE}/closed.pth")]);
 }

@@ -33,13 +33,13 @@ fn everything_passes_here_and_nothing_is_left() {
     assert_eq!(said.code, 0, "{document:#}");
     assert_eq!(document["summary"]["failed"], 0, "{document:#}");
     let place = |name: &str| {
-        document["places"].as_array().unwrap().iter().find(|place| place["place"] == name).cloned().unwrap()
+        document["cases"].as_array().unwrap().iter().find(|place| place["name"] == name).cloned().unwrap()
     };
     for name in
         ["root", "mount-namespace", "private-file", "rename", "hard-link", "directory-rename", "tmpfs", "mounted-later"]
     {
         let place = place(name);
-        assert_eq!((&place["outcome"], &place["writer"]["right"]), (&"passed".into(), &true.into()), "{place:#}");
+        assert_eq!((&place["outcome"], &place["writer"]["correct"]), (&"passed".into(), &true.into()), "{place:#}");
         assert!(place["latency_ms"].as_f64().unwrap() < PATIENCE.as_secs_f64() * 1000.0);
     }
     assert_eq!(place("inotify")["writer"]["evidence"], "unavailable");

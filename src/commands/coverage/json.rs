@@ -6,6 +6,7 @@ use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
 use crate::daemon::standing;
 use crate::escape;
+use crate::event::SCHEMA_VERSION;
 use crate::source::Guarded;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,6 +15,7 @@ pub fn of(report: &Report) -> String {
     let count = |state: State| report.trees.iter().filter(|tree| tree.state() == state).count();
     let trees = |mount: &Filesystem| report.trees.iter().filter(|tree| tree.device == Some(mount.guard.device)).count();
     let document = json!({
+        "pyhookwatch": { "schema_version": SCHEMA_VERSION },
         "version": env!("CARGO_PKG_VERSION"),
         "kernel": std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| escape::one_line(release.trim())),
         "root": text(&report.settings.root),
@@ -36,9 +38,9 @@ pub fn of(report: &Report) -> String {
         "overlay": report.overlay.as_ref().map(overlay),
         "filesystems": report.filesystems.iter().map(|mount| filesystem(mount, trees(mount))).collect::<Vec<_>>(),
         "trees": report.trees.iter().map(tree).collect::<Vec<_>>(),
-        "elsewhere": report.elsewhere.findings.iter().map(finding).collect::<Vec<_>>(),
+        "other_namespaces": report.elsewhere.findings.iter().map(finding).collect::<Vec<_>>(),
         "daemon": daemon(&report.daemon),
-        "unread": report.unread.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
+        "skipped": report.unread.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
 }
@@ -94,9 +96,9 @@ fn filesystem(mount: &Filesystem, trees: usize) -> Value {
 fn tree(tree: &Tree) -> Value {
     json!({
         "path": text(&tree.path),
-        "place": tree.place,
+        "location": tree.place,
         "role": tree.role.map(|role| role.as_str()),
-        "leads_to": tree.leads_to.as_deref().map(text),
+        "real_path": tree.leads_to.as_deref().map(text),
         "mount_point": tree.mount_point.as_deref().map(text),
         "mechanism": tree.mechanism.as_str(),
         "state": tree.state().as_str(),

@@ -53,9 +53,9 @@ pub fn try_out() -> Overlay {
         Err(error) => return Overlay::NotEstablished(error.to_string()),
     };
     let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let places = at(&document, "places").as_array().map(Vec::as_slice).unwrap_or_default();
+    let places = at(&document, "cases").as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |place: &Value, key: &str| at(place, key).as_str().unwrap_or_default().to_owned();
-    let of_overlay: Vec<&Value> = places.iter().filter(|place| text(place, "place").starts_with("overlay-")).collect();
+    let of_overlay: Vec<&Value> = places.iter().filter(|place| text(place, "name").starts_with("overlay-")).collect();
     if let Some(not_tried) = of_overlay.iter().find(|place| text(place, "outcome") == "not-tried") {
         return Overlay::NotEstablished(text(not_tried, "reason"));
     }
@@ -64,7 +64,7 @@ pub fn try_out() -> Overlay {
         false => {
             // Another fault than silence, such as a writer that is not named, is none of the overlay.
             let is_told = |place: &Value| at(place, "latency_ms").is_number();
-            Overlay::Tried(of_overlay.iter().map(|place| (text(place, "place"), is_told(place))).collect())
+            Overlay::Tried(of_overlay.iter().map(|place| (text(place, "name"), is_told(place))).collect())
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Judged, Report};
 use crate::alert::ecs::timestamp;
 use crate::alert::redact;
 use crate::escape;
-use crate::event::{ContentClass, FileState};
+use crate::event::{ContentClass, FileState, SCHEMA_VERSION};
 use crate::hook::kind::Version;
 use crate::users::Users;
 use serde_json::{Map, Value, json};
@@ -19,6 +19,7 @@ pub fn of(report: &Report) -> String {
     let unread = report.inventory.unread.iter().map(|directory| json!({ "path": text(directory), "reason": null }));
     let unread_hooks = report.unread.iter().map(|(hook, reason)| json!({ "path": text(hook), "reason": line(reason) }));
     let document = json!({
+        "pyhookwatch": { "schema_version": SCHEMA_VERSION },
         "root": text(&report.root),
         "pythons": report.inventory.pythons.iter().map(python).collect::<Vec<_>>(),
         "hooks": report.hooks.iter().map(|judged| hook(judged, &mut users)).collect::<Vec<_>>(),
@@ -30,7 +31,7 @@ pub fn of(report: &Report) -> String {
             "unreadable_hooks": report.unread.len(),
             "truncated": report.inventory.truncated,
         },
-        "unread": unread.chain(unread_hooks).collect::<Vec<_>>(),
+        "skipped": unread.chain(unread_hooks).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
 }
@@ -39,9 +40,9 @@ fn python(python: &crate::hook::sites::Python) -> Value {
     let directories = python.directories.iter().map(|site| {
         json!({
             "path": text(&site.path),
-            "place": site.place.as_str(),
+            "location": site.place.as_str(),
             "link": site.is_link,
-            "leads_to": site.leads_to.as_deref().map(text),
+            "real_path": site.leads_to.as_deref().map(text),
         })
     });
     json!({
@@ -66,10 +67,10 @@ fn hook(judged: &Judged, users: &mut Users) -> Value {
     };
     json!({
         "path": text(&found.path),
-        "lies": found.lies.as_deref().map(text),
+        "real_path": found.lies.as_deref().map(text),
         "kind": found.at.kind.as_str(),
         "form": found.at.form.as_str(),
-        "place": found.at.place.as_str(),
+        "location": found.at.place.as_str(),
         "version": found.at.version.map(version),
         "class": hook.class.as_str(),
         "signals": hook.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>(),

@@ -5,7 +5,7 @@ use super::{Daemon, Report};
 use crate::commands::style::{Style, Urgency};
 use crate::daemon::placing::Mechanism;
 use crate::escape;
-use crate::event::Level;
+use crate::event::{Level, SCHEMA_VERSION};
 use serde_json::{Map, Value, json};
 
 /// One JSON object.
@@ -15,24 +15,25 @@ pub fn json(report: &Report) -> String {
         summary.insert(outcome.as_str().into(), report.count(outcome).into());
     }
     let document = json!({
+        "pyhookwatch": { "schema_version": SCHEMA_VERSION },
         "version": env!("CARGO_PKG_VERSION"),
         "summary": summary,
         "no_permission": report.no_permission,
         "daemon": report.daemon.as_ref().map(|daemon| {
-            json!({ "pid": daemon.pid, "told": daemon.told, "highest_level": daemon.level.map(Level::as_str) })
+            json!({ "pid": daemon.pid, "alerts": daemon.told, "highest_level": daemon.level.map(Level::as_str) })
         }),
-        "milliseconds": u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
-        "places": report.results.iter().map(place).collect::<Vec<_>>(),
+        "duration_ms": u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+        "cases": report.results.iter().map(place).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
 }
 
 fn place(result: &PlaceResult) -> Value {
     let writer = result.writer.as_ref().map(
-        |writer| json!({ "executable": writer.executable, "evidence": writer.evidence, "right": writer.is_right }),
+        |writer| json!({ "executable": writer.executable, "evidence": writer.evidence, "correct": writer.is_right }),
     );
     json!({
-        "place": result.place,
+        "name": result.place,
         "description": result.description,
         "fs_type": result.fs_type.as_deref().map(escape::one_line),
         "mechanism": result.mechanism.as_str(),
