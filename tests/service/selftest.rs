@@ -32,9 +32,8 @@ fn everything_passes_here_and_nothing_is_left() {
     let document: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(said.code, 0, "{document:#}");
     assert_eq!(document["summary"]["failed"], 0, "{document:#}");
-    let place = |name: &str| {
-        document["cases"].as_array().unwrap().iter().find(|place| place["name"] == name).cloned().unwrap()
-    };
+    let place =
+        |name: &str| document["cases"].as_array().unwrap().iter().find(|place| place["name"] == name).cloned().unwrap();
     for name in
         ["root", "mount-namespace", "private-file", "rename", "hard-link", "directory-rename", "tmpfs", "mounted-later"]
     {
