@@ -44,7 +44,7 @@ fn hook(path: &str, environment: &str) -> Hook {
         .filter(|variable| environment.split(',').any(|set| set == *variable))
         .map(|variable| EnvironmentSetting { variable, line: 1, text: Vec::new(), value: Vec::new() })
         .collect();
-    Hook { settings, ..Hook::at(kind::of(Path::new(path))) }
+    Hook { settings, ..Hook::new(kind::of(Path::new(path))) }
 }
 
 fn verdict(rules: &RuleSet, path: &str, action: &str, executable: &str, environment: &str) -> Verdict {

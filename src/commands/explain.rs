@@ -87,7 +87,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
         passes_name_filter: question.path.file_name().is_some_and(|name| {
             match rules.filter().interest(name.as_encoded_bytes()) {
                 Interest::None => false,
-                Interest::InPlace => hook.at.kind != HookKind::Other,
+                Interest::InPlace => hook.path.kind != HookKind::Other,
                 Interest::Always => true,
             }
         }),
@@ -185,7 +185,7 @@ impl Answer<'_> {
             "path": path_text(&self.question.path),
             "action": self.question.action.as_str(),
             "executable": self.question.executable.as_deref().map(path_text),
-            "hook": { "kind": self.hook.at.kind.as_str(), "environment": fields::variables(self.hook) },
+            "hook": { "kind": self.hook.path.kind.as_str(), "environment": fields::variables(self.hook) },
             "content": ecs::content(self.hook),
             "fields": self.values.iter().map(field).collect::<Map<_, _>>(),
             "name_filter": self.passes_name_filter,
@@ -199,7 +199,7 @@ impl Answer<'_> {
         let question = self.question;
         let writer = question.executable.as_deref().map_or_else(|| "an unknown writer".into(), path_text);
         let mut text = format!("{} of {} by {writer}\n", question.action, path_text(&question.path));
-        text += &format!("  hook: {}\n", self.hook.at.kind.as_str());
+        text += &format!("  hook: {}\n", self.hook.path.kind.as_str());
         if !self.passes_name_filter {
             text += "  no loaded rule wants a file of this name: such an event is dropped by the name filter\n";
         }

@@ -54,7 +54,7 @@ impl Judged {
                 | HookKind::Interpreter
                 | HookKind::BundledWheel
         );
-        is_bad || is_changed || !(is_part_of_python || self.found.at.place == HookLocation::Elsewhere)
+        is_bad || is_changed || !(is_part_of_python || self.found.at.location == HookLocation::Elsewhere)
     }
 }
 
@@ -183,7 +183,7 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
                 tracked.add_file(found.path.clone(), found.at);
             }
             let hook = match inventory.open(&found) {
-                Ok(file) => Hook { at: found.at, ..surface.look(&file, Limits::default()).0 },
+                Ok(file) => Hook { path: found.at, ..surface.look(&file, Limits::default()).0 },
                 Err(error) => unread(&found, &error),
             };
             surface.learn(&found.path, &hook);
@@ -214,7 +214,7 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
 }
 
 fn unread(found: &Found, error: &io::Error) -> Hook {
-    let mut hook = Hook::at(found.at);
+    let mut hook = Hook::new(found.at);
     hook.file.state = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileState::Gone,
         _ => FileState::Unreadable(error.to_string()),
@@ -226,7 +226,7 @@ fn unread(found: &Found, error: &io::Error) -> Hook {
 fn follow(found: &Found, hook: &Hook, inventory: &mut Inventory, modules: &mut BTreeMap<PathBuf, HashSet<OsString>>) {
     let leads_on =
         matches!(found.at.kind, HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize);
-    let Some(holder) = found.path.parent().filter(|_| leads_on && found.at.place != HookLocation::Elsewhere) else {
+    let Some(holder) = found.path.parent().filter(|_| leads_on && found.at.location != HookLocation::Elsewhere) else {
         return;
     };
     let mut directories = vec![holder.to_path_buf()];

@@ -250,7 +250,7 @@ impl Pipeline {
             return self.handover.lose(1);
         }
         let mut hook = self.surface.glance(&change.file);
-        let is_hook = hook.at.kind != HookKind::Other;
+        let is_hook = hook.path.kind != HookKind::Other;
         if is_hook {
             hook = self.look(&change.file);
         }

@@ -52,7 +52,7 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
     let leads_on = inventory.hooks.iter().filter(|found| match found.at.kind {
         HookKind::Environment | HookKind::VenvConfig => true,
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
-            found.at.place != HookLocation::Elsewhere
+            found.at.location != HookLocation::Elsewhere
         }
         _ => false,
     });

@@ -258,7 +258,7 @@ pub struct HookPath {
     /// In which shape.
     pub form: HookForm,
     /// In what directory.
-    pub place: HookLocation,
+    pub location: HookLocation,
     /// Python's version by the path, as (3, 11); `None` when the path does not tell.
     pub version: Option<(u8, u8)>,
 }
@@ -301,7 +301,7 @@ impl Provenance {
 #[derive(Clone, Debug)]
 pub struct Hook {
     /// What the path is.
-    pub at: HookPath,
+    pub path: HookPath,
     /// What the file was when it was looked at.
     pub file: FileFacts,
     /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
@@ -341,9 +341,9 @@ impl Hook {
     pub const MAX_IMPORTS: usize = 64;
 
     /// A hook of which nothing but its place is known.
-    pub fn at(at: HookPath) -> Self {
+    pub fn new(path: HookPath) -> Self {
         Self {
-            at,
+            path,
             file: FileFacts::default(),
             runs: Vec::new(),
             runs_truncated: false,

@@ -49,8 +49,8 @@ fn real(root: &Path, opened: &OwnedFd) -> Option<PathBuf> {
 
 /// Looks at what is around the hook, and adds what it finds. Gives the bytes that were parsed for it.
 pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &mut Hook) -> u64 {
-    match hook.at.kind {
-        HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.at),
+    match hook.path.kind {
+        HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.path),
         HookKind::StdlibBoot | HookKind::StdlibFile | HookKind::Site | HookKind::BundledWheel | HookKind::StdlibZip => {
             hook.in_new_tree = is_in_new_tree(tracked, file);
         }
@@ -67,7 +67,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
         _ => {}
     }
     let leads_on = matches!(
-        hook.at.kind,
+        hook.path.kind,
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript
     );
     let mut parsed = 0;
@@ -118,14 +118,14 @@ fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
         .filter_map(|name| {
             let path = name.replace('.', "/");
             let (opened, form) = FORMS.into_iter().find_map(|(ending, form)| Some((open(&path, ending)?, form)))?;
-            Some((opened, HookPath { kind: HookKind::Module, form, ..hook.at }))
+            Some((opened, HookPath { kind: HookKind::Module, form, ..hook.path }))
         })
         .collect()
 }
 
 /// `sitecustomize` and `usercustomize` in the directories that a path line adds: they run without an import line.
 fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
-    if hook.at.kind != HookKind::Pth {
+    if hook.path.kind != HookKind::Pth {
         return Vec::new();
     }
     let directories =
@@ -139,7 +139,7 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, 
     directories
         .flat_map(|directory| names.map(|(name, kind, form)| (directory.join(name), kind, form)))
         .filter_map(|(path, kind, form)| {
-            let at = HookPath { kind, form, place: HookLocation::SearchPath, version: hook.at.version };
+            let at = HookPath { kind, form, location: HookLocation::SearchPath, version: hook.path.version };
             Some((open(root, &path).ok()?, at))
         })
         .collect()
@@ -176,7 +176,7 @@ fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
     let is_debians = ["/usr/lib/python3", "/usr/local/lib/python3"]
         .iter()
         .any(|start| directory.as_os_str().as_bytes().starts_with(start.as_bytes()));
-    if at.place != HookLocation::Site || directory.file_name()? != "dist-packages" || !is_debians {
+    if at.location != HookLocation::Site || directory.file_name()? != "dist-packages" || !is_debians {
         return None;
     }
     // `/usr/lib/python3/dist-packages` is that of every version: each must have its own.
@@ -242,21 +242,21 @@ fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
 
 /// Remembers where the hook leads.
 pub fn learn(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
-    if hook.at.place == HookLocation::Elsewhere && hook.at.kind != HookKind::StartupScript {
+    if hook.path.location == HookLocation::Elsewhere && hook.path.kind != HookKind::StartupScript {
         return;
     }
     if let Some(end) = &hook.leads_to {
-        match hook.at.kind {
+        match hook.path.kind {
             HookKind::SiteDirectory => tracked.add_directory(end.clone(), kind::directory(path).place),
-            _ => tracked.add_file(end.clone(), hook.at),
+            _ => tracked.add_file(end.clone(), hook.path),
         };
     }
-    match hook.at.kind {
+    match hook.path.kind {
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
             for name in &hook.imports {
                 tracked.add_module(name);
             }
-            if hook.at.kind == HookKind::Pth {
+            if hook.path.kind == HookKind::Pth {
                 for added in &hook.paths {
                     tracked.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookLocation::SearchPath);
                 }
@@ -280,7 +280,7 @@ fn learn_setting(tracked: &TrackedPaths, path: &Path, variable: &str, value: &[u
             let at = HookPath {
                 kind: HookKind::StartupScript,
                 form: HookForm::Module,
-                place: HookLocation::SearchPath,
+                location: HookLocation::SearchPath,
                 version: None,
             };
             tracked.add_file(script, at);

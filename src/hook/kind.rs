@@ -59,7 +59,7 @@ pub fn of(path: &Path) -> HookPath {
     found.or_else(|| if is_code { None } else { environment(path) }).unwrap_or(HookPath {
         kind: HookKind::Other,
         form: HookForm::File,
-        place: HookLocation::Elsewhere,
+        location: HookLocation::Elsewhere,
         version: None,
     })
 }
@@ -139,7 +139,7 @@ fn module(import: &Import<'_>) -> Option<HookPath> {
     let at = |kind, found: Directory| HookPath {
         kind,
         form: import.form,
-        place: found.place,
+        location: found.place,
         version: found.version.or(import.version),
     };
     match import.name {
@@ -186,7 +186,7 @@ pub(super) fn is_imported(name: &[u8]) -> bool {
 
 /// A directory of a customize module's name is one only where Python looks; a file is worth a word anywhere.
 fn is_there(at: &HookPath, form: HookForm) -> bool {
-    form != HookForm::Directory || at.place != HookLocation::Elsewhere
+    form != HookForm::Directory || at.location != HookLocation::Elsewhere
 }
 
 fn is_one_of(list: &[&str], name: &[u8]) -> bool {
@@ -200,7 +200,7 @@ fn beside_packages(kind: HookKind, directory: &[u8]) -> HookPath {
         HookLocation::Site | HookLocation::UserSite => (found.place, found.version),
         _ => (HookLocation::Elsewhere, None),
     };
-    HookPath { kind, form: HookForm::File, place, version }
+    HookPath { kind, form: HookForm::File, location: place, version }
 }
 
 /// Wheels that go into every new virtual environment: Debian's, those of `ensurepip` and of virtualenv.
@@ -208,7 +208,7 @@ fn wheel(directory: &[u8]) -> Option<HookPath> {
     let at = |found: Directory| HookPath {
         kind: HookKind::BundledWheel,
         form: HookForm::Archive,
-        place: found.place,
+        location: found.place,
         version: found.version,
     };
     let (above, name) = split(directory);
@@ -224,7 +224,7 @@ fn wheel(directory: &[u8]) -> Option<HookPath> {
 }
 
 fn program(kind: HookKind, version: Option<Version>) -> HookPath {
-    HookPath { kind, form: HookForm::File, place: HookLocation::Program, version }
+    HookPath { kind, form: HookForm::File, location: HookLocation::Program, version }
 }
 
 /// Whether a `pyvenv.cfg` makes an interpreter that is no virtual environment's believe that it is: beside an
@@ -262,7 +262,7 @@ fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<HookPath
     let is_directory_of = |found: Directory| HookPath {
         kind: if found.place == HookLocation::Archive { HookKind::StdlibZip } else { HookKind::SiteDirectory },
         form: if found.place == HookLocation::Archive { HookForm::Archive } else { HookForm::Directory },
-        place: found.place,
+        location: found.place,
         version: found.version,
     };
     if name.starts_with(b"py") {
@@ -304,7 +304,7 @@ fn interpreter(name: &[u8]) -> Option<HookPath> {
 
 fn environment(path: &Path) -> Option<HookPath> {
     let (_, place) = env::grammar(path)?;
-    Some(HookPath { kind: HookKind::Environment, form: HookForm::File, place, version: None })
+    Some(HookPath { kind: HookKind::Environment, form: HookForm::File, location: place, version: None })
 }
 
 /// File names that a kind of hook can have, for the name filter: exact, `*` and an ending, or a beginning and `*`.

@@ -117,7 +117,7 @@ impl Surface {
 
     /// What is known without reading the file: enough for what is no hook and of interest to few rules.
     pub fn glance(&self, file: &FileRef) -> Hook {
-        Hook { file: content::metadata(file), ..Hook::at(self.tracked.classify(&file.path)) }
+        Hook { file: content::metadata(file), ..Hook::new(self.tracked.classify(&file.path)) }
     }
 
     /// Everything about a changed file, and what it cost to know it.
@@ -127,7 +127,7 @@ impl Surface {
             hashed: content.md5.map_or(0, |_| content.facts.size.unwrap_or_default()),
             parsed: content.head.len() as u64,
         };
-        if hook.at.kind == HookKind::Other {
+        if hook.path.kind == HookKind::Other {
             return (hook, spent);
         }
         spent.parsed += follow::look_around(&self.root, &self.tracked, file, &mut hook);
@@ -139,7 +139,7 @@ impl Surface {
             }
             None => self.ledger.of(file, &hook.file, content.md5),
         };
-        match hook.at.kind {
+        match hook.path.kind {
             HookKind::Environment => self.keep_what_is_new(&file.path, &mut hook),
             HookKind::VenvConfig => self.compare_home(&file.path, &mut hook),
             _ => {}
@@ -150,7 +150,7 @@ impl Surface {
     /// Remembers a file that was there before the watch began, so that a later change can be told from it.
     pub fn remember(&mut self, path: &Path, hook: &Hook) {
         let is_old = hook.file.changed.is_some_and(|changed| changed < self.since);
-        match hook.at.kind {
+        match hook.path.kind {
             HookKind::Environment if is_old => self.remember_settings(path, &hook.settings),
             HookKind::VenvConfig if is_old => self.remember_home(path, hook),
             _ => {}
@@ -226,7 +226,7 @@ pub fn peek(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits)
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.
 pub fn suppose(path: &Path, content: Option<&[u8]>) -> Hook {
     let at = kind::of(path);
-    let Some(content) = content else { return Hook::at(at) };
+    let Some(content) = content else { return Hook::new(at) };
     let head = content.get(..content::MAX_PARSED).unwrap_or(content);
     let content = Content {
         facts: FileFacts { state: FileState::Regular, size: Some(content.len() as u64), ..FileFacts::default() },
@@ -245,7 +245,7 @@ fn hook_of(at: crate::event::HookPath, path: &Path, file: FileFacts, content: &C
             FileState::Special("directory") => ContentClass::Inert,
             _ => ContentClass::Unknown,
         };
-        return Hook { file, class, ..Hook::at(at) };
+        return Hook { file, class, ..Hook::new(at) };
     }
     let findings = judge::judge(at, path, &content.head, !content.whole);
     let mut signals = findings.signals;
@@ -261,7 +261,7 @@ fn hook_of(at: crate::event::HookPath, path: &Path, file: FileFacts, content: &C
         imports: findings.imports,
         paths: findings.paths,
         interpreters: findings.interpreters,
-        ..Hook::at(at)
+        ..Hook::new(at)
     }
 }
 

@@ -289,13 +289,13 @@ impl Inventory {
         let real = real.unwrap_or(path);
         let wanted = |kind| matches!(kind, HookKind::Sitecustomize | HookKind::Usercustomize);
         let mut found = self.list(&directory, &real, 1);
-        found.retain(|hook| wanted(hook.at.kind) && hook.at.place == HookLocation::Elsewhere);
+        found.retain(|hook| wanted(hook.at.kind) && hook.at.location == HookLocation::Elsewhere);
         for mut hook in found {
             // Directly there, or as a package or bytecode: not anything deeper.
             if kind::module_of(&hook.path).is_none_or(|(_, _, directory)| directory != real) {
                 continue;
             }
-            hook.at.place = HookLocation::SearchPath;
+            hook.at.location = HookLocation::SearchPath;
             self.keep(hook);
         }
         Some(real)
@@ -313,7 +313,7 @@ impl Inventory {
             let is_file = matches!(entry.kind, Kind::File | Kind::SymbolicLink) && form != HookForm::Directory;
             if is_file && holder == directory && names.contains(name) {
                 let version = kind::directory(directory).version;
-                let at = HookPath { kind: HookKind::Module, form, place, version };
+                let at = HookPath { kind: HookKind::Module, form, location: place, version };
                 let lies = real.as_ref().and_then(|real| Some(real.join(path.strip_prefix(directory).ok()?)));
                 let lies = lies.filter(|lies| *lies != path);
                 found.push(Found { path, at, is: entry.kind, lies });
@@ -328,8 +328,9 @@ impl Inventory {
     fn keep(&mut self, hook: Found) {
         match self.hooks.binary_search_by(|known| known.path.cmp(&hook.path)) {
             Ok(at) => {
-                if let Some(known) = self.hooks.get_mut(at).filter(|known| known.at.place == HookLocation::Elsewhere) {
-                    known.at.place = hook.at.place;
+                if let Some(known) = self.hooks.get_mut(at).filter(|known| known.at.location == HookLocation::Elsewhere)
+                {
+                    known.at.location = hook.at.location;
                 }
             }
             Err(_) if self.hooks.len() >= MAX_FOUND => self.truncated = true,

@@ -44,14 +44,16 @@ impl TrackedPaths {
         let at = kind::of(path);
         let lists = self.read();
         // What leads to a hook makes it no other one: anybody can make a link to it.
-        if (at.kind == HookKind::Other || at.place == HookLocation::Elsewhere)
+        if (at.kind == HookKind::Other || at.location == HookLocation::Elsewhere)
             && let Some(known) = lists.files.get(path)
         {
             return *known;
         }
         let is_searched = |place: HookLocation| !matches!(place, HookLocation::Elsewhere | HookLocation::Program);
-        let at = match at.place {
-            HookLocation::Elsewhere => lists.searched(at.kind, path).map_or(at, |place| HookPath { place, ..at }),
+        let at = match at.location {
+            HookLocation::Elsewhere => {
+                lists.searched(at.kind, path).map_or(at, |place| HookPath { location: place, ..at })
+            }
             _ => at,
         };
         if at.kind != HookKind::Other {
@@ -65,7 +67,7 @@ impl TrackedPaths {
                 let known = kind::directory(directory);
                 let place = lists.directories.get(directory).copied().unwrap_or(known.place);
                 if is_searched(place) {
-                    return HookPath { kind: HookKind::Module, form, place, version: known.version };
+                    return HookPath { kind: HookKind::Module, form, location: place, version: known.version };
                 }
             }
             let (Some(package), Some(above)) = (directory.file_name(), directory.parent()) else { break };
@@ -230,7 +232,7 @@ mod tests {
         let tracked = TrackedPaths::default();
         tracked.add_directory("/srv/lib".into(), HookLocation::SearchPath);
         tracked.add_directory("/srv/site".into(), HookLocation::Site);
-        let place = |path: &str| tracked.classify(Path::new(path)).place;
+        let place = |path: &str| tracked.classify(Path::new(path)).location;
         assert_eq!(place("/srv/lib/x.pth"), HookLocation::Elsewhere);
         assert_eq!(place("/srv/site/x.pth"), HookLocation::Site);
         assert_eq!(place("/srv/site/torchvision/x.pth"), HookLocation::Elsewhere);

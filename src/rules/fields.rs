@@ -170,7 +170,7 @@ pub fn values(facts: &Facts<'_>) -> Values {
     };
     set("TargetFilename", Some(facts.path.into()));
     set("EventAction", Some(facts.action.as_str().into()));
-    set("HookKind", Some(facts.hook.at.kind.as_str().into()));
+    set("HookKind", Some(facts.hook.path.kind.as_str().into()));
     content(facts.hook, &mut set);
     set("PreviousFilename", facts.previous_path.map(Into::into));
     if let FileState::SymbolicLink(target) = &facts.hook.file.state {
@@ -213,9 +213,9 @@ fn is_python(executable: &Path) -> &'static str {
 
 /// What the file is and would run.
 fn content(hook: &Hook, set: &mut impl FnMut(&'static str, Option<FieldValue>)) {
-    set("HookForm", Some(hook.at.form.as_str().into()));
-    set("HookLocation", Some(hook.at.place.as_str().into()));
-    set("PythonVersion", hook.at.version.map(|(major, minor)| format!("{major}.{minor}").into()));
+    set("HookForm", Some(hook.path.form.as_str().into()));
+    set("HookLocation", Some(hook.path.location.as_str().into()));
+    set("PythonVersion", hook.path.version.map(|(major, minor)| format!("{major}.{minor}").into()));
     set("ContentClass", Some(hook.class.as_str().into()));
     let signals: Vec<&str> = hook.signals.iter().map(Signal::as_str).collect();
     set("ContentSignals", (!signals.is_empty()).then(|| signals.join(",").into()));

@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 /// `pyhookwatch.hook`.
 pub(super) fn place(hook: &Hook) -> Value {
     let mut place = Map::new();
-    place.insert("kind".into(), hook.at.kind.as_str().into());
-    place.insert("form".into(), hook.at.form.as_str().into());
-    place.insert("place".into(), hook.at.place.as_str().into());
-    insert(&mut place, "python", hook.at.version.map(|(major, minor)| format!("{major}.{minor}")));
+    place.insert("kind".into(), hook.path.kind.as_str().into());
+    place.insert("form".into(), hook.path.form.as_str().into());
+    place.insert("place".into(), hook.path.location.as_str().into());
+    insert(&mut place, "python", hook.path.version.map(|(major, minor)| format!("{major}.{minor}")));
     insert(&mut place, "interpreters", hook.interpreters);
     insert(&mut place, "shadowed_by", hook.shadowed_by.as_deref().map(path));
     insert(&mut place, "new_tree", hook.in_new_tree.then_some(true));
@@ -78,7 +78,7 @@ pub(super) fn setting(setting: &EnvironmentSetting) -> Value {
 
 /// What to do first, for whoever reads the alert at night.
 pub(super) fn next_step(hook: &Hook) -> &'static str {
-    match hook.at.kind {
+    match hook.path.kind {
         HookKind::Environment => {
             "Read the setting and the file or directory it names before anyone logs in again; remove the line if nobody can explain it."
         }

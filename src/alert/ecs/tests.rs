@@ -103,10 +103,10 @@ fn alert_of(bytes: &[u8]) -> Alert {
             text: bytes.to_vec(),
             value: bytes.to_vec(),
         }],
-        ..Hook::at(HookPath {
+        ..Hook::new(HookPath {
             kind: HookKind::Pth,
             form: HookForm::File,
-            place: HookLocation::Site,
+            location: HookLocation::Site,
             version: Some((3, 11)),
         })
     };

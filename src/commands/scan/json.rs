@@ -70,7 +70,7 @@ fn hook(judged: &Judged, users: &mut Users) -> Value {
         "real_path": found.lies.as_deref().map(text),
         "kind": found.at.kind.as_str(),
         "form": found.at.form.as_str(),
-        "location": found.at.place.as_str(),
+        "location": found.at.location.as_str(),
         "version": found.at.version.map(version),
         "class": hook.class.as_str(),
         "signals": hook.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>(),

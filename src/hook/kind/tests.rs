@@ -14,14 +14,14 @@ fn of(path: &str) -> HookPath {
 fn all(kind: Kind, table: &[(&str, HookForm, HookLocation)]) {
     for (path, form, place) in table {
         let at = of(path);
-        assert_eq!((at.kind, at.form, at.place), (kind, *form, *place), "{path}");
+        assert_eq!((at.kind, at.form, at.location), (kind, *form, *place), "{path}");
     }
 }
 
 #[track_caller]
 fn none(paths: &[&str]) {
     for path in paths {
-        assert_eq!((of(path).kind, of(path).place), (Kind::Other, Elsewhere), "{path}");
+        assert_eq!((of(path).kind, of(path).location), (Kind::Other, Elsewhere), "{path}");
     }
 }
 
@@ -423,7 +423,7 @@ fn every_vector_that_executes_has_a_kind_and_a_place() {
         ("/srv/django/project/site.py", Kind::Site, Elsewhere),
         ("/home/u/models/resnet50.pth", Kind::Pth, Elsewhere),
     ] {
-        assert_eq!((of(path).kind, of(path).place), (kind, place), "{path}");
+        assert_eq!((of(path).kind, of(path).location), (kind, place), "{path}");
     }
 }
 

@@ -105,7 +105,7 @@ pub fn pythons(found: &mut [Found], real: &dyn Fn(&Path) -> Option<PathBuf>) -> 
             HookKind::VenvConfig => {
                 environments.insert(prefix);
             }
-            HookKind::SiteDirectory if found.at.place == HookLocation::Etc => {}
+            HookKind::SiteDirectory if found.at.location == HookLocation::Etc => {}
             HookKind::SiteDirectory => {
                 let python = known.entry((prefix.clone(), found.at.version)).or_insert_with(|| Python {
                     prefix,
@@ -115,7 +115,7 @@ pub fn pythons(found: &mut [Found], real: &dyn Fn(&Path) -> Option<PathBuf>) -> 
                 });
                 let is_link = found.is == Kind::SymbolicLink;
                 let leads_to = if is_link { real(&found.path) } else { None };
-                let place = found.at.place;
+                let place = found.at.location;
                 python.directories.push(SearchedDirectory { path: found.path.clone(), place, leads_to, is_link });
             }
             HookKind::StdlibBoot | HookKind::StdlibFile => {

@@ -38,7 +38,7 @@ impl Tree {
 }
 
 fn hooks(inventory: &Inventory) -> Vec<(&str, HookKind, HookLocation)> {
-    inventory.hooks.iter().map(|found| (found.path.to_str().unwrap(), found.at.kind, found.at.place)).collect()
+    inventory.hooks.iter().map(|found| (found.path.to_str().unwrap(), found.at.kind, found.at.location)).collect()
 }
 
 #[test]
