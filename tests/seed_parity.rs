@@ -7,7 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use pyhookwatch::daemon::known_names;
-use pyhookwatch::event::{Action, EnvironmentSetting, Evidence, Executable, Hook, Interest, Process, Verdict, Writer};
+use pyhookwatch::event::{
+    Action, Confidence, Doubt, EnvironmentSetting, Evidence, Executable, Hook, Interest, Process, Verdict, Writer,
+};
 use pyhookwatch::hook::kind;
 use pyhookwatch::rules::fields::Facts;
 use pyhookwatch::rules::{self, RuleSet};
@@ -32,9 +34,9 @@ fn writer(executable: &str) -> Writer {
         (executable != "-").then(|| Executable { path: executable.into(), deleted: false, is_host_file: true });
     Writer {
         evidence: if executable.is_some() { Evidence::Proc } else { Evidence::Unknown },
-        sure: if executable.is_some() { Ok(()) } else { Err("unknown") },
+        confidence: if executable.is_some() { Confidence::Confirmed } else { Confidence::Doubted(Doubt::NoRecord) },
         process: Some(Process { pid: 1, executable, ..Process::default() }),
-        ..Writer::unknown("")
+        ..Writer::unknown(Doubt::NoRecord)
     }
 }
 
@@ -134,14 +136,14 @@ fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_ver
     assert_eq!(verified.excluded[0].decided_by, "filter_executable_exact");
 
     for unverified in [
-        judged(&|writer| writer.sure = Err("it had ended")),
+        judged(&|writer| writer.confidence = Confidence::Doubted(Doubt::NoRecord)),
         judged(&|writer| executable(writer).deleted = true),
         judged(&|writer| executable(writer).is_host_file = false),
     ] {
         let found = unverified.matches.iter().find(|found| found.rule.ruleset == "elastic").unwrap();
         let (filter, reason) = found.exclusion_not_applied.as_ref().unwrap();
         assert_eq!(filter, "filter_executable_exact");
-        assert!(!reason.is_empty());
+        assert!(!reason.as_str().is_empty());
         assert!(unverified.excluded.is_empty());
     }
 }

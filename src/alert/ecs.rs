@@ -353,7 +353,7 @@ fn matched_rule(found: &Match) -> Value {
         "decided_by": found.decided_by,
     });
     if let (Some((filter, reason)), Some(rule)) = (&found.exclusion_not_applied, value.as_object_mut()) {
-        rule.insert("exclusion_not_applied".into(), json!({ "filter": filter, "reason": reason }));
+        rule.insert("exclusion_not_applied".into(), json!({ "filter": filter, "reason": reason.as_str() }));
     }
     value
 }

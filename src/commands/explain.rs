@@ -5,7 +5,9 @@ use crate::alert::ecs;
 use crate::daemon::known_names;
 use crate::diagnostic::DiagnosticKind;
 use crate::escape;
-use crate::event::{Action, Evidence, Executable, Hook, HookKind, Interest, Process, SCHEMA_VERSION, Writer};
+use crate::event::{
+    Action, Confidence, Doubt, Evidence, Executable, Hook, HookKind, Interest, Process, SCHEMA_VERSION, Writer,
+};
 use crate::hook;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
 use crate::rules::{Outcome, RuleSet};
@@ -152,12 +154,13 @@ pub fn supposed_writer(question: &Question) -> Writer {
     };
     let usual = if executable.is_some() { Evidence::Proc } else { Evidence::Unknown };
     let evidence = question.evidence.unwrap_or(usual);
-    let sure = match (executable, evidence) {
-        (None, _) => Err("no --exe was given"),
-        (Some(_), Evidence::Proc) => Ok(()),
-        (Some(_), _) => Err("one kind of record alone names the executable"),
+    let confidence = match (executable, evidence) {
+        (None, _) => Confidence::Doubted(Doubt::ExecutableUnknown),
+        (Some(_), Evidence::Proc) => Confidence::Confirmed,
+        (Some(_), _) => Confidence::Doubted(Doubt::OneRecord),
     };
-    let mut writer = Writer { evidence, sure, process: Some(process), ..Writer::unknown("no --exe was given") };
+    let mut writer =
+        Writer { evidence, confidence, process: Some(process), ..Writer::unknown(Doubt::ExecutableUnknown) };
     identity::tell(&mut writer, None);
     writer
 }
@@ -237,7 +240,10 @@ fn rule_json(outcome: &Outcome<'_>) -> Value {
         "decided_by": outcome.decided_by,
     });
     if let (Some((filter, counts)), Some(map)) = (&outcome.exclusion, rule.as_object_mut()) {
-        map.insert("exclusion".into(), json!({ "filter": filter, "applied": counts.is_ok(), "reason": counts.err() }));
+        map.insert(
+            "exclusion".into(),
+            json!({ "filter": filter, "applied": counts.is_ok(), "reason": counts.err().map(Doubt::as_str) }),
+        );
     }
     rule
 }

@@ -8,7 +8,7 @@ use super::watch::{EventSender, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
 use crate::event::{
-    Action, Change, FileEvent, FileRef, FileState, Hook, HookKind, Level, LossReport, Seen, Verdict, Writer,
+    Action, Change, Doubt, FileEvent, FileRef, FileState, Hook, HookKind, Level, LossReport, Seen, Verdict, Writer,
 };
 use crate::hook;
 use crate::hook::Surface;
@@ -275,7 +275,7 @@ impl Pipeline {
             return;
         }
         let credentials = writer.process.as_ref().and_then(|process| process.user);
-        let nearest = writer.nearest.as_ref().and_then(|nearest| nearest.user);
+        let nearest = writer.living_ancestor.as_ref().and_then(|nearest| nearest.user);
         let mut name = |uid: Option<u32>| uid.and_then(|uid| self.users.name(uid).map(str::to_owned));
         let names = Names {
             user: name(credentials.and_then(|user| user.effective)),
@@ -327,7 +327,7 @@ impl Pipeline {
             listed: false,
             file: FileRef { path, directory: directory.map(Arc::new) },
             previous_path: None,
-            writer: Arc::new(Writer::unknown("the kernel does not tell who mounts")),
+            writer: Arc::new(Writer::unknown(Doubt::NoProcessOfMount)),
             seen: Seen::now(),
         }));
     }
@@ -348,7 +348,7 @@ impl Pipeline {
             };
             // Who is excluded must not cover for those who were not kept.
             let counts = match change.more_writers {
-                true => Err("more processes took part in the change than are kept"),
+                true => Err(Doubt::MoreWriters),
                 false => writer.may_be_excluded(),
             };
             let verdict = self.rules.judge_when(&facts, counts);

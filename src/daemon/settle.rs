@@ -3,7 +3,7 @@
 //!
 //! Pure: time comes in with the events.
 
-use crate::event::{Action, Change, FileEvent, Process, Writer};
+use crate::event::{Action, Change, Confidence, FileEvent, Process, Writer};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -200,17 +200,15 @@ fn merge(change: &mut Change, event: FileEvent) {
 
 fn add_writer(change: &mut Change, writer: Arc<Writer>) {
     if let Some(known) = change.writers.iter_mut().find(|known| same(known.process.as_ref(), writer.process.as_ref())) {
-        // Of one process seen twice the better evidence is kept, but it is only as sure as both.
-        let sure = known.may_be_excluded().and(writer.may_be_excluded());
+        // Of one process seen twice the better evidence is kept, with the doubts of both.
+        let may_both = known.may_be_excluded().and(writer.may_be_excluded());
         if known.executable().is_none() && writer.executable().is_some() {
             *known = writer;
         }
-        if let (Err(why), true) = (sure, known.sure.is_ok()) {
-            let known = Arc::make_mut(known);
-            known.sure = sure;
-            if known.note.is_empty() {
-                known.note = why;
-            }
+        if let Err(doubt) = may_both
+            && known.confidence == Confidence::Confirmed
+        {
+            Arc::make_mut(known).confidence = Confidence::Doubted(doubt);
         }
     } else if change.writers.len() < Change::MAX_WRITERS {
         change.writers.push(writer);
@@ -238,7 +236,7 @@ fn same(one: Option<&Process>, other: Option<&Process>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Evidence, Executable, FileRef, Seen};
+    use crate::event::{Doubt, Evidence, Executable, FileRef, Seen};
     use std::time::SystemTime;
 
     struct Clock(Instant);
@@ -257,7 +255,7 @@ mod tests {
         });
         let evidence = if executable.is_some() { Evidence::Proc } else { Evidence::Unknown };
         let process = Some(Process { pid, start_time: Some(1), executable, ..Process::default() });
-        Arc::new(Writer { evidence, process, ..Writer::unknown("") })
+        Arc::new(Writer { evidence, process, ..Writer::unknown(Doubt::NoRecord) })
     }
 
     fn event(path: &str, action: Action, complete: bool, seen: Seen) -> FileEvent {
@@ -417,7 +415,7 @@ mod tests {
         let clock = Clock(Instant::now());
         let sure = |pid, executable: &str| {
             let mut writer = Writer::clone(&writer(pid, executable));
-            writer.sure = Ok(());
+            writer.confidence = Confidence::Confirmed;
             if let Some(executable) = writer.process.as_mut().and_then(|process| process.executable.as_mut()) {
                 executable.is_host_file = true;
             }

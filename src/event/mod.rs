@@ -12,7 +12,8 @@ pub use hook::{
     Provenance, Signal, Signals,
 };
 pub use writer::{
-    Candidate, Credentials, Evidence, Executable, FileId, HandleName, LivingAncestor, Locate, Process, Script, Writer,
+    Candidate, Confidence, Credentials, Doubt, Evidence, Executable, FileId, HandleName, LivingAncestor, Locate,
+    Process, Script, Writer,
 };
 
 use std::fmt;
@@ -262,7 +263,7 @@ pub struct Match {
     /// The selections that settled it.
     pub decided_by: String,
     /// An exclusion of the rule matched but did not count: its name, and why.
-    pub exclusion_not_applied: Option<(String, &'static str)>,
+    pub exclusion_not_applied: Option<(String, Doubt)>,
 }
 
 /// A rule that would have matched but for an exclusion that counts.

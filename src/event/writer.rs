@@ -1,5 +1,6 @@
 //! Who made a change, and how that is known.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -64,11 +65,9 @@ pub struct Writer {
     /// How the executable is known.
     pub evidence: Evidence,
     /// Other kinds of evidence that name the same executable.
-    pub agreeing: Vec<Evidence>,
-    /// Whether the evidence is sure enough for an exclusion; `Err` says why not.
-    pub sure: Result<(), &'static str>,
-    /// What is not established, for people; empty when the writer is sure.
-    pub note: &'static str,
+    pub corroborated_by: Vec<Evidence>,
+    /// Whether the evidence establishes the executable well enough for an exclusion.
+    pub confidence: Confidence,
     /// What is known of the process. With [`Evidence::Unknown`] possibly only the pid, or what a
     /// zombie leaves (comm, parent).
     pub process: Option<Process>,
@@ -87,22 +86,21 @@ pub struct Writer {
     pub container_id: Option<String>,
     /// systemd unit the process runs in, from its cgroup.
     pub unit: Option<String>,
-    /// Of a writer that is gone: where its nearest living ancestor runs. Most likely it ran there too, but
-    /// that is not established, so no rule sees it.
-    pub nearest: Option<LivingAncestor>,
+    /// Where the nearest living ancestor of an ended writer runs. The writer most likely ran there too, but
+    /// nothing proves it, so rules do not see this.
+    pub living_ancestor: Option<LivingAncestor>,
 }
 
 impl Writer {
     /// How many candidates are kept.
     pub const MAX_CANDIDATES: usize = 4;
 
-    /// Nothing is known but what `note` says.
-    pub fn unknown(note: &'static str) -> Self {
+    /// A writer about which nothing is known.
+    pub fn unknown(why: Doubt) -> Self {
         Self {
             evidence: Evidence::Unknown,
-            agreeing: Vec::new(),
-            sure: Err("the writer was not verified"),
-            note,
+            corroborated_by: Vec::new(),
+            confidence: Confidence::Doubted(why),
             process: None,
             parents: Vec::new(),
             candidates: Vec::new(),
@@ -111,13 +109,13 @@ impl Writer {
             ancestor_installer: None,
             container_id: None,
             unit: None,
-            nearest: None,
+            living_ancestor: None,
         }
     }
 
     /// The writer of an event whose source knows no process.
     pub fn unavailable() -> Self {
-        Self { evidence: Evidence::Unavailable, ..Self::unknown("inotify does not tell the process") }
+        Self { evidence: Evidence::Unavailable, ..Self::unknown(Doubt::NoProcessFromInotify) }
     }
 
     /// The executable, when one is established.
@@ -125,30 +123,166 @@ impl Writer {
         self.process.as_ref().and_then(|process| process.executable.as_ref())
     }
 
-    /// Whether a rule's exclusion may count for this writer: the evidence is sure (alive and checked
-    /// through its pidfd, or two kinds of record that agree), and its executable is the very file that
-    /// this host has at that path (not deleted, not a look-alike in another mount namespace). `Err`
-    /// says why not.
-    pub fn may_be_excluded(&self) -> Result<(), &'static str> {
-        let Some(process) = &self.process else { return self.sure.and(Err("the writer is not known")) };
+    /// Whether a rule's exclusion may count for this writer. The evidence must be confirmed, and the executables of
+    /// the writer and its parent must be this host's files at their paths: not deleted, and not look-alikes in
+    /// another mount namespace. A rule may exclude by the parent too.
+    ///
+    /// # Errors
+    /// The first reason against it.
+    pub fn may_be_excluded(&self) -> Result<(), Doubt> {
+        let confirmed = self.confidence.doubt().map_or(Ok(()), Err);
+        let Some(process) = &self.process else { return confirmed.and(Err(Doubt::ProcessUnknown)) };
         match &process.executable {
-            None => return self.sure.and(Err("the writer's executable is not known")),
-            Some(exe) if exe.deleted => return Err("the writer's executable has been deleted or replaced"),
-            Some(exe) if !exe.is_host_file => {
-                let reason = "the writer's executable was not found to be the host's file at that path (container or private mount)";
-                return Err(reason);
-            }
+            None => return confirmed.and(Err(Doubt::ExecutableUnknown)),
+            Some(executable) if executable.deleted => return Err(Doubt::ExecutableDeleted),
+            Some(executable) if !executable.is_host_file => return Err(Doubt::NotHostFile),
             Some(_) => {}
         }
         if process.in_host_users == Some(false) {
-            return Err("the writer has a user namespace of its own, where it can choose what it is shown as");
+            return Err(Doubt::OwnUserNamespace);
         }
-        // A rule may exclude by the parent; a private mount can fake its path as well.
         let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
-        if parent.is_some_and(|exe| exe.deleted || !exe.is_host_file) {
-            return Err("the parent's executable is deleted or not the host's file at that path");
+        if parent.is_some_and(|executable| executable.deleted || !executable.is_host_file) {
+            return Err(Doubt::ParentNotHostFile);
         }
-        self.sure
+        confirmed
+    }
+}
+
+/// Whether the evidence establishes a writer's executable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confidence {
+    /// It does: a rule's exclusion may count.
+    Confirmed,
+    /// It does not: no exclusion counts.
+    Doubted(Doubt),
+}
+
+impl Confidence {
+    /// The first doubt, if there is one.
+    pub fn doubt(self) -> Option<Doubt> {
+        match self {
+            Confidence::Confirmed => None,
+            Confidence::Doubted(doubt) => Some(doubt),
+        }
+    }
+
+    /// Adds a doubt. An earlier doubt stays.
+    #[must_use]
+    pub fn with_doubt(self, doubt: Doubt) -> Self {
+        Confidence::Doubted(self.doubt().unwrap_or(doubt))
+    }
+}
+
+/// Why a writer is not established well enough for an exclusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The writer of this change has not been determined.
+    NotDetermined,
+    /// inotify has no process in its events.
+    NoProcessFromInotify,
+    /// A mount event has no process.
+    NoProcessOfMount,
+    /// The event has pid 0.
+    OtherPidNamespace,
+    /// The event has no pidfd.
+    NoPidfd,
+    /// `/proc/PID` was gone or had another process.
+    EndedUnread,
+    /// A zombie: `/proc/PID/exe` was gone.
+    EndedHalfRead,
+    /// No record names a program.
+    NoRecord,
+    /// The exit record has device and inode, and no known path leads there.
+    PathUnknown,
+    /// Nothing else supports the one record.
+    OneRecord,
+    /// The fork record alone names a parent, which may be wrong with CLONE_PARENT.
+    LineageOnly,
+    /// The write may have come before the exec was complete.
+    JustStarted,
+    /// Another thread may have written while the exec was under way.
+    OtherThreads,
+    /// An exec came after the write.
+    RanSince,
+    /// More exec records than completed execs.
+    ExecFailed,
+    /// More completed execs than exec records.
+    NoExecRecord,
+    /// The records contradict each other.
+    Disagreement,
+    /// There are no fork and exec events to compare with.
+    ExecsUncounted,
+    /// In a user namespace of its own a process can choose the executable that `/proc` and its exit record show
+    /// (PR_SET_MM_MAP of `prctl(2)`).
+    OwnUserNamespace,
+    /// Records were lost at the time of the write.
+    LostRecords,
+    /// Exec records of one pid could not be assigned to its processes.
+    Ambiguous,
+    /// The pid was used by several processes at the time of the write.
+    SharedPid,
+    /// No process is known.
+    ProcessUnknown,
+    /// No executable is known.
+    ExecutableUnknown,
+    /// The executable's file has no name any more.
+    ExecutableDeleted,
+    /// The host has another file, or none, at the executable's path.
+    NotHostFile,
+    /// The same, or deleted, for the parent's executable.
+    ParentNotHostFile,
+    /// The change has more writers than are kept.
+    MoreWriters,
+}
+
+impl Doubt {
+    /// The sentence in alerts and answers; nothing may branch on it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Doubt::NotDetermined => "the writer has not been determined",
+            Doubt::NoProcessFromInotify => "inotify does not report the process",
+            Doubt::NoProcessOfMount => "the kernel does not report who mounts",
+            Doubt::OtherPidNamespace => "the process is not in this pid namespace",
+            Doubt::NoPidfd => "the kernel supplied no pidfd: the process was gone, or the kernel is too old",
+            Doubt::EndedUnread => "the process had ended before it could be read",
+            Doubt::EndedHalfRead => "the process had ended; only its name and parent were left to read",
+            Doubt::NoRecord => "the process had ended, and no record names its program",
+            Doubt::PathUnknown => "the exit record identifies the writer's file, but no record holds its path",
+            Doubt::OneRecord => "only one kind of record names the writer",
+            Doubt::LineageOnly => "only the fork record leads to a program, and it may name another process's parent",
+            Doubt::JustStarted => {
+                "the process had only just started this program; its previous program may have written"
+            }
+            Doubt::OtherThreads => "other threads of the process may have written while it started this program",
+            Doubt::RanSince => "the process has run another program since it wrote",
+            Doubt::ExecFailed => "the process failed to start a program before or while it wrote",
+            Doubt::NoExecRecord => {
+                "the process has run a program that left no record (in memory, or on an unwatched filesystem)"
+            }
+            Doubt::Disagreement => "the records about the process disagree",
+            Doubt::ExecsUncounted => "the kernel does not report how many programs the process started",
+            Doubt::OwnUserNamespace => {
+                "the writer has, or may have had, its own user namespace, where it can choose which executable is shown"
+            }
+            Doubt::LostRecords => "records about processes were lost at the time",
+            Doubt::Ambiguous => "it is not certain which of the programs that the process started wrote",
+            Doubt::SharedPid => "several processes had this pid at the time, and they ran different programs",
+            Doubt::ProcessUnknown => "the writer is not known",
+            Doubt::ExecutableUnknown => "the writer's executable is not known",
+            Doubt::ExecutableDeleted => "the writer's executable has been deleted or replaced",
+            Doubt::NotHostFile => {
+                "the writer's executable is not the host's file at that path (container or private mount)"
+            }
+            Doubt::ParentNotHostFile => "the parent's executable is deleted or not the host's file at that path",
+            Doubt::MoreWriters => "more processes took part in the change than are kept",
+        }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -396,7 +396,7 @@ mod tests {
         /// What the filter drops, no rule sees: it must never drop what a rule would match.
         #[test]
         fn no_path_that_an_embedded_rule_matches_is_dropped(name in file_name(), directory in 0usize..4) {
-            use crate::event::{Action, Evidence, Executable, Process, Writer};
+            use crate::event::{Action, Confidence, Doubt, Evidence, Executable, Process, Writer};
             let rules = RuleSet::load(&Settings::default(), &crate::daemon::known_names).unwrap().0;
             let directory = ["/usr/lib/python3.12", "/v/lib/python3/site-packages", "/etc", "/root"][directory];
             let path = std::path::Path::new(directory).join(&name);
@@ -404,7 +404,7 @@ mod tests {
             let hook = crate::hook::suppose(&path, Some(content));
             let executable = Some(Executable { path: "/bin/cp".into(), deleted: false, is_host_file: true });
             let process = Some(Process { executable, ..Process::default() });
-            let writer = Writer { evidence: Evidence::Proc, sure: Ok(()), process, ..Writer::unknown("") };
+            let writer = Writer { evidence: Evidence::Proc, confidence: Confidence::Confirmed, process, ..Writer::unknown(Doubt::NoRecord) };
             let facts = crate::rules::fields::Facts {
                 action: Action::Creation, path: &path, previous_path: None, hook: &hook, writer: &writer, user_name: None,
             };

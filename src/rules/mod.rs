@@ -11,7 +11,7 @@ pub mod filter;
 pub mod load;
 
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
-use crate::event::{Exclusion, Match, RuleInfo, Verdict};
+use crate::event::{Doubt, Exclusion, Match, RuleInfo, Verdict};
 use condition::{Condition, Truth};
 use fields::Facts;
 use filter::{KnownNames, NameFilter, Names};
@@ -92,7 +92,7 @@ pub struct Outcome<'a> {
     pub decided_by: String,
     /// The rule would match but for this exclusion of the writer: its name, and `Err` with the
     /// reason when it does not count.
-    pub exclusion: Option<(String, Result<(), &'static str>)>,
+    pub exclusion: Option<(String, Result<(), Doubt>)>,
 }
 
 /// The loaded rules.
@@ -164,7 +164,7 @@ impl RuleSet {
     }
 
     /// Judges one change by one writer, whose exclusion counts (`Ok`) or not, and why.
-    pub fn judge_when(&self, facts: &Facts<'_>, writer_counts: Result<(), &'static str>) -> Verdict {
+    pub fn judge_when(&self, facts: &Facts<'_>, writer_counts: Result<(), Doubt>) -> Verdict {
         let mut verdict = Verdict::default();
         for outcome in self.outcomes(&fields::values(facts), writer_counts) {
             let rule = outcome.rule.clone();
@@ -188,7 +188,7 @@ impl RuleSet {
     pub fn outcomes<'a>(
         &'a self,
         values: &fields::Values,
-        writer_counts: Result<(), &'static str>,
+        writer_counts: Result<(), Doubt>,
     ) -> impl Iterator<Item = Outcome<'a>> + use<'a> {
         let event = fields::event(values);
         self.rules.iter().map(move |rule| rule.outcome(&event, writer_counts))
@@ -196,7 +196,7 @@ impl RuleSet {
 }
 
 impl Rule {
-    fn outcome(&self, event: &sigma_rust::Event, writer_counts: Result<(), &'static str>) -> Outcome<'_> {
+    fn outcome(&self, event: &sigma_rust::Event, writer_counts: Result<(), Doubt>) -> Outcome<'_> {
         let truth: Truth =
             self.selections.iter().map(|selection| (selection.name.clone(), selection.rule.is_match(event))).collect();
         let matched = self.condition.evaluate(&truth);

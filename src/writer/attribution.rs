@@ -3,13 +3,13 @@
 
 use super::collector::{Collector, now};
 use super::identity;
-use super::judge::{Case, DISAGREE, FAILED, Last, Named};
+use super::judge::{Case, Last, Named};
 use super::process;
 use super::process_table::{ProcessKey, ProcessRecord, Program, Start};
 use super::program::{ProgramLocator, Resolved};
 use super::records::RecordSources;
 use super::{ProcSnapshot, look};
-use crate::event::{Candidate, Evidence, Executable, FileId, HandleName, Locate, LossReport, Process, Writer};
+use crate::event::{Candidate, Doubt, Evidence, Executable, FileId, HandleName, Locate, LossReport, Process, Writer};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,14 +19,6 @@ use std::time::Duration;
 const EXEC: Duration = Duration::from_millis(1);
 /// Exec records that wait for the forks of their time to be read.
 const MAX_WAITING: usize = 8192;
-
-/// There PR_SET_MM_MAP lets it choose the executable that it is shown as, alive and in its exit record. Of one
-/// that is gone nothing tells the namespace; but root of this host needs none.
-const OWN_USERS: &str =
-    "in a user namespace of its own it can choose what it is shown as, and it was or may have been in one";
-const LOST: &str = "records about processes were lost at the time";
-const MUDDLED: &str = "it is not certain which of the programs the process started it was";
-const SHARED_PID: &str = "several processes had this pid at the time, and they ran different programs";
 
 /// See the module. Lives on the thread that reads the queue of writes.
 pub struct WriterResolver {
@@ -176,7 +168,7 @@ impl WriterResolver {
             writers.push(writer.unwrap_or_else(|| Arc::new(self.decide(ticket, &mut resolver))));
         }
         let is_starting = |(ticket, writer): (&Ticket, &Arc<Writer>)| {
-            ticket.look.held_pid && [FAILED, DISAGREE].contains(&writer.note)
+            ticket.look.held_pid && matches!(writer.confidence.doubt(), Some(Doubt::ExecFailed | Doubt::Disagreement))
         };
         if tickets.iter().zip(&writers).any(is_starting) {
             // An exec is told a moment after the executable has changed.
@@ -207,10 +199,10 @@ impl WriterResolver {
         let (life, named) = answers.pop().unwrap_or_else(|| (None, self.name(ticket, None, resolver)));
         if answers.iter().all(|(_, other)| other.path == named.path && other.id == named.id) {
             let is_only = answers.is_empty();
-            let named = if is_only { named } else { named.doubted(SHARED_PID) };
+            let named = if is_only { named } else { named.with_doubt(Doubt::SharedPid) };
             return self.writer(ticket, life.filter(|_| is_only), named, resolver);
         }
-        let mut named = Named::unknown(SHARED_PID, candidates_of(named));
+        let mut named = Named::unknown(Doubt::SharedPid, candidates_of(named));
         named.candidates.extend(answers.into_iter().flat_map(|(_, other)| candidates_of(other)));
         named.candidates.truncate(Writer::MAX_CANDIDATES);
         self.writer(ticket, None, named, resolver)
@@ -276,10 +268,10 @@ impl WriterResolver {
             Evidence::Proc => seen.is_none_or(|process| process.in_host_users != Some(true)),
             _ => false,
         };
-        let named = if may_be_told_anything { named.doubted(OWN_USERS) } else { named };
-        let named = if self.records.has_all_since(ticket.since) { named } else { named.doubted(LOST) };
+        let named = if may_be_told_anything { named.with_doubt(Doubt::OwnUserNamespace) } else { named };
+        let named = if self.records.has_all_since(ticket.since) { named } else { named.with_doubt(Doubt::LostRecords) };
         match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {
-            true => named.doubted(MUDDLED),
+            true => named.with_doubt(Doubt::Ambiguous),
             false => named,
         }
     }
@@ -326,14 +318,13 @@ impl WriterResolver {
         if let Some(life) = life {
             let parents = std::mem::take(&mut writer.parents);
             writer.parents = self.records.ledger.parents(life, parents, resolver);
-            writer.nearest = if look.held_pid { None } else { self.records.ledger.nearest(life) };
+            writer.living_ancestor = if look.held_pid { None } else { self.records.ledger.nearest(life) };
             script = recorded_script(life, ticket.sequence, process.executable.as_ref(), resolver);
         }
         let mut writer = Writer {
             evidence: named.evidence,
-            agreeing: named.agreeing,
-            sure: named.sure,
-            note: named.note,
+            corroborated_by: named.corroborated_by,
+            confidence: named.confidence,
             candidates: named.candidates,
             process: Some(process),
             ..writer

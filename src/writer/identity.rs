@@ -312,6 +312,7 @@ fn of_name(name: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Doubt;
     use crate::event::Executable;
     use proptest::prelude::*;
 
@@ -327,7 +328,7 @@ mod tests {
     /// The script (a module with `-m` before it) and the installer of this command line.
     fn told(executable: &str, line: &str) -> (Option<String>, Option<&'static str>) {
         let words: Vec<&str> = line.split(' ').collect();
-        let mut writer = Writer { process: Some(process(executable, &words)), ..Writer::unknown("") };
+        let mut writer = Writer { process: Some(process(executable, &words)), ..Writer::unknown(Doubt::NoRecord) };
         tell(&mut writer, None);
         let shown = |script: &Script| {
             assert!(!script.is_recorded);
@@ -452,7 +453,7 @@ mod tests {
     #[test]
     fn a_recorded_script_counts_for_more_than_the_arguments() {
         let process = process("/usr/bin/python3", &["python3", "/tmp/harmless.py"]);
-        let mut writer = Writer { process: Some(process), ..Writer::unknown("") };
+        let mut writer = Writer { process: Some(process), ..Writer::unknown(Doubt::NoRecord) };
         tell(&mut writer, Some(Path::new("/usr/bin/pip3")));
         let expected = Script { name: "/usr/bin/pip3".into(), is_module: false, is_recorded: true };
         assert_eq!((writer.script, writer.installer), (Some(expected), Some("pip")));
@@ -466,8 +467,11 @@ mod tests {
         };
         let (sh, dpkg) = (process("/bin/sh", &["sh", "/i/x.postinst"]), process("/usr/bin/dpkg", &["dpkg"]));
         let apt = process("/usr/bin/apt-get", &["apt-get"]);
-        let mut writer =
-            Writer { process: Some(sh.clone()), parents: vec![sh, dpkg.clone(), apt.clone()], ..Writer::unknown("") };
+        let mut writer = Writer {
+            process: Some(sh.clone()),
+            parents: vec![sh, dpkg.clone(), apt.clone()],
+            ..Writer::unknown(Doubt::NoRecord)
+        };
         tell(&mut writer, None);
         assert_eq!((writer.installer, writer.ancestor_installer), (None, Some("dpkg")));
         writer.parents = vec![faked(dpkg), apt];

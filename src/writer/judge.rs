@@ -9,7 +9,7 @@
 //! Pure.
 
 use super::program::Resolved;
-use crate::event::{Candidate, Evidence, FileId, Writer};
+use crate::event::{Candidate, Confidence, Doubt, Evidence, FileId, Writer};
 use std::path::{Path, PathBuf};
 
 /// What is known about the programs of one process around one write.
@@ -61,11 +61,9 @@ pub struct Named {
     /// The file, where it is known.
     pub id: Option<FileId>,
     /// Other kinds of evidence that say the same.
-    pub agreeing: Vec<Evidence>,
-    /// Whether it is sure enough for an exclusion.
-    pub sure: Result<(), &'static str>,
-    /// What is not established.
-    pub note: &'static str,
+    pub corroborated_by: Vec<Evidence>,
+    /// Whether it is established well enough for an exclusion.
+    pub confidence: Confidence,
     /// The file has lost its name since it was started.
     pub is_replaced: bool,
     /// What contradicts each other.
@@ -74,38 +72,23 @@ pub struct Named {
 
 impl Named {
     /// Nobody, why not, and who it may be.
-    pub fn unknown(note: &'static str, candidates: Vec<Candidate>) -> Self {
+    pub fn unknown(doubt: Doubt, candidates: Vec<Candidate>) -> Self {
         Self {
             evidence: Evidence::Unknown,
             path: None,
             id: None,
-            agreeing: Vec::new(),
-            sure: Err(note),
-            note,
+            corroborated_by: Vec::new(),
+            confidence: Confidence::Doubted(doubt),
             is_replaced: false,
             candidates,
         }
     }
 
-    /// The same, but not sure, and why.
-    pub fn doubted(self, why: &'static str) -> Self {
-        Self { sure: self.sure.and(Err(why)), note: if self.note.is_empty() { why } else { self.note }, ..self }
+    /// The same with a doubt. An earlier one stays.
+    pub fn with_doubt(self, doubt: Doubt) -> Self {
+        Self { confidence: self.confidence.with_doubt(doubt), ..self }
     }
 }
-
-const ONE_RECORD: &str = "only one kind of record names the writer";
-const LINEAGE: &str = "only the lineage tells what the process ran, and it may be that of another process";
-const JUST_STARTED: &str = "it had only just started this program: what it ran before may have written";
-const THREADS: &str = "it started this program while other threads of it ran: they may have written";
-const RAN_SINCE: &str = "the process has run another program since it wrote";
-/// Also said of a program that is just being started: its exec is told a moment later.
-pub const FAILED: &str = "the process failed to start a program before it wrote, or while it did";
-const UNSEEN: &str = "the process has run a program that left no record (in memory, or where nothing is watched)";
-/// Said too while an exec is under way.
-pub const DISAGREE: &str = "the records about the process disagree";
-const NOTHING: &str = "the process had ended, and no record tells what it ran";
-const NO_PATH: &str = "the exit record tells the file of the writer, but no record tells its path";
-const UNCOUNTED: &str = "the kernel does not tell how often the process started a program";
 
 impl Case<'_> {
     /// Decides.
@@ -120,11 +103,11 @@ impl Case<'_> {
             (Some(last), Some(0)) if self.total() == 0 => self.is_last(last),
             (_, Some(execs)) if execs == self.total() => self.accounted(),
             (Some(last), Some(execs)) if execs < self.total() => self.some_failed(last),
-            (_, Some(execs)) if execs < self.total() => self.unknown(FAILED),
-            (_, Some(_)) => self.unknown(UNSEEN),
+            (_, Some(execs)) if execs < self.total() => self.unknown(Doubt::ExecFailed),
+            (_, Some(_)) => self.unknown(Doubt::NoExecRecord),
             (Some(last), None) => self.uncounted(last),
-            (None, None) if self.total() == 0 && self.inherited.is_none() => self.unknown(NOTHING),
-            (None, None) => self.unknown(UNCOUNTED),
+            (None, None) if self.total() == 0 && self.inherited.is_none() => self.unknown(Doubt::NoRecord),
+            (None, None) => self.unknown(Doubt::ExecsUncounted),
         }
     }
 
@@ -162,28 +145,28 @@ impl Case<'_> {
             // Nor can it choose which of its starts failed.
             let is_told = last.may_be_unrecorded || self.execs.is_none_or(|execs| execs == self.total());
             return match self.expected() {
-                Some(_) if same.is_some() && is_told => named(last, last.path, agreeing, Ok(())),
-                None => named(last, last.path, agreeing, Ok(())),
+                Some(_) if same.is_some() && is_told => named(last, last.path, agreeing, Confidence::Confirmed),
+                None => named(last, last.path, agreeing, Confidence::Confirmed),
                 Some(program) if program.is_unseen() && self.is_accounted() && last.may_be_unrecorded => {
-                    named(last, last.path, agreeing, Err(UNSEEN))
+                    named(last, last.path, agreeing, Confidence::Doubted(Doubt::NoExecRecord))
                 }
                 Some(program) if self.is_accounted() && is_name(program, last) && was_replaced(program, last) => {
-                    named(last, last.path, agreeing, Err(ONE_RECORD))
+                    named(last, last.path, agreeing, Confidence::Doubted(Doubt::OneRecord))
                 }
                 Some(program) if self.is_accounted() && is_below(program, last) => {
-                    named(last, last.path, agreeing, Err(ONE_RECORD))
+                    named(last, last.path, agreeing, Confidence::Doubted(Doubt::OneRecord))
                 }
                 Some(_) if !self.is_accounted() && self.began_with(last) && last.may_be_unrecorded => {
-                    named(last, last.path, agreeing, Err(FAILED))
+                    named(last, last.path, agreeing, Confidence::Doubted(Doubt::ExecFailed))
                 }
                 Some(_) if self.execs > Some(self.total()) && last.may_be_unrecorded => {
-                    named(last, last.path, agreeing, Err(UNSEEN))
+                    named(last, last.path, agreeing, Confidence::Doubted(Doubt::NoExecRecord))
                 }
                 // With CLONE_PARENT the lineage is that of another process.
                 Some(_) if self.before.is_empty() && last.may_be_unrecorded => {
-                    named(last, last.path, agreeing, Err(DISAGREE))
+                    named(last, last.path, agreeing, Confidence::Doubted(Doubt::Disagreement))
                 }
-                Some(_) => self.unknown(DISAGREE),
+                Some(_) => self.unknown(Doubt::Disagreement),
             };
         }
         // Where every start is accounted for, no earlier program than the last one can have been it; but a process
@@ -199,17 +182,22 @@ impl Case<'_> {
                 // Of a file that is younger than the process nobody knows whether it is another one with the same
                 // inode number.
                 let agrees = same.is_some_and(|program| program.is_older_than(last.since));
-                named(last, Some(path), agreeing, if agrees { Ok(()) } else { Err(ONE_RECORD) })
+                named(
+                    last,
+                    Some(path),
+                    agreeing,
+                    if agrees { Confidence::Confirmed } else { Confidence::Doubted(Doubt::OneRecord) },
+                )
             }
             // Its name is gone or another file's by now.
             (None, Some(expected)) if self.is_accounted() && may_have_been(expected, last) => {
-                self.by_records(ONE_RECORD)
+                self.by_records(Doubt::OneRecord)
             }
             (None, Some(expected)) if expected.is_unseen() && self.is_accounted() => {
-                named(last, None, agreeing, Err(UNSEEN))
+                named(last, None, agreeing, Confidence::Doubted(Doubt::NoExecRecord))
             }
-            (None, Some(_)) => self.unknown(DISAGREE),
-            (None, None) => named(last, None, agreeing, Err(NO_PATH)),
+            (None, Some(_)) => self.unknown(Doubt::Disagreement),
+            (None, None) => named(last, None, agreeing, Confidence::Doubted(Doubt::PathUnknown)),
         }
     }
 
@@ -224,27 +212,27 @@ impl Case<'_> {
     fn accounted(&self) -> Named {
         let Some(last) = &self.last else {
             let is_doubtful = self.before.is_empty() && !self.may_have_inherited;
-            return if is_doubtful { self.unknown(LINEAGE) } else { self.by_records(ONE_RECORD) };
+            return if is_doubtful { self.unknown(Doubt::LineageOnly) } else { self.by_records(Doubt::OneRecord) };
         };
         if self.had_threads {
-            return self.unknown(THREADS);
+            return self.unknown(Doubt::OtherThreads);
         }
         let ends_as_recorded = |program: Option<&Resolved>| program.is_some_and(|program| is_file(program, last));
         if self.after.is_empty() {
             return match self.expected() {
                 Some(program) if !is_file(program, last) && may_have_been(program, last) && !is_proc(last) => {
-                    self.by_records(ONE_RECORD)
+                    self.by_records(Doubt::OneRecord)
                 }
-                _ => self.is_last(last).doubted(JUST_STARTED),
+                _ => self.is_last(last).with_doubt(Doubt::JustStarted),
             };
         }
         // Looked at before it started the next one.
         if is_proc(last) && ends_as_recorded(self.expected()) && !self.ran_after(last) {
-            return self.is_last(last).doubted(JUST_STARTED);
+            return self.is_last(last).with_doubt(Doubt::JustStarted);
         }
         match self.after.last() {
-            Some(program) if is_file(program, last) || may_have_been(program, last) => self.by_records(RAN_SINCE),
-            _ => self.unknown(DISAGREE),
+            Some(program) if is_file(program, last) || may_have_been(program, last) => self.by_records(Doubt::RanSince),
+            _ => self.unknown(Doubt::Disagreement),
         }
     }
 
@@ -258,23 +246,25 @@ impl Case<'_> {
         match ran_before {
             Some(program) if !is_last_start && !self.ran_after(last) && !can_choose => {
                 let path = last.path.or(program.path.as_deref());
-                named(last, path, vec![Evidence::ExecRecord], Err(FAILED))
+                named(last, path, vec![Evidence::ExecRecord], Confidence::Doubted(Doubt::ExecFailed))
             }
-            _ => self.unknown(FAILED),
+            _ => self.unknown(Doubt::ExecFailed),
         }
     }
 
     /// Without the process connector: what was seen last counts where no record contradicts it.
     fn uncounted(&self, last: &Last<'_>) -> Named {
         let expected = self.expected().is_some_and(|expected| is_file(expected, last));
-        let unsure = || self.is_last(last).doubted(UNCOUNTED);
+        let unsure = || self.is_last(last).with_doubt(Doubt::ExecsUncounted);
         match (self.total(), last.by) {
             (0, Evidence::Proc) => self.is_last(last),
             (0, _) => unsure(),
-            _ if expected && self.after.is_empty() && is_proc(last) => self.is_last(last).doubted(JUST_STARTED),
+            _ if expected && self.after.is_empty() && is_proc(last) => {
+                self.is_last(last).with_doubt(Doubt::JustStarted)
+            }
             _ if expected && !self.ran_after(last) => unsure(),
-            _ if self.after.is_empty() => self.unknown(DISAGREE),
-            _ => self.unknown(RAN_SINCE),
+            _ if self.after.is_empty() => self.unknown(Doubt::Disagreement),
+            _ => self.unknown(Doubt::RanSince),
         }
     }
 
@@ -284,10 +274,10 @@ impl Case<'_> {
     }
 
     /// Names what exec records or the lineage tell.
-    fn by_records(&self, note: &'static str) -> Named {
-        let Some(program) = self.expected() else { return self.unknown(NOTHING) };
+    fn by_records(&self, doubt: Doubt) -> Named {
+        let Some(program) = self.expected() else { return self.unknown(Doubt::NoRecord) };
         if program.is_unseen() {
-            return self.unknown(UNSEEN);
+            return self.unknown(Doubt::NoExecRecord);
         }
         // What was seen last tells of this program only if no other came after it.
         let last = self.last.filter(|_| self.after.is_empty());
@@ -299,15 +289,14 @@ impl Case<'_> {
                 Some(last) => program.device == last.id.map(|id| id.device) && program.id != last.id,
                 None => program.id.is_none(),
             },
-            agreeing: Vec::new(),
-            sure: Err(note),
-            note,
+            corroborated_by: Vec::new(),
+            confidence: Confidence::Doubted(doubt),
             candidates: Vec::new(),
         }
     }
 
     /// Names nobody, and tells what contradicts each other.
-    fn unknown(&self, note: &'static str) -> Named {
+    fn unknown(&self, doubt: Doubt) -> Named {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut add = |candidate: Candidate| {
             let is_empty = candidate.path.is_none() && candidate.id.is_none();
@@ -331,19 +320,17 @@ impl Case<'_> {
         if let Some(program) = self.inherited {
             add(Candidate { evidence: Evidence::ForkLineage, path: program.path.clone(), id: program.id });
         }
-        Named::unknown(note, candidates)
+        Named::unknown(doubt, candidates)
     }
 }
 
-fn named(last: &Last<'_>, path: Option<&Path>, agreeing: Vec<Evidence>, sure: Result<(), &'static str>) -> Named {
-    let note = sure.err().unwrap_or_default();
+fn named(last: &Last<'_>, path: Option<&Path>, agreeing: Vec<Evidence>, confidence: Confidence) -> Named {
     Named {
         evidence: last.by,
         path: path.map(Path::to_path_buf),
         id: last.id,
-        agreeing,
-        sure,
-        note,
+        corroborated_by: agreeing,
+        confidence,
         is_replaced: false,
         candidates: Vec::new(),
     }

@@ -20,7 +20,7 @@ pub mod records;
 pub use attribution::WriterResolver;
 pub use records::{Available, RecordSource, RecordSources};
 
-use crate::event::{Evidence, Process, Writer};
+use crate::event::{Confidence, Doubt, Evidence, Process, Writer};
 use crate::privileges;
 use crate::sys;
 use collector::now;
@@ -68,7 +68,7 @@ pub struct ProcSnapshot {
 }
 
 /// Looks at the process of an event, given by its pid and pidfd. Never fails: what cannot be
-/// established is left out and the note says why.
+/// established is left out, and the doubt says why.
 pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> ProcSnapshot {
     let only_pid = || Some(Process { pid, ..Process::default() });
     let gone = |note, process| ProcSnapshot {
@@ -77,31 +77,29 @@ pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> ProcSnapshot {
         time: now(),
     };
     if pid == 0 {
-        return gone("the process is not in this pid namespace", None);
+        return gone(Doubt::OtherPidNamespace, None);
     }
     let Some(pidfd) = pidfd else {
-        return gone("the kernel gave no pidfd: the process was gone, or the kernel is too old", only_pid());
+        return gone(Doubt::NoPidfd, only_pid());
     };
     let Ok(pinned) = Pinned::open(pid) else {
-        return gone("the process had ended before it could be read", only_pid());
+        return gone(Doubt::EndedUnread, only_pid());
     };
     // Pinned first, asked then: only this order proves that what is pinned is this process.
     let time = now();
     if !sys::pidfd_holds_pid(pidfd.as_fd()) {
-        return gone("the process had ended before it could be read", only_pid());
+        return gone(Doubt::EndedUnread, only_pid());
     }
     let (process, parent) = pinned.read();
     let (parents, cgroup) = (ancestors(&pinned, parent), pinned.cgroup());
-    let (evidence, sure, note) = match process.executable {
-        Some(_) => (Evidence::Proc, Ok(()), ""),
-        None => {
-            let note = "the process had ended; only its name and parent were left to read";
-            (Evidence::Unknown, Err(note), note)
-        }
+    let (evidence, confidence) = match process.executable {
+        Some(_) => (Evidence::Proc, Confidence::Confirmed),
+        None => (Evidence::Unknown, Confidence::Doubted(Doubt::EndedHalfRead)),
     };
     let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
     let process = Some(process);
-    let writer = Writer { evidence, sure, process, parents, container_id, unit, ..Writer::unknown(note) };
+    let writer =
+        Writer { evidence, confidence, process, parents, container_id, unit, ..Writer::unknown(Doubt::EndedHalfRead) };
     ProcSnapshot { writer, held_pid: true, time }
 }
 

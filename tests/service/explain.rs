@@ -261,7 +261,7 @@ fn a_field_that_is_set_decides_and_one_record_alone_lets_no_exclusion_count() {
         let not_applied = with(&["--field", "UserId=0", "--evidence", evidence]);
         assert_eq!(
             (&not_applied["matched"], &not_applied["exclusion"]["reason"]),
-            (&json!(true), &json!("one kind of record alone names the executable"))
+            (&json!(true), &json!("only one kind of record names the writer"))
         );
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{
-    Candidate, Credentials, EnvironmentSetting, Evidence, Exclusion, Executable, FileFacts, FileId, FileRef, HookForm,
-    HookKind, HookLocation, HookPath, LivingAncestor, Process, RuleInfo, Script, Seen,
+    Candidate, Confidence, Credentials, Doubt, EnvironmentSetting, Evidence, Exclusion, Executable, FileFacts, FileId,
+    FileRef, HookForm, HookKind, HookLocation, HookPath, LivingAncestor, Process, RuleInfo, Script, Seen,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ fn matched(level: Level, risk_score: u8) -> Match {
         rule: rule(level, risk_score),
         detection_type: "PTH_FILE_CREATED".into(),
         decided_by: "selection".into(),
-        exclusion_not_applied: Some(("filter".into(), "why")),
+        exclusion_not_applied: Some(("filter".into(), Doubt::OneRecord)),
     }
 }
 
@@ -55,9 +55,9 @@ fn alert_of(bytes: &[u8]) -> Alert {
     let candidate = |evidence, path| Candidate { evidence, path, id: Some(id) };
     let writer = Arc::new(Writer {
         evidence: Evidence::Proc,
-        sure: Ok(()),
+        confidence: Confidence::Confirmed,
         process: Some(process(7)),
-        agreeing: vec![Evidence::ExitRecord],
+        corroborated_by: vec![Evidence::ExitRecord],
         parents: vec![process(6), gone],
         candidates: vec![
             candidate(Evidence::ExecRecord, Some(PathBuf::from(os()))),
@@ -68,7 +68,7 @@ fn alert_of(bytes: &[u8]) -> Alert {
         ancestor_installer: Some("uv"),
         container_id: Some("abc".into()),
         unit: Some("session-3.scope".into()),
-        nearest: Some(LivingAncestor {
+        living_ancestor: Some(LivingAncestor {
             pid: 9,
             container_id: Some("abc".into()),
             unit: Some("x.service".into()),
@@ -76,7 +76,7 @@ fn alert_of(bytes: &[u8]) -> Alert {
             terminal: Some("pts/1".into()),
             working_directory: Some(PathBuf::from(os())),
         }),
-        ..Writer::unknown("")
+        ..Writer::unknown(Doubt::NoRecord)
     });
     let change = Change {
         action: Action::Rename,
@@ -167,7 +167,7 @@ fn the_document_tells_what_was_established() {
     assert_eq!(at("/threat/technique/id"), json!(["T1546"]));
     assert_eq!(at("/threat/technique/subtechnique/id"), json!(["T1546.018"]));
     assert_eq!(at("/threat/tactic/id"), json!(["TA0003"]));
-    assert_eq!(at("/pyhookwatch/rules/0/exclusion_not_applied/reason"), "why");
+    assert_eq!(at("/pyhookwatch/rules/0/exclusion_not_applied/reason"), Doubt::OneRecord.as_str());
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn the_text_form_says_who_what_which_rule_and_what_next() {
         "parents  x.pth (pid 6) < x.pth (pid 5, gone)\n",
         "known by proc: read while the process lived, checked against its pidfd; agrees with exit-record\n",
         "unclear  not established: exec-record says x.pth, exit-record says device 8:1 inode 77\n",
-        "exclusion filter not applied: why",
+        "exclusion filter not applied: only one kind of record names the writer",
         "next ",
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");

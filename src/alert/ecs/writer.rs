@@ -5,7 +5,7 @@ use super::insert;
 use super::path;
 use crate::alert::redact;
 use crate::escape;
-use crate::event::{Candidate, FileId, LivingAncestor, Process, Script, Writer};
+use crate::event::{Candidate, Confidence, Doubt, FileId, LivingAncestor, Process, Script, Writer};
 use serde_json::{Map, Value, json};
 
 /// Bytes of a command line that are shown.
@@ -57,11 +57,11 @@ pub fn facts(finding: &Finding<'_>) -> Value {
     let Finding { change, writer, names, .. } = finding;
     let mut value = Map::new();
     value.insert("evidence".into(), writer.evidence.as_str().into());
-    value.insert("sure".into(), writer.sure.is_ok().into());
-    if !writer.agreeing.is_empty() {
-        value.insert("agreeing".into(), writer.agreeing.iter().map(|evidence| evidence.as_str()).collect());
+    value.insert("sure".into(), (writer.confidence == Confidence::Confirmed).into());
+    if !writer.corroborated_by.is_empty() {
+        value.insert("agreeing".into(), writer.corroborated_by.iter().map(|evidence| evidence.as_str()).collect());
     }
-    insert(&mut value, "note", (!writer.note.is_empty()).then_some(writer.note));
+    insert(&mut value, "note", writer.confidence.doubt().map(Doubt::as_str));
     if !writer.candidates.is_empty() {
         let candidates = writer.candidates.iter().take(Writer::MAX_CANDIDATES);
         value.insert("candidates".into(), candidates.map(candidate).collect());
@@ -73,7 +73,11 @@ pub fn facts(finding: &Finding<'_>) -> Value {
         of_process(&mut value, process, names.login.as_deref());
     }
     insert(&mut value, "unit", writer.unit.as_deref().map(|unit| escape::reversible(unit.as_bytes())));
-    insert(&mut value, "nearest", writer.nearest.as_ref().map(|nearest| surroundings(nearest, names.login.as_deref())));
+    insert(
+        &mut value,
+        "nearest",
+        writer.living_ancestor.as_ref().map(|nearest| surroundings(nearest, names.login.as_deref())),
+    );
     let ancestors: Vec<Value> =
         writer.parents.iter().skip(1).take(MAX_ANCESTORS).map(|process| relative(process).into()).collect();
     if !ancestors.is_empty() {

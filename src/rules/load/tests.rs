@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::Doubt;
 use proptest::prelude::*;
 
 fn known(_: &str) -> &'static [&'static str] {
@@ -137,9 +138,9 @@ fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name()
     event.insert("TargetFilename", "/a/x.py");
     event.insert("Image", "/bin/cp");
     assert!(!rules[0].outcome(&event, Ok(())).matched);
-    let unverified = rules[0].outcome(&event, Err("why"));
+    let unverified = rules[0].outcome(&event, Err(Doubt::OneRecord));
     assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("harmless".into(), Err("why"))));
+    assert_eq!(unverified.exclusion, Some(("harmless".into(), Err(Doubt::OneRecord))));
 }
 
 /// The rule with this filter, as `field: value`, that silences it.
@@ -158,7 +159,7 @@ fn a_field_of_the_writer_that_is_only_referred_to_makes_an_exclusion() {
         assert_eq!(problems, Vec::<String>::new());
         let matched = |counts| rules[0].outcome(&event, counts).matched;
         // Where one referred field is absent, the crate takes none: such a filter does not silence.
-        assert_eq!((matched(Ok(())), matched(Err("why"))), (filter.contains('['), true), "{filter}");
+        assert_eq!((matched(Ok(())), matched(Err(Doubt::OneRecord))), (filter.contains('['), true), "{filter}");
         assert!(rules[0].selections.iter().any(|selection| selection.name == "filter" && selection.of_writer));
     }
 }
@@ -192,26 +193,31 @@ fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
         event.insert(field, value);
     }
     assert!(!rules[0].outcome(&event, Ok(())).matched);
-    let unverified = rules[0].outcome(&event, Err("why"));
+    let unverified = rules[0].outcome(&event, Err(Doubt::OneRecord));
     assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Err("why"))));
+    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Err(Doubt::OneRecord))));
     // Only the first half can match now: `pkg` must stay true there while `tmp` does not count.
     event.insert("User", "nobody");
     assert!(!rules[0].outcome(&event, Ok(())).matched);
-    assert!(rules[0].outcome(&event, Err("why")).matched);
+    assert!(rules[0].outcome(&event, Err(Doubt::OneRecord)).matched);
     // Without an exclusion that is true nothing is silenced, and nothing matches.
     event.insert("Image", "/bin/cp");
-    assert!(!rules[0].outcome(&event, Err("why")).matched);
+    assert!(!rules[0].outcome(&event, Err(Doubt::OneRecord)).matched);
 }
 
 #[test]
 fn numbers_match_as_numbers_and_as_text() {
-    use crate::event::{Action, Credentials, Evidence, Process, Writer};
+    use crate::event::{Action, Confidence, Credentials, Evidence, Process, Writer};
     let path = Path::new("/a/x.py");
     let hook = crate::hook::suppose(path, None);
     let user = Some(Credentials { real: 0, effective: Some(0), login: Some(u32::MAX - 1), session: None });
     let process = Some(Process { pid: 42, user, ..Process::default() });
-    let writer = Writer { evidence: Evidence::Proc, sure: Ok(()), process, ..Writer::unknown("") };
+    let writer = Writer {
+        evidence: Evidence::Proc,
+        confidence: Confidence::Confirmed,
+        process,
+        ..Writer::unknown(Doubt::NoRecord)
+    };
     let facts = fields::Facts {
         action: Action::Creation,
         path,

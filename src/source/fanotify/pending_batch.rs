@@ -4,7 +4,7 @@
 //! reader was late. The kernel queues both in their order, so whatever was run before the look is in
 //! the queue by then.
 
-use crate::event::{FileEvent, Writer};
+use crate::event::{Doubt, FileEvent, Writer};
 use std::sync::Arc;
 
 /// Events that may wait. Past it their writers are judged by what is known so far.
@@ -26,7 +26,7 @@ pub struct PendingBatch {
 
 impl Default for PendingBatch {
     fn default() -> Self {
-        let nobody = Arc::new(Writer::unknown("not judged"));
+        let nobody = Arc::new(Writer::unknown(Doubt::NotDetermined));
         Self { events: Vec::new(), waiting: 0, found: 0, starts: 0, nobody }
     }
 }

@@ -48,8 +48,7 @@ fn in_memory() -> Option<Last<'static>> {
 fn outcome(case: &Case<'_>) -> (Option<String>, Evidence, bool) {
     let named = case.judge();
     assert_eq!(named.evidence == Evidence::Unknown, named.path.is_none() && named.id.is_none(), "{named:?}");
-    assert_eq!(named.note.is_empty(), named.sure.is_ok(), "{named:?}");
-    (named.path.map(|path| path.display().to_string()), named.evidence, named.sure.is_ok())
+    (named.path.map(|path| path.display().to_string()), named.evidence, named.confidence == Confidence::Confirmed)
 }
 
 fn right(path: &str, evidence: Evidence, sure: bool) -> (Option<String>, Evidence, bool) {
@@ -64,7 +63,7 @@ fn one_exec_before_the_write_and_an_exit_record_of_the_same_file_agree() {
     let case = Case { last: exited(2), inherited: Some(&shell), before: vec![&cp], execs: Some(1), ..Case::default() };
     // Just started: what was before may have written while the exec was under way.
     assert_eq!(outcome(&case), right("/bin/cp", Evidence::ExitRecord, false));
-    assert_eq!(case.judge().agreeing, [Evidence::ExecRecord]);
+    assert_eq!(case.judge().corroborated_by, [Evidence::ExecRecord]);
     let alive = Case { last: seen("/bin/cp", 2), ..case.clone() };
     assert_eq!(outcome(&alive), right("/bin/cp", Evidence::Proc, false));
     let quiet = Case { is_quiet: true, ..case.clone() };
@@ -78,7 +77,7 @@ fn a_fork_without_exec_is_named_by_what_its_parent_ran() {
     let shell = program("/bin/sh", 1);
     let case = Case { last: exited(1), inherited: Some(&shell), execs: Some(0), ..Case::default() };
     assert_eq!(outcome(&case), right("/bin/sh", Evidence::ExitRecord, true));
-    assert_eq!(case.judge().agreeing, [Evidence::ForkLineage]);
+    assert_eq!(case.judge().corroborated_by, [Evidence::ForkLineage]);
     let unread = Case { last: None, may_have_inherited: true, ..case.clone() };
     assert_eq!(outcome(&unread), right("/bin/sh", Evidence::ForkLineage, false));
     // With CLONE_PARENT the parent is not what it is a copy of, and the name at its end tells.
@@ -219,7 +218,7 @@ fn what_nothing_tells_is_unknown() {
     let case = Case { last: exited(9), execs: Some(0), ..Case::default() };
     let named = case.judge();
     assert_eq!((named.path, named.id, named.evidence), (None, Some(file(9)), Evidence::ExitRecord));
-    assert!(named.sure.is_err());
+    assert!(named.confidence != Confidence::Confirmed);
 }
 
 /// Every history of four steps by one process, with the records that the kernel would leave: what is
@@ -281,7 +280,7 @@ fn no_history_of_execs_leads_to_a_wrong_name() {
                 // A program in memory and a failed start of another one that cancel each other out: no record
                 // tells these from one that succeeded. It takes a process that means to be mistaken.
                 Some(_) if history.contains(&Step::Memory) && history.iter().any(|s| matches!(s, Step::Failed(_))) => {
-                    assert!(named.sure.is_err(), "{history:?} {last:?} {named:?}");
+                    assert!(named.confidence != Confidence::Confirmed, "{history:?} {last:?} {named:?}");
                 }
                 Some(_) => wrong.push(format!("{history:?} {last:?} {named:?}")),
             }
@@ -303,7 +302,7 @@ fn a_program_of_which_only_the_loader_left_a_record_is_what_is_seen_last() {
     let case = Case { last: in_memory(), before: vec![&shell, &unseen], execs: Some(2), ..Case::default() };
     let named = case.judge();
     assert_eq!((named.evidence, named.path.as_ref(), named.id), (Evidence::ExitRecord, None, in_memory().unwrap().id));
-    assert!(named.sure.is_err());
+    assert!(named.confidence != Confidence::Confirmed);
     let alive = Case { last: seen("/run/private/tool", 7), ..case.clone() };
     assert_eq!(outcome(&alive), right("/run/private/tool", Evidence::Proc, false));
     let liar = seen("/usr/bin/python3", 3).map(|last| Last { may_be_unrecorded: false, ..last });
@@ -347,5 +346,5 @@ fn a_program_that_died_while_it_was_started_did_not_write() {
     assert_eq!(outcome(&forked), NOBODY);
     // Seen in this state before its exec was told.
     let seen = Case { last: seen("/usr/bin/python3", 3), before: vec![], after: vec![&python], ..forked };
-    assert_eq!((outcome(&seen), seen.judge().note), (NOBODY, FAILED));
+    assert_eq!((outcome(&seen), seen.judge().confidence), (NOBODY, Confidence::Doubted(Doubt::ExecFailed)));
 }
