@@ -15,7 +15,7 @@ pub use shorten::shortened;
 use super::Alert;
 use super::utc;
 use crate::escape;
-use crate::event::{Action, Change, FileState, Hook, Level, LossReport, Match, Verdict, Writer};
+use crate::event::{Action, Change, FileState, Hook, Level, LossReport, Match, SCHEMA_VERSION, Verdict, Writer};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -113,41 +113,42 @@ impl Composer {
         Some(Alert::new(level, change.first.wall, &Value::Object(document)))
     }
 
-    /// The report of a gap, for every output.
-    pub fn gap(&mut self, gap: &LossReport) -> Alert {
+    /// The record of a loss, for every output.
+    pub fn loss(&mut self, loss: &LossReport) -> Alert {
         self.sequence += 1;
-        self.gap_record(gap, Some(self.sequence))
+        self.loss_record(loss, Some(self.sequence))
     }
 
-    /// The report to one output of what it alone has lost. It has no number: the others, which do not
-    /// get it, would miss that number, and here the lost ones are missing already.
-    pub fn gap_of_one_output(&self, gap: &LossReport) -> Alert {
-        self.gap_record(gap, None)
+    /// The record of what one output has dropped, for that output alone. It has no sequence number: the other outputs
+    /// do not get the record and would miss its number.
+    pub fn loss_of_one_output(&self, loss: &LossReport) -> Alert {
+        self.loss_record(loss, None)
     }
 
-    fn gap_record(&self, gap: &LossReport, sequence: Option<u64>) -> Alert {
+    fn loss_record(&self, loss: &LossReport, sequence: Option<u64>) -> Alert {
         let time = SystemTime::now();
-        let lost = gap.lost.map_or_else(String::new, |lost| format!(" ({lost} lost)"));
-        let mut document = self.record(time, format!("gap: {}{lost}: {}", gap.cause, escape::one_line(&gap.detail)));
+        let count = loss.lost.map_or_else(String::new, |count| format!(" ({count} lost)"));
+        let mut document =
+            self.record(time, format!("loss: {}{count}: {}", loss.cause, escape::one_line(&loss.detail)));
         let mut event = json!({
             "kind": "pipeline_error",
             "category": ["file"],
             "type": ["error"],
-            "action": "gap",
-            "reason": gap.cause,
+            "action": "loss",
+            "reason": loss.cause,
             "severity": Level::High.severity(),
             "created": timestamp(time),
             "module": "pyhookwatch",
-            "dataset": "pyhookwatch.gap",
+            "dataset": "pyhookwatch.loss",
         });
         if let Some(event) = event.as_object_mut() {
             insert(event, "sequence", sequence);
         }
         document.insert("event".into(), event);
         let mut own = Map::new();
-        own.insert("cause".into(), gap.cause.into());
-        insert(&mut own, "lost", gap.lost);
-        document.insert("pyhookwatch".into(), json!({ "gap": own }));
+        own.insert("cause".into(), loss.cause.into());
+        insert(&mut own, "count", loss.lost);
+        document.insert("pyhookwatch".into(), json!({ "schema_version": SCHEMA_VERSION, "loss": own }));
         Alert::new(Level::High, time, &Value::Object(document))
     }
 
@@ -320,6 +321,7 @@ const TACTICS: [(&str, &str, &str); 14] = [
 fn own(finding: &Finding<'_>, first: &Match) -> Value {
     let Finding { change, hook, verdict, .. } = finding;
     let mut own = Map::new();
+    own.insert("schema_version".into(), SCHEMA_VERSION.into());
     own.insert("detection_type".into(), first.detection_type.clone().into());
     own.insert("level".into(), first.rule.level.as_str().into());
     own.insert("rules".into(), verdict.matches.iter().map(matched_rule).collect());

@@ -180,7 +180,7 @@ fn executable_and_pid(process: &Value) -> String {
 
 /// Where the nearest living ancestor of a writer that is gone runs.
 fn nearest(document: &Value) -> String {
-    let Some(nearest) = document.pointer("/pyhookwatch/writer/nearest") else { return String::new() };
+    let Some(nearest) = document.pointer("/pyhookwatch/writer/living_ancestor") else { return String::new() };
     let mut text = format!("living ancestor (pid {})", nearest.get("pid").and_then(Value::as_u64).unwrap_or_default());
     if let Some(user) = nearest.get("login_user") {
         let shown = user.get("name").or_else(|| user.get("id")).and_then(Value::as_str).unwrap_or("unknown");
@@ -209,14 +209,15 @@ fn evidence(document: &Value) -> String {
     let evidence = string(document, "/pyhookwatch/writer/evidence");
     let mut text = match evidence {
         "proc" => "proc: read while the process lived, checked against its pidfd".to_owned(),
-        "exit-record" => "exit-record: the kernel's record of its end tells device and inode of this file".to_owned(),
+        "exit-record" => "exit-record: the kernel's record of its end has the device and inode of this file".to_owned(),
         "exec-record" => "exec-record: the kernel recorded this as the last program it started".to_owned(),
         "fork-lineage" => "fork-lineage: it had started no program and was a copy of its parent".to_owned(),
         _ => evidence.to_owned(),
     };
-    let agreeing: Vec<_> = list(document, "/pyhookwatch/writer/agreeing").iter().filter_map(Value::as_str).collect();
-    if !agreeing.is_empty() {
-        let _ = write!(text, "; agrees with {}", agreeing.join(" and "));
+    let corroborating: Vec<_> =
+        list(document, "/pyhookwatch/writer/corroborated_by").iter().filter_map(Value::as_str).collect();
+    if !corroborating.is_empty() {
+        let _ = write!(text, "; corroborated by {}", corroborating.join(" and "));
     }
     let note = string(document, "/pyhookwatch/writer/note");
     if !note.is_empty() {
@@ -225,14 +226,14 @@ fn evidence(document: &Value) -> String {
     text
 }
 
-/// `not established: exec-record says /usr/bin/cp, exit-record says device 8:1 inode 77`
+/// `not established: exec-record names /usr/bin/cp, exit-record names device 8:1 inode 77`
 fn candidates(document: &Value) -> String {
     let said = |candidate: &Value| {
         let what = match string(candidate, "/executable") {
             "" => format!("device {} inode {}", string(candidate, "/device"), string(candidate, "/inode")),
             executable => executable.to_owned(),
         };
-        format!("{} says {what}", string(candidate, "/evidence"))
+        format!("{} names {what}", string(candidate, "/evidence"))
     };
     let all: Vec<_> = list(document, "/pyhookwatch/writer/candidates").iter().map(said).collect();
     if all.is_empty() { String::new() } else { format!("not established: {}", all.join(", ")) }

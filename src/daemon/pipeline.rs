@@ -240,7 +240,7 @@ impl Pipeline {
         log::warn!("gap ({}): {}", gap.cause, gap.detail);
         self.tally.gaps += 1;
         *self.tally.causes.entry(gap.cause).or_default() += 1;
-        let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).gap(gap);
+        let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).loss(gap);
         self.outputs.send(Arc::new(alert));
     }
 

@@ -23,7 +23,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// Version of every JSON document that this program writes: raised when a key changes its name, type or meaning.
+/// Version of every JSON document (`pyhookwatch.schema_version`). It rises when a key is renamed or removed, or changes
+/// its type or meaning; not when a key is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What was done to a file. The words are an interface: `--action`, the rules' `EventAction` and

@@ -33,7 +33,7 @@ pub fn judge(alert: &Value, truth: &Truth) -> Verdict {
     let is_true = |path: &str| truth.executables.iter().any(|right| right == path);
     let mut untrue = Vec::new();
     let executable = alert["process"]["executable"].as_str();
-    let others = writer["others"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let others = writer["other_writers"].as_array().map(Vec::as_slice).unwrap_or_default();
     untrue.extend(executable.filter(|path| !is_true(path)).map(|path| format!("names {path}")));
     let others = others.iter().filter_map(|other| other["executable"].as_str());
     untrue.extend(others.filter(|path| !is_true(path)).map(|path| format!("names {path} among others")));
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_wrong_name_among_the_others_is_wrong() {
         let mut alert = alert(Some("/usr/bin/cp"), 7, "proc");
-        alert["pyhookwatch"]["writer"]["others"] = json!([{ "executable": "/usr/bin/mv" }]);
+        alert["pyhookwatch"]["writer"]["other_writers"] = json!([{ "executable": "/usr/bin/mv" }]);
         assert!(is_wrong(&alert, &truth()));
     }
 

@@ -49,7 +49,7 @@ fn the_alert_tells_the_place_and_the_login_of_the_writer() {
     let session = fs::read_to_string(format!("/proc/{}/sessionid", actor.pid())).unwrap();
     assert_eq!(writer["login_session"].to_string(), session.trim());
     assert_eq!(writer["login_user"]["id"], "1000");
-    assert_eq!((&writer["mount_namespace"], &writer["sure"]), (&json!("host"), &json!(true)));
+    assert_eq!((&writer["mount_namespace"], &writer["confidence"]), (&json!("host"), &json!("high")));
     watch.stop();
 }
 

@@ -76,7 +76,7 @@ pub fn told<'a>(alert: &'a Alert, field: &str) -> Option<&'a str> {
 
 /// The writer is named as this executable, known by this and that.
 pub fn assert_named(alert: &Alert, executable: &str, evidence: &str, agreeing: &[&str]) {
-    let agree = alert.0.pointer("/pyhookwatch/writer/agreeing").and_then(|all| all.as_array()).cloned();
+    let agree = alert.0.pointer("/pyhookwatch/writer/corroborated_by").and_then(|all| all.as_array()).cloned();
     let agree: Vec<_> = agree.iter().flatten().filter_map(|word| word.as_str()).collect();
     let found = (alert.text("/process/executable"), told(alert, "evidence"), agree.as_slice());
     assert_eq!(found, (Some(executable), Some(evidence), agreeing), "{}", alert.0);
@@ -84,14 +84,14 @@ pub fn assert_named(alert: &Alert, executable: &str, evidence: &str, agreeing: &
 
 /// It is sure, and so the rule that excludes it is silent.
 pub fn assert_excluded(alert: &Alert) {
-    let found = (alert.flag("/pyhookwatch/writer/sure"), alert.rulesets(), alert.excluded());
-    assert_eq!(found, (Some("true"), "sumo".into(), "elastic".into()), "{}", alert.0);
+    let found = (alert.text("/pyhookwatch/writer/confidence"), alert.rulesets(), alert.excluded());
+    assert_eq!(found, (Some("high"), "sumo".into(), "elastic".into()), "{}", alert.0);
 }
 
 /// Not sure, so no rule is silent; why not stands in the note.
 pub fn assert_not_excluded(alert: &Alert, note: &str) {
-    let found = (alert.flag("/pyhookwatch/writer/sure"), alert.excluded());
-    assert_eq!(found, (Some("false"), String::new()), "{}", alert.0);
+    let found = (alert.text("/pyhookwatch/writer/confidence"), alert.excluded());
+    assert_eq!(found, (Some("low"), String::new()), "{}", alert.0);
     assert!(told(alert, "note").is_some_and(|told| told.contains(note)), "{}", alert.0);
     // It wants a known executable.
     let rules = if alert.text("/process/executable").is_some() { "sumo elastic" } else { "sumo" };

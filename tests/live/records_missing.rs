@@ -143,7 +143,7 @@ fn a_silenced_process_connector_is_told_and_opened_anew() {
     // An end without a fork shows it.
     succeed(&mut Command::new("/bin/true"));
     let gap = watch.next();
-    assert_eq!(gap.text("/event/action"), Some("gap"), "{}", gap.0);
+    assert_eq!(gap.text("/event/action"), Some("loss"), "{}", gap.0);
     assert_eq!(gap.text("/event/reason"), Some("attribution"), "{}", gap.0);
 
     // What is known from before the gap excludes nobody, so the queue of writes must have been read once since.

@@ -128,7 +128,7 @@ fn a_second_writer_of_the_same_change_is_not_covered_by_the_excluded_first() {
     fs::write(&path, "import os").unwrap();
     let executable: PathBuf = std::env::current_exe().unwrap();
     let alerts = watch.expect_alerts(&[sitecustomize("SITECUSTOMIZE_MODIFIED").elastic().by(By::Alive(executable))]);
-    let others = alerts[0].0["pyhookwatch"]["writer"]["others"].as_array().unwrap().clone();
+    let others = alerts[0].0["pyhookwatch"]["writer"]["other_writers"].as_array().unwrap().clone();
     assert_eq!(others.len(), 1);
     assert_eq!(others[0]["executable"].as_str(), python.executable().to_str());
     watch.stop();

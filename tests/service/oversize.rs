@@ -79,8 +79,8 @@ fn the_report_of_a_loss_keeps_its_cause_and_count_however_short_it_must_be() {
             break record;
         }
     };
-    assert_eq!(gap["pyhookwatch"]["gap"]["cause"], "output-dropped");
-    assert!(gap["pyhookwatch"]["gap"]["lost"].as_u64().unwrap() > 0);
+    assert_eq!(gap["pyhookwatch"]["loss"]["cause"], "output-dropped");
+    assert!(gap["pyhookwatch"]["loss"]["count"].as_u64().unwrap() > 0);
 }
 
 #[test]

@@ -33,9 +33,9 @@ fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_an
     while arrived.len() + lost < count {
         let record = server.record();
         if record["event"]["kind"] == "pipeline_error" {
-            assert_eq!(record["pyhookwatch"]["gap"]["cause"], "output-dropped");
+            assert_eq!(record["pyhookwatch"]["loss"]["cause"], "output-dropped");
             assert!(record["message"].as_str().unwrap().contains(socket.to_str().unwrap()), "{record}");
-            lost += usize::try_from(record["pyhookwatch"]["gap"]["lost"].as_u64().unwrap()).unwrap();
+            lost += usize::try_from(record["pyhookwatch"]["loss"]["count"].as_u64().unwrap()).unwrap();
         } else {
             arrived.push(record);
         }
@@ -70,7 +70,7 @@ fn of_more_changes_at_once_than_can_be_judged_each_is_told_or_counted() {
     let records = eventually("every change told or counted", || {
         let records = records_of(&file, 0);
         let lost: u64 =
-            records.iter().filter(is_gap).map(|gap| gap["pyhookwatch"]["gap"]["lost"].as_u64().unwrap()).sum();
+            records.iter().filter(is_gap).map(|gap| gap["pyhookwatch"]["loss"]["count"].as_u64().unwrap()).sum();
         let alerts = records.iter().filter(|record| !is_gap(record)).count();
         (alerts + usize::try_from(lost).unwrap() >= COUNT).then_some((records, alerts, lost))
     });
@@ -79,7 +79,7 @@ fn of_more_changes_at_once_than_can_be_judged_each_is_told_or_counted() {
     assert_eq!(sequences(&records), (1..=records.len() as u64).collect::<Vec<_>>());
     for gap in records.iter().filter(is_gap) {
         assert_eq!(gap["event"]["reason"], "channel-full");
-        assert_eq!(gap["event"]["dataset"], "pyhookwatch.gap");
+        assert_eq!(gap["event"]["dataset"], "pyhookwatch.loss");
     }
     assert!(daemon.stop().0.success());
 }

@@ -11,7 +11,7 @@ pub(super) fn place(hook: &Hook) -> Value {
     let mut place = Map::new();
     place.insert("kind".into(), hook.path.kind.as_str().into());
     place.insert("form".into(), hook.path.form.as_str().into());
-    place.insert("place".into(), hook.path.location.as_str().into());
+    place.insert("location".into(), hook.path.location.as_str().into());
     insert(&mut place, "python", hook.path.version.map(|(major, minor)| format!("{major}.{minor}")));
     insert(&mut place, "interpreters", hook.interpreters);
     insert(&mut place, "shadowed_by", hook.shadowed_by.as_deref().map(path));

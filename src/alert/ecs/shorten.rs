@@ -19,7 +19,7 @@ const STEPS: [fn(&mut Value); 6] = [
     },
     |document| {
         remove(document, &["pyhookwatch", "excluded"]);
-        remove(document, &["pyhookwatch", "writer", "others"]);
+        remove(document, &["pyhookwatch", "writer", "other_writers"]);
         cut_list(document, "/pyhookwatch/environment", 3);
         remove(document, &["pyhookwatch", "content", "imports"]);
         cut_list(document, "/pyhookwatch/content/decoded", 2);
@@ -76,14 +76,15 @@ fn essence(document: &Value) -> Value {
     let event = ["kind", "action", "reason", "severity", "sequence"];
     let event = object(event.iter().map(|key| (*key, keep(&format!("/event/{key}")))).collect());
     let host = object(vec![("hostname", text("/host/hostname", 40))]);
-    if let Some(gap) = keep("/pyhookwatch/gap") {
+    let schema_version = keep("/pyhookwatch/schema_version");
+    if let Some(loss) = keep("/pyhookwatch/loss") {
         return json!({
             "@timestamp": keep("/@timestamp"),
             "message": text("/message", 120),
             "ecs": keep("/ecs"),
             "event": event,
             "host": host,
-            "pyhookwatch": { "gap": gap },
+            "pyhookwatch": object(vec![("schema_version", schema_version), ("loss", Some(loss))]),
         });
     }
     json!({
@@ -95,7 +96,10 @@ fn essence(document: &Value) -> Value {
         "file": object(vec![("path", text("/file/path", 150))]),
         "process": object(vec![("pid", keep("/process/pid")), ("executable", text("/process/executable", 100))]),
         "rule": object(vec![("id", text("/rule/id", 50)), ("ruleset", text("/rule/ruleset", 20))]),
-        "pyhookwatch": object(vec![("detection_type", text("/pyhookwatch/detection_type", 50))]),
+        "pyhookwatch": object(vec![
+            ("schema_version", schema_version),
+            ("detection_type", text("/pyhookwatch/detection_type", 50)),
+        ]),
     })
 }
 
@@ -158,7 +162,7 @@ mod tests {
             "file": { "path": long },
             "process": { "pid": 4194304, "executable": long, "command_line": long, "parent": { "command_line": long } },
             "rule": { "id": long, "ruleset": long, "description": long },
-            "pyhookwatch": { "detection_type": long, "rules": vec![long.clone(); 30], "content": { "lines": vec![long.clone(); 20] } },
+            "pyhookwatch": { "schema_version": 1, "detection_type": long, "rules": vec![long.clone(); 30], "content": { "lines": vec![long.clone(); 20] } },
         })
     }
 
@@ -169,6 +173,7 @@ mod tests {
             assert!(line.len() <= max, "{} > {max}", line.len());
             let parsed: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(parsed["pyhookwatch"]["shortened"], true);
+            assert_eq!(parsed["pyhookwatch"]["schema_version"], 1);
             assert!(parsed["pyhookwatch"]["detection_type"].is_string());
             assert!(parsed["file"]["path"].is_string());
         }
@@ -184,21 +189,22 @@ mod tests {
     }
 
     #[test]
-    fn the_report_of_a_gap_keeps_its_cause_and_count() {
+    fn the_report_of_a_loss_keeps_its_cause_and_count() {
         let long = "x".repeat(5000);
-        let gap = json!({
+        let loss = json!({
             "@timestamp": "2026-11-22T10:00:00.000000Z",
             "message": long,
             "event": { "kind": "pipeline_error", "reason": "output-dropped", "created": long },
             "host": { "hostname": long },
-            "pyhookwatch": { "gap": { "cause": "output-dropped", "lost": 7 } },
+            "pyhookwatch": { "schema_version": 1, "loss": { "cause": "output-dropped", "count": 7 } },
             "surprise": vec![long.clone(); 20],
         });
-        let line = shortened(gap, MIN_LINE);
+        let line = shortened(loss, MIN_LINE);
         assert!(line.len() <= MIN_LINE, "{line}");
         let short: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(short["event"]["reason"], "output-dropped");
-        assert_eq!(short["pyhookwatch"], json!({ "gap": { "cause": "output-dropped", "lost": 7 }, "shortened": true }));
+        let own = json!({ "schema_version": 1, "loss": { "cause": "output-dropped", "count": 7 }, "shortened": true });
+        assert_eq!(short["pyhookwatch"], own);
         assert_eq!(short.get("file"), None);
     }
 

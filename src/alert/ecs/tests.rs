@@ -138,7 +138,7 @@ fn the_document_tells_what_was_established() {
     assert_eq!((at("/event/severity"), at("/event/risk_score")), (4.into(), 99.into()));
     assert_eq!((at("/process/pid"), at("/process/parent/pid")), (7.into(), 6.into()));
     assert_eq!(at("/pyhookwatch/writer/ancestors/0/pid"), 5);
-    assert_eq!(at("/pyhookwatch/writer/others/0/pid"), 8);
+    assert_eq!(at("/pyhookwatch/writer/other_writers/0/pid"), 8);
     assert_eq!(at("/user/id"), "33");
     assert_eq!(at("/pyhookwatch/writer/login_user/id"), "1000");
     assert_eq!(at("/process/working_directory"), "x.pth");
@@ -147,8 +147,8 @@ fn the_document_tells_what_was_established() {
     assert_eq!(at("/pyhookwatch/writer/ancestors/0/gone"), true);
     for (field, value) in [
         ("evidence", json!("proc")),
-        ("sure", json!(true)),
-        ("agreeing", json!(["exit-record"])),
+        ("confidence", json!("high")),
+        ("corroborated_by", json!(["exit-record"])),
         ("script", json!({ "name": "x.pth", "module": false, "recorded": true })),
         ("installer", json!("pip")),
         ("ancestor_installer", json!("uv")),
@@ -156,9 +156,9 @@ fn the_document_tells_what_was_established() {
         ("terminal", json!("pts/3")),
         ("mount_namespace", json!("host")),
         ("unit", json!("session-3.scope")),
-        ("nearest/pid", json!(9)),
-        ("nearest/login_user/id", json!("1000")),
-        ("nearest/working_directory", json!("x.pth")),
+        ("living_ancestor/pid", json!(9)),
+        ("living_ancestor/login_user/id", json!("1000")),
+        ("living_ancestor/working_directory", json!("x.pth")),
         ("candidates/0", json!({ "evidence": "exec-record", "executable": "x.pth", "device": "8:1", "inode": "77" })),
         ("candidates/1", json!({ "evidence": "exit-record", "device": "8:1", "inode": "77" })),
     ] {
@@ -189,14 +189,14 @@ fn what_is_not_known_is_absent() {
 }
 
 #[test]
-fn sequence_numbers_rise_by_one_with_gaps_among_them() {
+fn sequence_numbers_rise_by_one_with_losses_among_them() {
     let mut composer = Composer::new();
-    let gap = LossReport { cause: LossReport::QUEUE_OVERFLOW, lost: Some(3), detail: "a\nb".into() };
+    let loss = LossReport { cause: LossReport::QUEUE_OVERFLOW, lost: Some(3), detail: "a\nb".into() };
     let sequence = |alert: Alert| alert.document()["event"]["sequence"].as_u64().unwrap();
-    assert_eq!((sequence(composer.gap(&gap)), sequence(composer.gap(&gap))), (1, 2));
-    let record = composer.gap(&gap).document();
-    assert_eq!(record["message"], "gap: queue-overflow (3 lost): a\\nb");
-    assert_eq!((&record["event"]["kind"], &record["event"]["action"]), (&json!("pipeline_error"), &json!("gap")));
+    assert_eq!((sequence(composer.loss(&loss)), sequence(composer.loss(&loss))), (1, 2));
+    let record = composer.loss(&loss).document();
+    assert_eq!(record["message"], "loss: queue-overflow (3 lost): a\\nb");
+    assert_eq!((&record["event"]["kind"], &record["event"]["action"]), (&json!("pipeline_error"), &json!("loss")));
 }
 
 #[test]
@@ -209,8 +209,8 @@ fn the_text_form_says_who_what_which_rule_and_what_next() {
         "script   x.pth (the kernel recorded its start), installer pip (by its name), started by installer uv (by its \
          name)\n",
         "parents  x.pth (pid 6) < x.pth (pid 5, gone)\n",
-        "known by proc: read while the process lived, checked against its pidfd; agrees with exit-record\n",
-        "unclear  not established: exec-record says x.pth, exit-record says device 8:1 inode 77\n",
+        "known by proc: read while the process lived, checked against its pidfd; corroborated by exit-record\n",
+        "unclear  not established: exec-record names x.pth, exit-record names device 8:1 inode 77\n",
         "exclusion filter not applied: only one kind of record names the writer",
         "next ",
     ] {

@@ -57,9 +57,13 @@ pub fn facts(finding: &Finding<'_>) -> Value {
     let Finding { change, writer, names, .. } = finding;
     let mut value = Map::new();
     value.insert("evidence".into(), writer.evidence.as_str().into());
-    value.insert("sure".into(), (writer.confidence == Confidence::Confirmed).into());
+    let confidence = if writer.confidence == Confidence::Confirmed { "high" } else { "low" };
+    value.insert("confidence".into(), confidence.into());
     if !writer.corroborated_by.is_empty() {
-        value.insert("agreeing".into(), writer.corroborated_by.iter().map(|evidence| evidence.as_str()).collect());
+        value.insert(
+            "corroborated_by".into(),
+            writer.corroborated_by.iter().map(|evidence| evidence.as_str()).collect(),
+        );
     }
     insert(&mut value, "note", writer.confidence.doubt().map(Doubt::as_str));
     if !writer.candidates.is_empty() {
@@ -75,7 +79,7 @@ pub fn facts(finding: &Finding<'_>) -> Value {
     insert(&mut value, "unit", writer.unit.as_deref().map(|unit| escape::reversible(unit.as_bytes())));
     insert(
         &mut value,
-        "nearest",
+        "living_ancestor",
         writer.living_ancestor.as_ref().map(|nearest| surroundings(nearest, names.login.as_deref())),
     );
     let ancestors: Vec<Value> =
@@ -86,8 +90,8 @@ pub fn facts(finding: &Finding<'_>) -> Value {
     let others: Vec<_> = change.writers.iter().filter(|other| !std::ptr::eq(&***other, *writer)).collect();
     if !others.is_empty() {
         let others = others.iter().filter_map(|other| other.process.as_ref());
-        value.insert("others".into(), others.map(|process| Value::Object(relative(process))).collect());
-        value.insert("more".into(), change.more_writers.into());
+        value.insert("other_writers".into(), others.map(|process| Value::Object(relative(process))).collect());
+        value.insert("more_writers".into(), change.more_writers.into());
     }
     Value::Object(value)
 }
