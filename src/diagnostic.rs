@@ -17,37 +17,50 @@ pub struct Diagnostic {
     pub line: Option<usize>,
     /// What is wrong, and the way out.
     pub message: String,
-    /// What kind of problem it is.
-    pub cause: DiagnosticKind,
+    /// What kind of diagnostic it is.
+    pub kind: DiagnosticKind,
 }
 
-/// Kinds of problems.
+/// Kinds of diagnostics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiagnosticKind {
-    /// What the file says.
-    Mistake,
-    /// It may not be read.
+    /// The file is wrong, and is refused.
+    Invalid,
+    /// The file may not be read.
     NoPermission,
-    /// It can be read, but others than root and the user that the program runs as could have written it.
-    Untrusted,
+    /// The file can be read, but others than root and the user that the program runs as could have written it. With
+    /// privileges it is refused, without them this is a warning.
+    Insecure,
+    /// The file is used as it is.
+    Warning,
 }
 
 impl Diagnostic {
     /// A problem at a line, or (`None`) with the file as a whole.
     pub fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
-        Self { file: file.to_path_buf(), line, message: message.into(), cause: DiagnosticKind::Mistake }
+        Self { file: file.to_path_buf(), line, message: message.into(), kind: DiagnosticKind::Invalid }
+    }
+
+    /// The file is used as it is, but something about it should change.
+    pub fn warning(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self { kind: DiagnosticKind::Warning, ..Self::new(file, line, message) }
     }
 
     /// Others could have written the file: why, and the way out.
-    pub fn untrusted(file: &Path, why: &str) -> Self {
+    pub fn insecure(file: &Path, why: &str) -> Self {
         let message = format!("others could have written it: {why}");
-        Self { cause: DiagnosticKind::Untrusted, ..Self::new(file, None, message) }
+        Self { kind: DiagnosticKind::Insecure, ..Self::new(file, None, message) }
+    }
+
+    /// Whether the file is used all the same, at least without privileges.
+    pub fn is_warning(&self) -> bool {
+        matches!(self.kind, DiagnosticKind::Insecure | DiagnosticKind::Warning)
     }
 
     /// This problem, marked as one of permission if that is what the kernel said.
     pub fn because_of(mut self, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::PermissionDenied {
-            self.cause = DiagnosticKind::NoPermission;
+            self.kind = DiagnosticKind::NoPermission;
         }
         self
     }

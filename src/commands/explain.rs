@@ -58,7 +58,7 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
     let rules = match loaded {
         Ok((rules, warnings)) => {
             // They decide nothing here, but the daemon may refuse them.
-            let untrusted = warnings.iter().filter(|warning| warning.cause == DiagnosticKind::Untrusted);
+            let untrusted = warnings.iter().filter(|warning| warning.kind == DiagnosticKind::Insecure);
             untrusted.for_each(|warning| complain(format_args!("warning: {warning}")));
             rules
         }

@@ -136,7 +136,7 @@ fn trees_of_machine(root: &Path) -> Vec<PathBuf> {
 /// Prints the problems; the exit code tells mistakes from files that may not be read.
 fn complain_of(problems: &[Diagnostic]) -> Exit {
     problems.iter().for_each(|problem| complain(format_args!("error: {problem}")));
-    if problems.iter().any(|problem| problem.cause != DiagnosticKind::Mistake) {
+    if problems.iter().any(|problem| problem.kind != DiagnosticKind::Invalid) {
         Exit::NoPermission
     } else {
         Exit::Configuration

@@ -88,7 +88,7 @@ pub fn scan(request: &Request) -> Exit {
     let root = match canonical_root(request.root.as_deref().unwrap_or(Path::new("/"))) {
         Ok(root) => root,
         Err(problem) => {
-            let no_permission = problem.cause == DiagnosticKind::NoPermission;
+            let no_permission = problem.kind == DiagnosticKind::NoPermission;
             complain_of(&[problem]);
             return if no_permission { Exit::NoPermission } else { Exit::Usage };
         }

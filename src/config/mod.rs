@@ -101,7 +101,7 @@ impl Config {
         let (bytes, insecure_because) = read_file(path).map_err(|problem| vec![problem])?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => {
-                let warnings = insecure_because.iter().map(|why| Diagnostic::untrusted(path, why)).collect();
+                let warnings = insecure_because.iter().map(|why| Diagnostic::insecure(path, why)).collect();
                 Ok(Self { warnings, ..Self::parse(text, path)? })
             }
             Err(error) => {

@@ -249,7 +249,7 @@ fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Diagnostic>> {
 /// # Errors
 /// The files that others could have written.
 pub fn trusted(warnings: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
-    let is_untrusted = |problem: &Diagnostic| problem.cause == DiagnosticKind::Untrusted;
+    let is_untrusted = |problem: &Diagnostic| problem.kind == DiagnosticKind::Insecure;
     if !privileges::is_privileged() || !warnings.iter().any(is_untrusted) {
         return Ok(warnings);
     }
@@ -289,7 +289,7 @@ fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result<Out
             lost: Some(dropped),
             detail: format!("the output {output} did not take alerts and its queue was full"),
         };
-        composer.lock().unwrap_or_else(PoisonError::into_inner).gap_of_one_output(&gap)
+        composer.lock().unwrap_or_else(PoisonError::into_inner).loss_of_one_output(&gap)
     };
     Outputs::start(&settings, on_dropped, local_offset)
 }

@@ -83,8 +83,18 @@ pub const FIELDS: [Field; 37] = [
     ),
 ];
 
-/// Looks a field up by name, which is case-sensitive as in Sigma.
+/// Fields that had another name in the last release: old name, new name. Site rules may use the old one until the
+/// next release.
+const RENAMED: [(&str, &str); 1] = [("HookPlace", "HookLocation")];
+
+/// The old and the present name of a field that is given by its old one.
+pub fn renamed(name: &str) -> Option<(&'static str, &'static str)> {
+    RENAMED.into_iter().find(|(old, _)| *old == name)
+}
+
+/// Looks a field up by its name or its old one, case-sensitive as in Sigma.
 pub fn find(name: &str) -> Option<&'static Field> {
+    let name = renamed(name).map_or(name, |(_, new)| new);
     FIELDS.iter().find(|field| field.name == name)
 }
 

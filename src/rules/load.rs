@@ -3,13 +3,16 @@
 //! `sigma-rust` parses each rule whole (what it refuses is refused) and then each selection alone.
 //! The condition, the detection types and the name filter come from the same YAML.
 
+mod renamed;
+mod selection;
+
 use super::condition::Condition;
-use super::fields;
 use super::filter::{self, KnownNames};
 use super::{DetectionType, Rule, Selection};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Level, RuleInfo};
 use crate::secure_open;
+use renamed::{OldName, replace_old_names};
 use serde::Deserialize;
 use serde_norway::{Mapping, Value};
 use std::collections::BTreeMap;
@@ -91,7 +94,7 @@ struct Case {
 
 /// What is told of a text that holds rules.
 pub struct Origin<'a> {
-    /// File name for problems and `explain`.
+    /// File name for diagnostics and `explain`.
     pub file: &'a Path,
     /// Ruleset of the rules that name none.
     pub ruleset: &'a str,
@@ -105,19 +108,19 @@ pub struct Origin<'a> {
 /// Every problem of every file; the directory itself missing is one, unless it may be missing. A file that others could
 /// have written is read all the same.
 pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Diagnostic>) {
-    let (mut rules, mut problems) = (Vec::new(), Vec::new());
+    let (mut rules, mut diagnostics) = (Vec::new(), Vec::new());
     let (files, insecure_because) = match rule_files(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return (rules, problems),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return (rules, diagnostics),
         Err(error) => {
             let message = format!("cannot read the rules directory: {error}; create it, or name another one");
-            problems.push(Diagnostic::new(path, None, message).because_of(&error));
-            return (rules, problems);
+            diagnostics.push(Diagnostic::new(path, None, message).because_of(&error));
+            return (rules, diagnostics);
         }
     };
-    problems.extend(insecure_because.iter().map(|why| Diagnostic::untrusted(path, why)));
+    diagnostics.extend(insecure_because.iter().map(|why| Diagnostic::insecure(path, why)));
     if files.len() > MAX_FILES {
-        problems.push(Diagnostic::new(path, None, format!("more than {MAX_FILES} rule files; merge some")));
+        diagnostics.push(Diagnostic::new(path, None, format!("more than {MAX_FILES} rule files; merge some")));
     }
     let ruleset = path.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy().into_owned());
     for file in files.iter().take(MAX_FILES) {
@@ -125,16 +128,16 @@ pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames<'_>) -> (V
             Ok((text, weak)) => {
                 // What holds for all of them was said already.
                 let own = weak.filter(|why| Some(why) != insecure_because.as_ref());
-                problems.extend(own.map(|why| Diagnostic::untrusted(file, &why)));
+                diagnostics.extend(own.map(|why| Diagnostic::insecure(file, &why)));
                 let origin = Origin { file, ruleset: &ruleset, embedded: false };
                 let (found, wrong) = text_of_rules(&text, &origin, known);
                 rules.extend(found);
-                problems.extend(wrong);
+                diagnostics.extend(wrong);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => diagnostics.push(problem),
         }
     }
-    (rules, problems)
+    (rules, diagnostics)
 }
 
 /// The rule files in a directory, and who else could have put them there.
@@ -175,7 +178,7 @@ fn read(path: &Path) -> Result<(String, Option<String>), Diagnostic> {
 /// # Errors
 /// Every problem, with its line where that can be told.
 pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> (Vec<Rule>, Vec<Diagnostic>) {
-    let (mut rules, mut problems) = (Vec::new(), Vec::new());
+    let (mut rules, mut diagnostics) = (Vec::new(), Vec::new());
     if text.bytes().filter(|byte| b"[{".contains(byte)).count() > MAX_BRACKETS {
         let message = format!("more than {MAX_BRACKETS} opening brackets; split the file");
         return (rules, vec![Diagnostic::new(origin.file, None, message)]);
@@ -187,7 +190,7 @@ pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> 
             Ok(value) => value,
             Err(error) => {
                 let line = error.location().map(|location| location.line());
-                problems.push(Diagnostic::new(origin.file, line, format!("not valid YAML: {error}")));
+                diagnostics.push(Diagnostic::new(origin.file, line, format!("not valid YAML: {error}")));
                 // The parser cannot find the next document after a syntax error.
                 break;
             }
@@ -196,14 +199,14 @@ pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames<'_>) -> 
             text,
             first_line: starts.get(number).copied().unwrap_or_default(),
             origin,
-            problems: &mut problems,
+            diagnostics: &mut diagnostics,
         };
         rules.extend(reader.rule(value, known));
     }
-    if rules.is_empty() && problems.is_empty() {
-        problems.push(Diagnostic::new(origin.file, None, "the file holds no rule; remove it"));
+    if rules.is_empty() && diagnostics.is_empty() {
+        diagnostics.push(Diagnostic::new(origin.file, None, "the file holds no rule; remove it"));
     }
-    (rules, problems)
+    (rules, diagnostics)
 }
 
 /// The line, from 0, at which each YAML document of a text begins.
@@ -221,26 +224,36 @@ fn document_starts(text: &str) -> Vec<usize> {
     starts
 }
 
-/// Collects the problems of one rule while it is read.
+/// Reads one rule, and collects its diagnostics.
 struct RuleReader<'a> {
     text: &'a str,
     /// Line of the text, from 0, at which the rule begins.
     first_line: usize,
     origin: &'a Origin<'a>,
-    problems: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl RuleReader<'_> {
-    fn problem(&mut self, near: &str, message: String) {
+    /// Adds an error at the first line of the rule that begins with `near`.
+    fn error(&mut self, near: &str, message: impl Into<String>) {
+        let line = self.line_of(near);
+        self.diagnostics.push(Diagnostic::new(self.origin.file, line, message));
+    }
+
+    fn line_of(&self, near: &str) -> Option<usize> {
         let is_near = |line: &str| line.trim_start().trim_start_matches("- ").starts_with(near);
-        let line = self.text.lines().skip(self.first_line).position(is_near);
-        let line = line.map(|index| self.first_line + index + 1);
-        self.problems.push(Diagnostic::new(self.origin.file, line, message));
+        let index = self.text.lines().skip(self.first_line).position(is_near)?;
+        Some(self.first_line + index + 1)
+    }
+
+    fn error_count(&self) -> usize {
+        self.diagnostics.iter().filter(|found| !found.is_warning()).count()
     }
 
     /// `None` when the rule has a problem; it is in the list then.
-    fn rule(&mut self, value: Value, known: KnownNames<'_>) -> Option<Rule> {
-        let before = self.problems.len();
+    fn rule(&mut self, mut value: Value, known: KnownNames<'_>) -> Option<Rule> {
+        let before = self.error_count();
+        self.replace_old_names(&mut value);
         let (selections, condition) = self.detection(value.get("detection"));
         let own: OwnKeys = self.own_keys(&value);
         let (extra, _) = self.selections(&own.detection_type_selections);
@@ -249,12 +262,12 @@ impl RuleReader<'_> {
             condition.as_ref().map(|condition| filter::derive(condition, &yaml_of(value.get("detection")), known));
         let info = self.info(&value, &own);
         // Last, for what only the whole shows (wrong types of Sigma's own keys, for example).
-        if self.problems.len() == before
+        if self.error_count() == before
             && let Err(error) = whole(&value)
         {
-            self.problem("title:", format!("not a Sigma rule: {error}"));
+            self.error("title:", format!("not a Sigma rule: {error}"));
         }
-        if self.problems.len() > before {
+        if self.error_count() > before {
             return None;
         }
         let (condition, names, info, tests) = (condition?, names?, info?, own.tests);
@@ -262,12 +275,34 @@ impl RuleReader<'_> {
         Some(Rule { info: Arc::new(info), condition, silencing, selections, extra, detection_types, names, tests })
     }
 
+    /// Replaces old names of fields, and warns of each.
+    fn replace_old_names(&mut self, value: &mut Value) {
+        for key in ["detection", "detection_type_selections"] {
+            let selections = value.get_mut(key).and_then(Value::as_mapping_mut).into_iter().flatten();
+            for OldName { old, new, is_twice } in selections.flat_map(|(_, selection)| replace_old_names(selection)) {
+                let line = self.line_of(old);
+                self.diagnostics.push(match is_twice {
+                    false => Diagnostic::warning(
+                        self.origin.file,
+                        line,
+                        format!("the field `{old}` is now called `{new}`; the next release refuses the old name"),
+                    ),
+                    true => Diagnostic::new(
+                        self.origin.file,
+                        line,
+                        format!("`{old}` is the old name of `{new}`, which stands in the same selection; remove one"),
+                    ),
+                });
+            }
+        }
+    }
+
     fn own_keys(&mut self, value: &Value) -> OwnKeys {
         const OURS: [&str; 6] =
             ["ruleset", "risk_score", "detection_type", "detection_type_selections", "baseline", "tests"];
         let ours: Mapping = OURS.iter().filter_map(|key| Some(((*key).into(), value.get(*key)?.clone()))).collect();
         serde_norway::from_value(Value::Mapping(ours)).unwrap_or_else(|error| {
-            self.problem(
+            self.error(
                 "detection_type",
                 format!("`ruleset` must be text, `risk_score` a number from 0 to 100, `detection_type` a name or a list of `when` and `type`, `baseline` true or false, `tests` a list of cases ({error})"),
             );
@@ -277,19 +312,19 @@ impl RuleReader<'_> {
 
     fn detection(&mut self, detection: Option<&Value>) -> (Vec<Selection>, Option<Condition>) {
         let Some(Value::Mapping(detection)) = detection else {
-            self.problem("title:", "the rule has no `detection`".into());
+            self.error("title:", "the rule has no `detection`");
             return (Vec::new(), None);
         };
         let mut selections = detection.clone();
         let Some(condition) = selections.remove("condition").and_then(|value| value.as_str().map(str::to_owned)) else {
-            self.problem("detection:", "`detection` has no `condition` in one line of text".into());
+            self.error("detection:", "`detection` has no `condition` in one line of text");
             return (Vec::new(), None);
         };
         let (parsed, names) = self.selections(&selections);
         let condition = match Condition::parse(&condition, &names) {
             Ok(condition) => Some(condition),
             Err(message) => {
-                self.problem("condition:", message);
+                self.error("condition:", message);
                 None
             }
         };
@@ -301,24 +336,24 @@ impl RuleReader<'_> {
         let mut parsed = Vec::new();
         let mut names = Vec::new();
         if selections.len() > MAX_SELECTIONS {
-            self.problem("detection:", format!("more than {MAX_SELECTIONS} selections"));
+            self.error("detection:", format!("more than {MAX_SELECTIONS} selections"));
         }
         for (name, value) in selections.iter().take(MAX_SELECTIONS) {
             let Some(name) = name.as_str().filter(|name| is_word(name)) else {
-                self.problem("detection:", "a selection's name must be of letters, digits, `_`, `-` and `.`".into());
+                self.error("detection:", "a selection's name must be of letters, digits, `_`, `-` and `.`");
                 continue;
             };
             names.push(name.to_owned());
             let near = format!("{name}:");
-            for message in wrong_fields(value) {
-                self.problem(&near, format!("`{name}`: {message}"));
+            for message in selection::mistakes(value) {
+                self.error(&near, format!("`{name}`: {message}"));
             }
-            match alone(value) {
+            match selection::compile(value) {
                 Ok(rule) => {
-                    let of_writer = uses_writer(value);
+                    let of_writer = selection::uses_writer(value);
                     parsed.push(Selection { name: name.to_owned(), rule, of_writer });
                 }
-                Err(error) => self.problem(&near, format!("`{name}`: {error}")),
+                Err(error) => self.error(&near, format!("`{name}`: {error}")),
             }
         }
         (parsed, names)
@@ -339,11 +374,11 @@ impl RuleReader<'_> {
         let mut parsed = Vec::new();
         for case in cases {
             if !is_word(&case.name) {
-                self.problem("detection_type", "a detection type must be of letters, digits, `_`, `-` and `.`".into());
+                self.error("detection_type", "a detection type must be of letters, digits, `_`, `-` and `.`");
             }
             match case.when.as_ref().map(|when| Condition::parse(when, &names)).transpose() {
                 Ok(when) => parsed.push(DetectionType { when, name: case.name.clone() }),
-                Err(message) => self.problem("detection_type", format!("detection_type: {message}")),
+                Err(message) => self.error("detection_type", format!("detection_type: {message}")),
             }
         }
         parsed
@@ -355,31 +390,28 @@ impl RuleReader<'_> {
             let items = value.get(key).and_then(Value::as_sequence).map(Vec::as_slice).unwrap_or_default();
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        let before = self.problems.len();
+        let before = self.diagnostics.len();
         let id = text("id").filter(|id| is_word(id) && id.len() <= 128);
         if id.is_none() {
-            self.problem("id:", "the rule needs an `id` (a UUID) of its own: it names the rule in alerts and is how one rule replaces another".into());
+            self.error("id:", "the rule needs an `id` (a UUID) of its own: it names the rule in alerts and is how one rule replaces another");
         }
         let name = text("title");
         if name.is_none() {
-            self.problem("id:", "the rule has no `title`".into());
+            self.error("id:", "the rule has no `title`");
         }
         let level = text("level").unwrap_or("medium").parse::<Level>();
         if level.is_err() {
-            self.problem("level:", "`level` must be informational, low, medium, high or critical".into());
+            self.error("level:", "`level` must be informational, low, medium, high or critical");
         }
         let logsource = |key: &str| value.get("logsource").and_then(|source| source.get(key)).and_then(Value::as_str);
         if logsource("category") != Some("file_event") || logsource("product").is_some_and(|product| product != "linux")
         {
-            self.problem(
-                "logsource:",
-                "only rules for `product: linux`, `category: file_event` can be evaluated here".into(),
-            );
+            self.error("logsource:", "only rules for `product: linux`, `category: file_event` can be evaluated here");
         }
         if own.risk_score.is_some_and(|score| score > 100) {
-            self.problem("risk_score:", "`risk_score` must be from 0 to 100".into());
+            self.error("risk_score:", "`risk_score` must be from 0 to 100");
         }
-        if self.problems.len() > before {
+        if self.diagnostics.len() > before {
             return None;
         }
         let (id, name, level) = (id?, name?, level.ok()?);
@@ -422,104 +454,6 @@ fn yaml_of(detection: Option<&Value>) -> BTreeMap<String, Value> {
 /// The rule as `sigma-rust` reads it.
 fn whole(value: &Value) -> Result<sigma_rust::Rule, serde_norway::Error> {
     serde_norway::from_value(value.clone())
-}
-
-/// A selection alone, as a rule of its own, so that its truth can be told.
-fn alone(selection: &Value) -> Result<sigma_rust::Rule, serde_norway::Error> {
-    let mut detection = Mapping::new();
-    detection.insert("selection".into(), selection.clone());
-    detection.insert("condition".into(), "selection".into());
-    let mut rule = Mapping::new();
-    rule.insert("title".into(), "one selection".into());
-    rule.insert("logsource".into(), Value::Mapping(Mapping::new()));
-    rule.insert("detection".into(), Value::Mapping(detection));
-    serde_norway::from_value(Value::Mapping(rule))
-}
-
-/// The `field|modifier` keys of a selection with their values.
-fn keys(selection: &Value) -> Vec<(&str, &Value)> {
-    match selection {
-        Value::Mapping(map) => map.iter().filter_map(|(key, value)| Some((key.as_str()?, value))).collect(),
-        Value::Sequence(maps) => maps.iter().flat_map(keys).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn field_of(key: &str) -> &str {
-    key.split('|').next().unwrap_or(key)
-}
-
-fn has_modifier(key: &str, wanted: &str) -> bool {
-    key.split('|').skip(1).any(|modifier| modifier.eq_ignore_ascii_case(wanted))
-}
-
-/// The value, or those of the list.
-fn values_of(value: &Value) -> &[Value] {
-    value.as_sequence().map_or(std::slice::from_ref(value), Vec::as_slice)
-}
-
-/// A selection of bare keywords looks at every field, so also at the writer's; with `fieldref` the
-/// values are fields too.
-fn uses_writer(selection: &Value) -> bool {
-    let of_writer = |name: &str| fields::find(name).is_some_and(|field| field.of_writer);
-    let keys = keys(selection);
-    keys.is_empty()
-        || keys.iter().any(|(key, value)| {
-            of_writer(field_of(key))
-                || (has_modifier(key, "fieldref") && values_of(value).iter().filter_map(Value::as_str).any(of_writer))
-        })
-}
-
-/// Why this is no field, if it is none.
-fn wrong_field(name: &str) -> Option<String> {
-    fields::find(name).is_none().then(|| fields::no_such_field(name))
-}
-
-/// What `sigma-rust` would accept although it can never match, or not as written.
-fn wrong_fields(selection: &Value) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (key, values) in keys(selection) {
-        let field = field_of(key);
-        wrong.extend(wrong_field(field));
-        if values_of(values).iter().any(Value::is_null) {
-            wrong.push(format!(
-                "`{key}`: a `null` or empty value never matches; for a field that is absent write `{field}|exists: false`"
-            ));
-        }
-        if has_modifier(key, "fieldref") {
-            wrong.extend(values_of(values).iter().filter_map(|value| match value.as_str() {
-                Some(name) => wrong_field(name),
-                None => Some(format!("`{key}` needs the name of a field")),
-            }));
-            continue;
-        }
-        // With these the text is no pattern.
-        let is_pattern = !["re", "base64", "base64offset"].iter().any(|modifier| has_modifier(key, modifier));
-        let implied = if has_modifier(key, "endswith") || has_modifier(key, "contains") { "*" } else { "" };
-        let texts = values_of(values).iter().filter_map(Value::as_str);
-        for text in texts.filter(|text| is_pattern && question_after_star(&format!("{implied}{text}"))) {
-            wrong.push(format!(
-                "`{text}`: a `?` after a `*` (`endswith` and `contains` begin with one) is not matched reliably; \
-                 write it with the `re` modifier"
-            ));
-        }
-    }
-    wrong
-}
-
-/// `sigma-rust` takes the first place where the text between `*` and `?` fits and never goes back
-/// (`*ab?c` does not match `abxabyc` there).
-fn question_after_star(pattern: &str) -> bool {
-    let (mut escaped, mut starred) = (false, false);
-    for character in pattern.chars() {
-        match character {
-            '*' if !escaped => starred = true,
-            '?' if !escaped && starred => return true,
-            _ => {}
-        }
-        escaped = character == '\\' && !escaped;
-    }
-    false
 }
 
 #[cfg(test)]

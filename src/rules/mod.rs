@@ -10,7 +10,7 @@ pub mod fields;
 pub mod filter;
 pub mod load;
 
-use crate::diagnostic::{Diagnostic, DiagnosticKind};
+use crate::diagnostic::Diagnostic;
 use crate::event::{Doubt, Exclusion, Match, RuleInfo, Verdict};
 use condition::{Condition, Truth};
 use fields::Facts;
@@ -132,8 +132,7 @@ impl RuleSet {
                 ));
             }
         }
-        let (mut warnings, problems): (Vec<_>, Vec<_>) =
-            problems.into_iter().partition(|problem| problem.cause == DiagnosticKind::Untrusted);
+        let (mut warnings, problems): (Vec<_>, Vec<_>) = problems.into_iter().partition(Diagnostic::is_warning);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -259,11 +258,11 @@ fn add(rules: &mut Vec<Rule>, found: Vec<Rule>, problems: &mut Vec<Diagnostic>) 
 }
 
 fn any_name_warning(rule: &Rule) -> Diagnostic {
-    Diagnostic::new(
+    Diagnostic::warning(
         Path::new(&rule.info.origin),
         None,
         format!(
-            "the rule `{}` tells no file name, so every file event of the machine must be looked at, which costs \
+            "the rule `{}` names no file, so every file event of the machine must be judged, which costs \
              CPU; add a TargetFilename that ends in a name",
             rule.info.id
         ),

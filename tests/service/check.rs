@@ -89,6 +89,25 @@ fn a_right_configuration_is_confirmed_with_the_list_of_rules() {
 }
 
 #[test]
+fn the_old_name_of_a_field_is_accepted_with_a_warning() {
+    let site = Site::new();
+    let old = RULE.replace("TargetFilename|endswith: /novelty.probe", "HookPlace: site\n    HookKind: pth");
+    let directory = rules(&site, &[("old.yml", old)]);
+    let said = program(&["check", "--rules", &directory]);
+    let warning = format!(
+        "pyhookwatch: warning: {directory}/old.yml:8: the field `HookPlace` is now called `HookLocation`; the next \
+         release refuses the old name"
+    );
+    assert_eq!((said.code, said.stderr), (0, vec![warning]));
+    assert!(said.stdout.contains("  ours-1  A file of ours (rules, critical)\n"), "{}", said.stdout);
+    let path = "/usr/lib/python3.12/site-packages/x.pth";
+    for field in ["HookPlace=site", "HookLocation=site"] {
+        let said = program(&["explain", "--rules", &directory, "--path", path, "--field", field]);
+        assert!(said.stdout.contains("MATCHES (critical), NOVELTY_CHANGED"), "{field}\n{}", said.stdout);
+    }
+}
+
+#[test]
 fn a_configuration_that_is_missing_or_no_file_is_named_with_the_reason() {
     let site = Site::new();
     let directory = site.root().display().to_string();

@@ -122,7 +122,7 @@ fn the_text_form_says_the_same_to_people() {
     EventAction: creation
     HookKind: sitecustomize
     HookForm: module
-    HookPlace: stdlib
+    HookLocation: stdlib
     PythonVersion: 3.12
     ContentClass: unknown
     Provenance: unknown
@@ -213,7 +213,7 @@ fn the_fields_that_the_rules_saw_are_shown() {
         "EventAction": "creation",
         "HookForm": "module",
         "HookKind": "sitecustomize",
-        "HookPlace": "stdlib",
+        "HookLocation": "stdlib",
         "Image": "/usr/bin/python3.11",
         "Installer": "pip",
         "Provenance": "unknown",

@@ -1,5 +1,6 @@
 use super::*;
 use crate::event::Doubt;
+use crate::rules::fields;
 use proptest::prelude::*;
 
 fn known(_: &str) -> &'static [&'static str] {
@@ -175,6 +176,28 @@ fn a_field_that_is_referred_to_must_exist() {
         assert!(rules.is_empty());
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{filter}: {problems:?}");
     }
+}
+
+#[test]
+fn an_old_name_of_a_field_works_and_gives_a_warning_with_its_line() {
+    let text = GOOD.replace("TargetFilename|endswith: /x.py", "HookPlace|contains: site");
+    let origin = Origin { file: Path::new("test.yml"), ruleset: "rules.d", embedded: false };
+    let (rules, diagnostics) = text_of_rules(&text, &origin, &known);
+    assert_eq!(diagnostics.iter().filter(|found| found.is_warning()).count(), diagnostics.len());
+    let expected = "test.yml:9: the field `HookPlace` is now called `HookLocation`";
+    assert!(diagnostics[0].to_string().starts_with(expected), "{diagnostics:?}");
+    let mut event = sigma_rust::Event::new();
+    event.insert("HookLocation", "user-site");
+    assert!(rules[0].outcome(&event, Ok(())).matched);
+}
+
+#[test]
+fn the_old_and_the_new_name_in_one_selection_are_refused() {
+    let text = GOOD.replace("TargetFilename|endswith: /x.py", "HookPlace: site\n    HookLocation: etc");
+    let (rules, diagnostics) = load(&text);
+    assert!(rules.is_empty());
+    let expected = "test.yml:9: `HookPlace` is the old name of `HookLocation`, which stands in the same selection";
+    assert!(diagnostics[0].starts_with(expected), "{diagnostics:?}");
 }
 
 #[test]
