@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use pyhookwatch::event::ContentClass;
-use pyhookwatch::hook::Findings;
+use pyhookwatch::event::ContentReport;
 use pyhookwatch::hook::pth;
 use pyhookwatch::hook::python::{Strictness, analyse};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn files(directory: &str) -> Vec<(String, PathBuf)> {
     files
 }
 
-fn judge(name: &str, content: &[u8]) -> Findings {
+fn judge(name: &str, content: &[u8]) -> ContentReport {
     if name.ends_with(".pth") {
         let code = pth::executed(content).collect::<Vec<_>>().join(&b'\n');
         analyse(&code, Strictness::Line)
@@ -33,7 +33,7 @@ fn judge(name: &str, content: &[u8]) -> Findings {
     }
 }
 
-fn shown(findings: &Findings) -> String {
+fn shown(findings: &ContentReport) -> String {
     let signals: Vec<_> = findings.signals.iter().map(|signal| signal.as_str()).collect();
     format!("{} {signals:?}", findings.class.as_str())
 }

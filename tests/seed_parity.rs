@@ -8,7 +8,8 @@
 
 use pyhookwatch::daemon::known_names;
 use pyhookwatch::event::{
-    Action, Confidence, Doubt, EnvironmentSetting, Evidence, Executable, Hook, Interest, Process, Verdict, Writer,
+    Action, Confidence, ContentClass, ContentReport, Doubt, EnvironmentSetting, Evidence, Executable, Hook, Interest,
+    Process, Verdict, Writer,
 };
 use pyhookwatch::hook::kind;
 use pyhookwatch::rules::fields::Facts;
@@ -46,7 +47,8 @@ fn hook(path: &str, environment: &str) -> Hook {
         .filter(|variable| environment.split(',').any(|set| set == *variable))
         .map(|variable| EnvironmentSetting { variable, line: 1, text: Vec::new(), value: Vec::new() })
         .collect();
-    Hook { settings, ..Hook::new(kind::of(Path::new(path))) }
+    let content = ContentReport { settings, ..ContentReport::of(ContentClass::Unknown) };
+    Hook { content, ..Hook::new(kind::of(Path::new(path))) }
 }
 
 fn verdict(rules: &RuleSet, path: &str, action: &str, executable: &str, environment: &str) -> Verdict {

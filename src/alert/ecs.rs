@@ -334,8 +334,8 @@ fn own(finding: &Finding<'_>, first: &Match) -> Value {
     own.insert("hook".into(), hook::place(hook));
     insert(&mut own, "content", hook::content(hook));
     own.insert("provenance".into(), hook::provenance(&hook.provenance));
-    if !hook.settings.is_empty() {
-        own.insert("environment".into(), hook.settings.iter().map(hook::setting).collect());
+    if !hook.content.settings.is_empty() {
+        own.insert("environment".into(), hook.content.settings.iter().map(hook::setting).collect());
     }
     insert(&mut own, "previous_path", change.previous_path.as_deref().map(path));
     own.insert("writer".into(), writer::facts(finding));

@@ -215,7 +215,7 @@ impl Answer<'_> {
                 None => {}
             }
         }
-        for (title, lines) in [("runs", &self.hook.runs), ("hidden in it", &self.hook.decoded)] {
+        for (title, lines) in [("runs", &self.hook.content.runs), ("hidden in it", &self.hook.content.decoded)] {
             if !lines.is_empty() {
                 text += &format!("  {title}:\n");
                 lines.iter().for_each(|line| text += &format!("    {}\n", escape::reversible(line)));

@@ -36,7 +36,8 @@ fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), Stri
     let Some(outcome) = outcomes.find(|outcome| outcome.rule.id == rule.id) else {
         return Err("the rule is switched off or was replaced".into());
     };
-    let class = format!("class {}, signals {:?}", hook.class.as_str(), hook.signals.iter().collect::<Vec<_>>());
+    let class =
+        format!("class {}, signals {:?}", hook.content.class.as_str(), hook.content.signals.iter().collect::<Vec<_>>());
     match (outcome.matched, test.matches) {
         (false, true) => Err(format!("it does not match, decided by {} ({class})", outcome.decided_by)),
         (true, false) => Err(format!("it matches, decided by {} ({class})", outcome.decided_by)),

@@ -44,7 +44,7 @@ struct Judged {
 impl Judged {
     /// Whether a person should see it: not what every Python has, as its package brought it.
     fn is_remarkable(&self) -> bool {
-        let is_bad = matches!(self.hook.class, ContentClass::Hostile | ContentClass::Suspicious);
+        let is_bad = matches!(self.hook.content.class, ContentClass::Hostile | ContentClass::Suspicious);
         let is_changed = matches!(self.hook.provenance, Provenance::Changed(_));
         let is_part_of_python = matches!(
             self.found.at.kind,
@@ -69,7 +69,7 @@ struct Report {
 
 impl Report {
     fn count(&self, class: ContentClass) -> usize {
-        self.hooks.iter().filter(|judged| judged.hook.class == class).count()
+        self.hooks.iter().filter(|judged| judged.hook.content.class == class).count()
     }
 
     fn exit(&self) -> Exit {
@@ -206,7 +206,7 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
     }
     let is_told = |judged: &Judged| {
         let sets_nothing = judged.found.at.kind == HookKind::Environment
-            && judged.hook.settings.is_empty()
+            && judged.hook.content.settings.is_empty()
             && !matches!(judged.hook.file.state, FileState::Unreadable(_));
         !sets_nothing && judged.hook.file.state != FileState::Gone
     };
@@ -231,7 +231,7 @@ fn follow(found: &Found, hook: &Hook, inventory: &mut Inventory, modules: &mut B
     };
     let mut directories = vec![holder.to_path_buf()];
     if found.at.kind == HookKind::Pth {
-        directories.extend(hook.paths.iter().filter_map(|added| inventory.search(holder, added)));
+        directories.extend(hook.content.paths.iter().filter_map(|added| inventory.search(holder, added)));
     }
     // Beside the hook, in the packages of its Python, and where it adds to the path itself.
     let prefix = sites::prefix(&found.path, found.at.kind);
@@ -240,6 +240,6 @@ fn follow(found: &Found, hook: &Hook, inventory: &mut Inventory, modules: &mut B
     let packages = own.filter(|site| matches!(site.place, HookLocation::Site | HookLocation::UserSite));
     directories.extend(packages.map(|site| site.path.clone()));
     for directory in directories {
-        modules.entry(directory).or_default().extend(hook.imports.iter().map(OsString::from));
+        modules.entry(directory).or_default().extend(hook.content.imports.iter().map(OsString::from));
     }
 }

@@ -297,38 +297,22 @@ impl Provenance {
     }
 }
 
-/// What was changed and what would run: the facts of one look at the file.
+/// A changed hook: the facts of one look at the file.
 #[derive(Clone, Debug)]
 pub struct Hook {
     /// What the path is.
     pub path: HookPath,
-    /// What the file was when it was looked at.
+    /// The file's metadata when it was read.
     pub file: FileFacts,
-    /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
-    pub runs: Vec<Vec<u8>>,
-    /// More would run than `runs` holds, or the file was larger than what is parsed.
-    pub runs_truncated: bool,
-    /// Python's variables that an environment file sets and did not set before, as far as that is known.
-    pub settings: Vec<EnvironmentSetting>,
-    /// What it would do.
-    pub class: ContentClass,
-    /// Why.
-    pub signals: Signals,
-    /// Code that was hidden in the content by one encoding, raw, as in `runs`.
-    pub decoded: Vec<Vec<u8>>,
-    /// Modules that it imports by name, as written; at most [`Hook::MAX_IMPORTS`].
-    pub imports: Vec<String>,
-    /// Directories that it adds to the path, raw, as written.
-    pub paths: Vec<Vec<u8>>,
-    /// The interpreters that run it, when not all do, as `3.15+`.
-    pub interpreters: Option<&'static str>,
-    /// Where a symbolic link really leads, as seen from the root.
-    pub leads_to: Option<PathBuf>,
+    /// What its content would do.
+    pub content: ContentReport,
+    /// Real path of a symbolic link's target, as seen from the root.
+    pub real_path: Option<PathBuf>,
     /// A file of the same import name that Python finds before this one.
     pub shadowed_by: Option<PathBuf>,
-    /// The Python tree it is in was made a moment ago: it is being installed.
+    /// The Python installation around it was created minutes ago: it is being installed.
     pub in_new_tree: bool,
-    /// Whose it is.
+    /// The package that owns it.
     pub provenance: Provenance,
 }
 
@@ -340,24 +324,56 @@ impl Hook {
     /// Imported modules kept.
     pub const MAX_IMPORTS: usize = 64;
 
-    /// A hook of which nothing but its place is known.
+    /// A hook of which only the path is known.
     pub fn new(path: HookPath) -> Self {
         Self {
             path,
             file: FileFacts::default(),
-            runs: Vec::new(),
-            runs_truncated: false,
-            settings: Vec::new(),
-            class: ContentClass::Unknown,
+            content: ContentReport::of(ContentClass::Unknown),
+            real_path: None,
+            shadowed_by: None,
+            in_new_tree: false,
+            provenance: Provenance::Unknown,
+        }
+    }
+}
+
+/// What the bytes of a file would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentReport {
+    /// The judgement in one word.
+    pub class: ContentClass,
+    /// The findings behind it.
+    pub signals: Signals,
+    /// Lines that would run, raw, at most [`Hook::MAX_LINES`] of at most [`Hook::MAX_LINE`] bytes.
+    pub runs: Vec<Vec<u8>>,
+    /// More would run than `runs` holds, or the file was larger than the part that was parsed.
+    pub truncated: bool,
+    /// Code that was encoded in the content, decoded by one level; bounds as for `runs`.
+    pub decoded: Vec<Vec<u8>>,
+    /// Modules that it imports by name, as written; at most [`Hook::MAX_IMPORTS`].
+    pub imports: Vec<String>,
+    /// Directories that it adds to Python's path, raw, as written.
+    pub paths: Vec<Vec<u8>>,
+    /// The interpreters that run it, if not all do, as `3.15+`.
+    pub interpreters: Option<&'static str>,
+    /// Python's variables that an environment file sets and, as far as that is known, did not set before.
+    pub settings: Vec<EnvironmentSetting>,
+}
+
+impl ContentReport {
+    /// A report of this class without any finding.
+    pub fn of(class: ContentClass) -> Self {
+        Self {
+            class,
             signals: Signals::default(),
+            runs: Vec::new(),
+            truncated: false,
             decoded: Vec::new(),
             imports: Vec::new(),
             paths: Vec::new(),
             interpreters: None,
-            leads_to: None,
-            shadowed_by: None,
-            in_new_tree: false,
-            provenance: Provenance::Unknown,
+            settings: Vec::new(),
         }
     }
 }

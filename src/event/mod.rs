@@ -8,8 +8,8 @@ mod hook;
 mod writer;
 
 pub use hook::{
-    ContentClass, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookLocation, HookPath,
-    Provenance, Signal, Signals,
+    ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookLocation,
+    HookPath, Provenance, Signal, Signals,
 };
 pub use writer::{
     Candidate, Confidence, Credentials, Doubt, Evidence, Executable, FileId, HandleName, LivingAncestor, Locate,

@@ -4,8 +4,7 @@
 //! Sources: `Lib/importlib/_bootstrap_external.py` (magic numbers), PEP 552 (flags), `Python/marshal.c`
 //! (types of objects).
 
-use crate::event::{ContentClass, Signal, Signals};
-use crate::hook::Findings;
+use crate::event::{ContentClass, ContentReport, Signal, Signals};
 use crate::hook::python;
 
 /// Most bytes read.
@@ -73,7 +72,7 @@ fn version(magic: u16) -> Option<(u8, u8)> {
 }
 
 /// What a compiled file says of itself. Linear in its size, of which at most [`MAX_BYTECODE`] bytes are read.
-pub fn analyse_bytecode(content: &[u8]) -> Findings {
+pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
     let kept = content.get(..MAX_BYTECODE).unwrap_or(content);
     let mut signals = Signals::default();
     let mut class = ContentClass::Opaque;
@@ -106,17 +105,7 @@ pub fn analyse_bytecode(content: &[u8]) -> Findings {
         says |= python::says(code.get(start..).unwrap_or_default());
     }
     names.judge(says, &mut signals, &mut class);
-    Findings {
-        class,
-        signals,
-        runs: Vec::new(),
-        truncated: kept.len() < content.len(),
-        decoded: Vec::new(),
-        imports: Vec::new(),
-        paths: Vec::new(),
-        interpreters: None,
-        settings: Vec::new(),
-    }
+    ContentReport { signals, truncated: kept.len() < content.len(), ..ContentReport::of(class) }
 }
 
 /// A name with its type and length before it.

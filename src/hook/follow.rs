@@ -54,14 +54,14 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
         HookKind::StdlibBoot | HookKind::StdlibFile | HookKind::Site | HookKind::BundledWheel | HookKind::StdlibZip => {
             hook.in_new_tree = is_in_new_tree(tracked, file);
         }
-        HookKind::Start if hook.signals.contains(Signal::SuppressesPth) => {
+        HookKind::Start if hook.content.signals.contains(Signal::SuppressesPth) => {
             let suppressed = Path::new(file.path.file_name().unwrap_or_default()).with_extension("pth");
             let is_there = file
                 .directory
                 .as_ref()
                 .is_some_and(|directory| rustix::fs::statat(directory, &suppressed, AtFlags::SYMLINK_NOFOLLOW).is_ok());
             if !is_there {
-                hook.signals.remove(Signal::SuppressesPth);
+                hook.content.signals.remove(Signal::SuppressesPth);
             }
         }
         _ => {}
@@ -71,13 +71,13 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript
     );
     let mut parsed = 0;
-    if leads_on && hook.class != ContentClass::Hostile {
+    if leads_on && hook.content.class != ContentClass::Hostile {
         let found: Vec<_> =
             followed_modules(file, hook).into_iter().chain(followed_directories(root, &file.path, hook)).collect();
         for (opened, at) in found {
             if parsed >= MAX_READ_IN_ALL {
-                hook.signals.insert(Signal::Truncated);
-                hook.class = hook.class.max(ContentClass::Suspicious);
+                hook.content.signals.insert(Signal::Truncated);
+                hook.content.class = hook.content.class.max(ContentClass::Suspicious);
                 break;
             }
             let found = content::read_opened(opened, Limits { hash: 0, parse: MAX_READ });
@@ -110,7 +110,7 @@ fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
         let dots: Vec<usize> = name.match_indices('.').map(|(dot, _)| dot).chain([name.len()]).collect();
         dots.into_iter().filter_map(|dot| name.get(..dot).map(str::to_owned)).collect::<Vec<_>>()
     };
-    let names = hook.imports.iter().filter(|name| !name.contains(['/', '\0'])).flat_map(packages);
+    let names = hook.content.imports.iter().filter(|name| !name.contains(['/', '\0'])).flat_map(packages);
     let mut names: Vec<String> = names.take(MAX_FOLLOWED).collect();
     names.dedup();
     names
@@ -129,7 +129,7 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, 
         return Vec::new();
     }
     let directories =
-        hook.paths.iter().take(MAX_FOLLOWED).map(|added| beside(path, Path::new(OsStr::from_bytes(added))));
+        hook.content.paths.iter().take(MAX_FOLLOWED).map(|added| beside(path, Path::new(OsStr::from_bytes(added))));
     let names = [
         ("usercustomize.py", HookKind::Usercustomize, HookForm::Module),
         ("usercustomize/__init__.py", HookKind::Usercustomize, HookForm::Package),
@@ -156,16 +156,16 @@ fn judge_followed(found: &Content, at: HookPath, hook: &mut Hook) {
     if at.form == HookForm::Extension
         || (findings.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
     {
-        hook.class = hook.class.max(ContentClass::Suspicious);
+        hook.content.class = hook.content.class.max(ContentClass::Suspicious);
     }
     if findings.class == ContentClass::Hostile {
-        hook.class = ContentClass::Hostile;
-        hook.signals.extend(findings.signals);
-        hook.decoded.extend(findings.decoded);
-        hook.decoded.truncate(Hook::MAX_LINES);
-        let room = Hook::MAX_LINES.saturating_sub(hook.runs.len());
-        hook.runs_truncated |= findings.truncated || findings.runs.len() > room;
-        hook.runs.extend(findings.runs.into_iter().take(room));
+        hook.content.class = ContentClass::Hostile;
+        hook.content.signals.extend(findings.signals);
+        hook.content.decoded.extend(findings.decoded);
+        hook.content.decoded.truncate(Hook::MAX_LINES);
+        let room = Hook::MAX_LINES.saturating_sub(hook.content.runs.len());
+        hook.content.truncated |= findings.truncated || findings.runs.len() > room;
+        hook.content.runs.extend(findings.runs.into_iter().take(room));
     }
 }
 
@@ -245,7 +245,7 @@ pub fn learn(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
     if hook.path.location == HookLocation::Elsewhere && hook.path.kind != HookKind::StartupScript {
         return;
     }
-    if let Some(end) = &hook.leads_to {
+    if let Some(end) = &hook.real_path {
         match hook.path.kind {
             HookKind::SiteDirectory => tracked.add_directory(end.clone(), kind::directory(path).place),
             _ => tracked.add_file(end.clone(), hook.path),
@@ -253,17 +253,17 @@ pub fn learn(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
     }
     match hook.path.kind {
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
-            for name in &hook.imports {
+            for name in &hook.content.imports {
                 tracked.add_module(name);
             }
             if hook.path.kind == HookKind::Pth {
-                for added in &hook.paths {
+                for added in &hook.content.paths {
                     tracked.add_directory(beside(path, Path::new(OsStr::from_bytes(added))), HookLocation::SearchPath);
                 }
             }
         }
         HookKind::Environment => {
-            for setting in &hook.settings {
+            for setting in &hook.content.settings {
                 learn_setting(tracked, path, setting.variable, &setting.value);
             }
         }

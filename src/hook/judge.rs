@@ -3,8 +3,8 @@
 use super::bytecode;
 use super::python;
 use super::python::Strictness;
-use super::{Findings, env, pth, start, venv};
-use crate::event::{ContentClass, Hook, HookForm, HookKind, HookPath, Signal, Signals};
+use super::{env, pth, start, venv};
+use crate::event::{ContentClass, ContentReport, Hook, HookForm, HookKind, HookPath, Signal, Signals};
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -20,24 +20,24 @@ pub fn is_at_work() -> bool {
 }
 
 /// What the first bytes of a file at this place would do; `cut` says that there are more.
-pub fn judge(at: HookPath, path: &Path, head: &[u8], cut: bool) -> Findings {
+pub fn judge(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
     caught(|| read(at, path, head, cut))
 }
 
 /// A mistake in these thousands of lines must not be a switch that turns the watch off. They are pure: what fails leaves
 /// nothing half done. Who found a content that makes them fail was looking for it.
-fn caught(read: impl FnOnce() -> Findings) -> Findings {
+fn caught(read: impl FnOnce() -> ContentReport) -> ContentReport {
     IS_AT_WORK.set(true);
     let findings = std::panic::catch_unwind(AssertUnwindSafe(read));
     IS_AT_WORK.set(false);
     findings.unwrap_or_else(|_| {
-        let mut findings = of_class(ContentClass::Hostile);
+        let mut findings = ContentReport::of(ContentClass::Hostile);
         findings.signals.insert(Signal::AnalysisFailed);
         findings
     })
 }
 
-fn read(at: HookPath, path: &Path, head: &[u8], cut: bool) -> Findings {
+fn read(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
     let mut findings = match at.kind {
         HookKind::Pth => pth_file(path, head, cut),
         HookKind::Start => start_file(head),
@@ -51,10 +51,10 @@ fn read(at: HookPath, path: &Path, head: &[u8], cut: bool) -> Findings {
         }
         // Below `pythonXY.zip/`.
         HookKind::StdlibZip if at.form == HookForm::Module => code(at.form, head, Strictness::Module),
-        HookKind::StdlibZip | HookKind::BundledWheel => of_class(ContentClass::Opaque),
+        HookKind::StdlibZip | HookKind::BundledWheel => ContentReport::of(ContentClass::Opaque),
         HookKind::Interpreter => program(head),
-        HookKind::SiteDirectory => of_class(ContentClass::Inert),
-        HookKind::Other => of_class(ContentClass::Unknown),
+        HookKind::SiteDirectory => ContentReport::of(ContentClass::Inert),
+        HookKind::Other => ContentReport::of(ContentClass::Unknown),
     };
     if cut {
         findings.signals.insert(Signal::Truncated);
@@ -72,23 +72,19 @@ fn runs_all(at: HookPath) -> bool {
     !matches!(at.kind, HookKind::Environment | HookKind::Interpreter | HookKind::BundledWheel)
 }
 
-fn of_class(class: ContentClass) -> Findings {
-    Findings { class, ..Findings::default() }
-}
-
-fn code(form: HookForm, head: &[u8], strictness: Strictness) -> Findings {
+fn code(form: HookForm, head: &[u8], strictness: Strictness) -> ContentReport {
     match form {
         HookForm::Module | HookForm::Package => python::analyse(head, strictness),
         HookForm::Bytecode | HookForm::Sourceless => compiled(head, strictness),
         HookForm::Extension | HookForm::Archive | HookForm::Directory | HookForm::File => {
-            of_class(ContentClass::Opaque)
+            ContentReport::of(ContentClass::Opaque)
         }
     }
 }
 
 /// The names in bytecode do not tell what is done with them: of a whole library module only what no benign one has
 /// counts.
-fn compiled(head: &[u8], strictness: Strictness) -> Findings {
+fn compiled(head: &[u8], strictness: Strictness) -> ContentReport {
     let mut findings = bytecode::analyse_bytecode(head);
     let has = |signal| findings.signals.contains(signal);
     let hides_code = has(Signal::Execute) && (has(Signal::Decode) || has(Signal::Deserialise));
@@ -99,22 +95,22 @@ fn compiled(head: &[u8], strictness: Strictness) -> Findings {
 }
 
 /// A script with the name of an interpreter is read as what it says it is; machine code is not read.
-fn program(head: &[u8]) -> Findings {
+fn program(head: &[u8]) -> ContentReport {
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match first.starts_with(b"#!") {
         true if first.windows(6).any(|window| window == b"python") => python::analyse(head, Strictness::Customize),
-        true => of_class(ContentClass::Suspicious),
-        false => of_class(ContentClass::Opaque),
+        true => ContentReport::of(ContentClass::Suspicious),
+        false => ContentReport::of(ContentClass::Opaque),
     }
 }
 
-fn pth_file(path: &Path, head: &[u8], cut: bool) -> Findings {
+fn pth_file(path: &Path, head: &[u8], cut: bool) -> ContentReport {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let parsed = if cut { pth::parse_beginning(head) } else { pth::parse(head) };
     let code: Vec<&[u8]> =
         parsed.lines.iter().filter(|line| line.kind == pth::Kind::Import).map(|line| line.text).collect();
     let mut findings = match code.is_empty() {
-        true => of_class(ContentClass::Inert),
+        true => ContentReport::of(ContentClass::Inert),
         // Every line sees what the ones before it have imported, so they are read as one text.
         false => python::analyse(&code.join(&b'\n'), Strictness::Line),
     };
@@ -133,22 +129,21 @@ fn pth_file(path: &Path, head: &[u8], cut: bool) -> Findings {
     findings
 }
 
-fn start_file(head: &[u8]) -> Findings {
+fn start_file(head: &[u8]) -> ContentReport {
     let parsed = start::parse(head);
     let class = if parsed.entries.is_empty() { ContentClass::Inert } else { ContentClass::Neutral };
-    Findings {
-        class,
+    ContentReport {
         signals: parsed.signals,
         runs: parsed.entries.iter().map(|entry| entry.text.as_bytes().to_vec()).collect(),
         imports: parsed.imports.clone(),
         interpreters: parsed.interpreters().label(),
-        ..Findings::default()
+        ..ContentReport::of(class)
     }
 }
 
-fn config(path: &Path, head: &[u8]) -> Findings {
+fn config(path: &Path, head: &[u8]) -> ContentReport {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let mut findings = of_class(ContentClass::Neutral);
+    let mut findings = ContentReport::of(ContentClass::Neutral);
     if name.ends_with(b"_pth") || name == b"pybuilddir.txt" {
         let parsed = if name.ends_with(b"_pth") { venv::path_file(head) } else { venv::build_directory(head) };
         findings.signals = parsed.signals;
@@ -161,10 +156,10 @@ fn config(path: &Path, head: &[u8]) -> Findings {
     findings
 }
 
-fn environment(path: &Path, head: &[u8]) -> Findings {
+fn environment(path: &Path, head: &[u8]) -> ContentReport {
     let settings = env::settings(path, head);
     let class = if settings.is_empty() { ContentClass::Inert } else { ContentClass::Neutral };
-    Findings { class, settings, ..Findings::default() }
+    ContentReport { settings, ..ContentReport::of(class) }
 }
 
 /// Signals of these settings.
@@ -175,7 +170,7 @@ pub fn signals_of(settings: &[crate::event::EnvironmentSetting]) -> Signals {
 }
 
 /// Within what an alert keeps.
-fn bounded(mut findings: Findings) -> Findings {
+fn bounded(mut findings: ContentReport) -> ContentReport {
     findings.truncated |= findings.runs.len() > Hook::MAX_LINES;
     findings.runs.truncate(Hook::MAX_LINES);
     findings.decoded.truncate(Hook::MAX_LINES);

@@ -21,7 +21,9 @@ pub mod start;
 pub mod tracked_paths;
 pub mod venv;
 
-use crate::event::{ContentClass, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signal, Signals};
+use crate::event::{
+    ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signal,
+};
 use content::{Content, Limits};
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -33,45 +35,6 @@ use tracked_paths::TrackedPaths;
 
 /// Environment files whose settings are remembered, and environments whose `home` is.
 const MAX_REMEMBERED: usize = 4096;
-
-/// What reading a content gives: the part of a [`Hook`] that comes from its bytes.
-#[derive(Clone, Debug)]
-pub struct Findings {
-    /// See [`Hook::class`].
-    pub class: ContentClass,
-    /// See [`Hook::signals`].
-    pub signals: Signals,
-    /// See [`Hook::runs`].
-    pub runs: Vec<Vec<u8>>,
-    /// See [`Hook::runs_truncated`].
-    pub truncated: bool,
-    /// See [`Hook::decoded`].
-    pub decoded: Vec<Vec<u8>>,
-    /// See [`Hook::imports`].
-    pub imports: Vec<String>,
-    /// See [`Hook::paths`].
-    pub paths: Vec<Vec<u8>>,
-    /// See [`Hook::interpreters`].
-    pub interpreters: Option<&'static str>,
-    /// See [`Hook::settings`].
-    pub settings: Vec<EnvironmentSetting>,
-}
-
-impl Default for Findings {
-    fn default() -> Self {
-        Self {
-            class: ContentClass::Inert,
-            signals: Signals::default(),
-            runs: Vec::new(),
-            truncated: false,
-            decoded: Vec::new(),
-            imports: Vec::new(),
-            paths: Vec::new(),
-            interpreters: None,
-            settings: Vec::new(),
-        }
-    }
-}
 
 /// The start-up surface of one machine: what is known of it, and how to look at a file of it.
 pub struct Surface {
@@ -131,7 +94,7 @@ impl Surface {
             return (hook, spent);
         }
         spent.parsed += follow::look_around(&self.root, &self.tracked, file, &mut hook);
-        hook.provenance = match &hook.leads_to {
+        hook.provenance = match &hook.real_path {
             // A link is as good as what it leads to.
             Some(end) => {
                 let end = FileRef { path: end.clone(), directory: None };
@@ -151,7 +114,7 @@ impl Surface {
     pub fn remember(&mut self, path: &Path, hook: &Hook) {
         let is_old = hook.file.changed.is_some_and(|changed| changed < self.since);
         match hook.path.kind {
-            HookKind::Environment if is_old => self.remember_settings(path, &hook.settings),
+            HookKind::Environment if is_old => self.remember_settings(path, &hook.content.settings),
             HookKind::VenvConfig if is_old => self.remember_home(path, hook),
             _ => {}
         }
@@ -165,13 +128,13 @@ impl Surface {
 
     /// Leaves only the settings that were not there before.
     fn keep_what_is_new(&mut self, path: &Path, hook: &mut Hook) {
-        let now = hook.settings.clone();
+        let now = hook.content.settings.clone();
         let before = self.settings.get(path).map(|known| &**known).unwrap_or_default();
-        hook.settings.retain(|setting| {
+        hook.content.settings.retain(|setting| {
             // Of a value that was cut, what was cut off is not known.
             setting.value.len() >= Hook::MAX_LINE || !before.contains(&self.key(setting))
         });
-        hook.signals = judge::signals_of(&hook.settings);
+        hook.content.signals = judge::signals_of(&hook.content.settings);
         self.remember_settings(path, &now);
     }
 
@@ -191,16 +154,16 @@ impl Surface {
 
     /// `home` of an environment that was known with another one has moved.
     fn compare_home(&mut self, path: &Path, hook: &mut Hook) {
-        let home = self.keys.hash_one(&hook.paths);
+        let home = self.keys.hash_one(&hook.content.paths);
         if self.homes.get(path).is_some_and(|known| *known != home) {
-            hook.signals.insert(Signal::HomeMoved);
+            hook.content.signals.insert(Signal::HomeMoved);
         }
         self.remember_home(path, hook);
     }
 
     fn remember_home(&mut self, path: &Path, hook: &Hook) {
         if self.homes.len() < MAX_REMEMBERED || self.homes.contains_key(path) {
-            self.homes.insert(path.to_owned(), self.keys.hash_one(&hook.paths));
+            self.homes.insert(path.to_owned(), self.keys.hash_one(&hook.content.paths));
         }
     }
 }
@@ -217,9 +180,9 @@ pub fn peek(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits)
     }
     let mut hook = hook_of(at, &file.path, facts, &content);
     if let FileState::SymbolicLink(target) = &hook.file.state {
-        hook.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
+        hook.content.signals.extend(search_path::signals(target.as_os_str().as_encoded_bytes()));
     }
-    hook.leads_to = end;
+    hook.real_path = end;
     (hook, content)
 }
 
@@ -245,24 +208,11 @@ fn hook_of(at: crate::event::HookPath, path: &Path, file: FileFacts, content: &C
             FileState::Special("directory") => ContentClass::Inert,
             _ => ContentClass::Unknown,
         };
-        return Hook { file, class, ..Hook::new(at) };
+        return Hook { file, content: ContentReport::of(class), ..Hook::new(at) };
     }
-    let findings = judge::judge(at, path, &content.head, !content.whole);
-    let mut signals = findings.signals;
-    signals.extend(judge::signals_of(&findings.settings));
-    Hook {
-        file,
-        runs: findings.runs,
-        runs_truncated: findings.truncated,
-        settings: findings.settings,
-        class: findings.class,
-        signals,
-        decoded: findings.decoded,
-        imports: findings.imports,
-        paths: findings.paths,
-        interpreters: findings.interpreters,
-        ..Hook::new(at)
-    }
+    let mut content = judge::judge(at, path, &content.head, !content.whole);
+    content.signals.extend(judge::signals_of(&content.settings));
+    Hook { file, content, ..Hook::new(at) }
 }
 
 #[cfg(test)]

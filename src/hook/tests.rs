@@ -42,7 +42,7 @@ impl Machine {
 }
 
 fn variables(hook: &Hook) -> Vec<&'static str> {
-    hook.settings.iter().map(|setting| setting.variable).collect()
+    hook.content.settings.iter().map(|setting| setting.variable).collect()
 }
 
 #[test]
@@ -53,7 +53,9 @@ fn only_settings_that_were_added_or_altered_are_told() {
         variables(&machine.write(path, "export PYTHONPATH=/a\nexport PYTHONHOME=/b\n")),
         ["PYTHONPATH", "PYTHONHOME"]
     );
-    assert!(machine.write(path, "# moved\nexport PYTHONHOME=/b\n\nexport PYTHONPATH='/a'\n").settings.is_empty());
+    assert!(
+        machine.write(path, "# moved\nexport PYTHONHOME=/b\n\nexport PYTHONPATH='/a'\n").content.settings.is_empty()
+    );
     assert_eq!(variables(&machine.write(path, "export PYTHONHOME=/c\nexport PYTHONPATH=/a\n")), ["PYTHONHOME"]);
     let long = format!("export PYTHONPATH=/{}", "a".repeat(600));
     machine.write(path, &long);
@@ -69,16 +71,16 @@ fn a_setting_that_was_there_before_the_watch_is_known() {
     let file = machine.file(path);
     let (hook, _) = peek(machine.surface.root(), &machine.tracked, &file, Limits::default());
     machine.surface.remember(&file.path, &hook);
-    assert!(machine.write(path, "export PYTHONPATH=/a\nalias ll=ls\n").settings.is_empty());
+    assert!(machine.write(path, "export PYTHONPATH=/a\nalias ll=ls\n").content.settings.is_empty());
 }
 
 #[test]
 fn the_home_of_a_known_environment_that_is_another_one_has_moved() {
     let mut machine = Machine::new();
     let path = "/srv/app/.venv/pyvenv.cfg";
-    assert!(!machine.write(path, "home = /usr/bin\n").signals.contains(Signal::HomeMoved));
-    assert!(!machine.write(path, "home = /usr/bin\nprompt = x\n").signals.contains(Signal::HomeMoved));
-    assert!(machine.write(path, "home = /opt/evil/bin\n").signals.contains(Signal::HomeMoved));
+    assert!(!machine.write(path, "home = /usr/bin\n").content.signals.contains(Signal::HomeMoved));
+    assert!(!machine.write(path, "home = /usr/bin\nprompt = x\n").content.signals.contains(Signal::HomeMoved));
+    assert!(machine.write(path, "home = /opt/evil/bin\n").content.signals.contains(Signal::HomeMoved));
 }
 
 #[test]
@@ -93,8 +95,8 @@ fn a_link_is_followed_as_the_kernel_does_and_not_by_its_words() {
     symlink("/tmp/d/../../dec/s.py", machine.at(path)).unwrap();
     let file = machine.file(path);
     let (hook, _) = machine.surface.look(&file, Limits::default());
-    assert_eq!(hook.class, ContentClass::Hostile);
-    assert_eq!(hook.leads_to.as_deref(), Some(Path::new("/opt/evil/dec/s.py")));
+    assert_eq!(hook.content.class, ContentClass::Hostile);
+    assert_eq!(hook.real_path.as_deref(), Some(Path::new("/opt/evil/dec/s.py")));
     machine.surface.learn(&file.path, &hook);
     assert_eq!(machine.tracked.classify(Path::new("/opt/evil/dec/s.py")).kind, HookKind::Sitecustomize);
 }
@@ -114,7 +116,7 @@ fn a_hook_is_as_suspicious_as_the_module_it_leads_to_and_pays_for_reading_it() {
     let site = "/usr/lib/python3/dist-packages";
     machine.write(&format!("{site}/quiet.py"), "import subprocess\nsubprocess.Popen(['/usr/share/doc/x/agent'])\n");
     let hook = machine.write(&format!("{site}/a.pth"), "import quiet\n");
-    assert_eq!(hook.class, ContentClass::Suspicious);
+    assert_eq!(hook.content.class, ContentClass::Suspicious);
     machine.write(
         &format!("{site}/deep/core.py"),
         &format!("# {}\nimport base64\nexec(base64.b64decode('aW1wb3J0IG9z'))\n", "x".repeat(9000)),
@@ -122,6 +124,6 @@ fn a_hook_is_as_suspicious_as_the_module_it_leads_to_and_pays_for_reading_it() {
     let file = machine.file(&format!("{site}/b.pth"));
     fs::write(machine.at(&format!("{site}/b.pth")), "import deep.core\n").unwrap();
     let (hook, spent) = machine.surface.look(&file, Limits::default());
-    assert_eq!(hook.class, ContentClass::Hostile);
+    assert_eq!(hook.content.class, ContentClass::Hostile);
     assert!(spent.parsed > 9000, "{spent:?}");
 }

@@ -226,10 +226,10 @@ fn content(hook: &Hook, set: &mut impl FnMut(&'static str, Option<FieldValue>)) 
     set("HookForm", Some(hook.path.form.as_str().into()));
     set("HookLocation", Some(hook.path.location.as_str().into()));
     set("PythonVersion", hook.path.version.map(|(major, minor)| format!("{major}.{minor}").into()));
-    set("ContentClass", Some(hook.class.as_str().into()));
-    let signals: Vec<&str> = hook.signals.iter().map(Signal::as_str).collect();
+    set("ContentClass", Some(hook.content.class.as_str().into()));
+    let signals: Vec<&str> = hook.content.signals.iter().map(Signal::as_str).collect();
     set("ContentSignals", (!signals.is_empty()).then(|| signals.join(",").into()));
-    set("Interpreters", hook.interpreters.map(Into::into));
+    set("Interpreters", hook.content.interpreters.map(Into::into));
     set("ShadowedBy", hook.shadowed_by.as_deref().map(Into::into));
     set("NewTree", hook.in_new_tree.then(|| "true".into()));
     set("Provenance", Some(hook.provenance.as_str().into()));
@@ -252,7 +252,7 @@ pub fn event(values: &Values) -> Event {
 /// The distinct variables of an environment file, in the order of the file.
 pub fn variables(hook: &Hook) -> Vec<&'static str> {
     let mut variables = Vec::new();
-    for setting in &hook.settings {
+    for setting in &hook.content.settings {
         if !variables.contains(&setting.variable) {
             variables.push(setting.variable);
         }

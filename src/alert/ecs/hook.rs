@@ -13,7 +13,7 @@ pub(super) fn place(hook: &Hook) -> Value {
     place.insert("form".into(), hook.path.form.as_str().into());
     place.insert("location".into(), hook.path.location.as_str().into());
     insert(&mut place, "python", hook.path.version.map(|(major, minor)| format!("{major}.{minor}")));
-    insert(&mut place, "interpreters", hook.interpreters);
+    insert(&mut place, "interpreters", hook.content.interpreters);
     insert(&mut place, "shadowed_by", hook.shadowed_by.as_deref().map(path));
     insert(&mut place, "new_tree", hook.in_new_tree.then_some(true));
     Value::Object(place)
@@ -27,28 +27,28 @@ pub fn content(hook: &Hook) -> Option<Value> {
         FileState::Regular => None,
         FileState::Gone => Some("gone before it could be read".to_owned()),
         FileState::Unreadable(reason) => Some(escape::one_line(reason)),
-        FileState::SymbolicLink(_) if hook.class == ContentClass::Unknown => {
+        FileState::SymbolicLink(_) if hook.content.class == ContentClass::Unknown => {
             Some("a symbolic link; its target could not be read".to_owned())
         }
         FileState::SymbolicLink(_) => None,
         FileState::Special(what) => Some(format!("a {what}")),
     };
-    content.insert("class".into(), hook.class.as_str().into());
-    content.insert("signals".into(), hook.signals.iter().map(Signal::as_str).collect());
+    content.insert("class".into(), hook.content.class.as_str().into());
+    content.insert("signals".into(), hook.content.signals.iter().map(Signal::as_str).collect());
     match unread {
         Some(why) => insert(&mut content, "unreadable", Some(why)),
         None => {
-            content.insert("lines".into(), lines(&hook.runs));
-            content.insert("truncated".into(), hook.runs_truncated.into());
+            content.insert("lines".into(), lines(&hook.content.runs));
+            content.insert("truncated".into(), hook.content.truncated.into());
         }
     }
-    for (name, list) in [("decoded", &hook.decoded), ("paths", &hook.paths)] {
+    for (name, list) in [("decoded", &hook.content.decoded), ("paths", &hook.content.paths)] {
         if !list.is_empty() {
             content.insert(name.into(), lines(list));
         }
     }
-    if !hook.imports.is_empty() {
-        content.insert("imports".into(), hook.imports.iter().map(|name| escape::one_line(name)).collect());
+    if !hook.content.imports.is_empty() {
+        content.insert("imports".into(), hook.content.imports.iter().map(|name| escape::one_line(name)).collect());
     }
     Some(Value::Object(content))
 }
@@ -97,7 +97,7 @@ pub(super) fn next_step(hook: &Hook) -> &'static str {
         HookKind::BundledWheel => {
             "Make no virtual environment until the wheel was compared with its package (dpkg --verify); look for a .pth file inside, and in the environments made since."
         }
-        _ if hook.class == ContentClass::Hostile => {
+        _ if hook.content.class == ContentClass::Hostile => {
             "Start no Python on this host; isolate it if one has run since. Keep the file as evidence (its hash is in the alert), move it aside, and look which package or process brought it."
         }
         _ => {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::event::{
-    Candidate, Confidence, Credentials, Doubt, EnvironmentSetting, Evidence, Exclusion, Executable, FileFacts, FileId,
-    FileRef, HookForm, HookKind, HookLocation, HookPath, LivingAncestor, Process, RuleInfo, Script, Seen,
+    Candidate, Confidence, ContentClass, ContentReport, Credentials, Doubt, EnvironmentSetting, Evidence, Exclusion,
+    Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookLocation, HookPath, LivingAncestor, Process,
+    RuleInfo, Script, Seen,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -96,13 +97,16 @@ fn alert_of(bytes: &[u8]) -> Alert {
             mode: Some(0o644),
             ..FileFacts::default()
         },
-        runs: vec![bytes.to_vec()],
-        settings: vec![EnvironmentSetting {
-            variable: "PYTHONPATH",
-            line: 3,
-            text: bytes.to_vec(),
-            value: bytes.to_vec(),
-        }],
+        content: ContentReport {
+            runs: vec![bytes.to_vec()],
+            settings: vec![EnvironmentSetting {
+                variable: "PYTHONPATH",
+                line: 3,
+                text: bytes.to_vec(),
+                value: bytes.to_vec(),
+            }],
+            ..ContentReport::of(ContentClass::Unknown)
+        },
         ..Hook::new(HookPath {
             kind: HookKind::Pth,
             form: HookForm::File,

@@ -57,7 +57,7 @@ fn python(python: &crate::hook::sites::Python) -> Value {
 fn hook(judged: &Judged, users: &mut Users) -> Value {
     let Judged { found, hook } = judged;
     let file = &hook.file;
-    let settings = hook.settings.iter().map(|setting| {
+    let settings = hook.content.settings.iter().map(|setting| {
         json!({ "variable": setting.variable, "line": setting.line, "value": escape::reversible(&redact::text(&setting.value)) })
     });
     let lines = |lines: &[Vec<u8>]| lines.iter().map(|line| escape::reversible(line)).collect::<Vec<_>>();
@@ -72,15 +72,15 @@ fn hook(judged: &Judged, users: &mut Users) -> Value {
         "form": found.at.form.as_str(),
         "location": found.at.location.as_str(),
         "version": found.at.version.map(version),
-        "class": hook.class.as_str(),
-        "signals": hook.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>(),
-        "decoded": lines(&hook.decoded),
-        "runs": lines(&hook.runs),
-        "runs_truncated": hook.runs_truncated,
-        "imports": hook.imports.iter().map(|name| line(name)).collect::<Vec<_>>(),
-        "paths": lines(&hook.paths),
+        "class": hook.content.class.as_str(),
+        "signals": hook.content.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>(),
+        "decoded": lines(&hook.content.decoded),
+        "runs": lines(&hook.content.runs),
+        "runs_truncated": hook.content.truncated,
+        "imports": hook.content.imports.iter().map(|name| line(name)).collect::<Vec<_>>(),
+        "paths": lines(&hook.content.paths),
         "settings": settings.collect::<Vec<_>>(),
-        "interpreters": hook.interpreters,
+        "interpreters": hook.content.interpreters,
         "provenance": hook.provenance.as_str(),
         "package": hook.provenance.package().map(line),
         "shadowed_by": hook.shadowed_by.as_deref().map(text),

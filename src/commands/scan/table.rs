@@ -27,7 +27,7 @@ fn urgency(class: ContentClass) -> Urgency {
 /// The worse, the smaller.
 fn rank(judged: &Judged) -> usize {
     let changed = matches!(judged.hook.provenance, Provenance::Changed(_));
-    match judged.hook.class {
+    match judged.hook.content.class {
         ContentClass::Hostile => 0,
         ContentClass::Suspicious => 1,
         _ if changed => 2,
@@ -98,7 +98,8 @@ fn entry(judged: &Judged, style: &Style) -> String {
         None => hook.provenance.as_str().into(),
     };
     let name = middle(&text(&found.path), style.width().saturating_sub(14));
-    let mut output = style.paint(urgency(hook.class), style.fit(&format!("  {:<10}  {name}", hook.class.as_str())));
+    let mut output =
+        style.paint(urgency(hook.content.class), style.fit(&format!("  {:<10}  {name}", hook.content.class.as_str())));
     let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
     tell("is", &format!("{shape}, {owner}"));
     if let Some(lies) = &found.lies {
@@ -113,11 +114,11 @@ fn entry(judged: &Judged, style: &Style) -> String {
     if let Some(shadow) = &hook.shadowed_by {
         tell("hidden by", &text(shadow));
     }
-    if let Some(interpreters) = hook.interpreters {
+    if let Some(interpreters) = hook.content.interpreters {
         tell("run by", interpreters);
     }
-    if !hook.signals.is_empty() {
-        let signals: Vec<_> = hook.signals.iter().map(|signal| signal.as_str()).collect();
+    if !hook.content.signals.is_empty() {
+        let signals: Vec<_> = hook.content.signals.iter().map(|signal| signal.as_str()).collect();
         tell("signals", &signals.join(", "));
     }
     what_runs(hook).for_each(|(what, line)| tell(what, &line));
@@ -126,16 +127,21 @@ fn entry(judged: &Judged, style: &Style) -> String {
 
 /// The first lines of what would run, and of what was hidden in it.
 fn what_runs(hook: &Hook) -> impl Iterator<Item = (&'static str, String)> {
-    let settings = hook.settings.iter().map(|setting| {
+    let settings = hook.content.settings.iter().map(|setting| {
         ("sets", format!("{}={} (line {})", setting.variable, escape::reversible(&setting.value), setting.line))
     });
-    let runs = hook.runs.iter().filter(|_| hook.settings.is_empty()).map(|line| ("runs", escape::reversible(line)));
-    let decoded = hook.decoded.iter().map(|line| ("decoded", escape::reversible(line)));
-    let paths = hook.paths.iter().map(|path| ("adds", escape::reversible(path)));
-    let more = hook.runs.len() > SHOWN_LINES && hook.settings.is_empty();
+    let runs = hook
+        .content
+        .runs
+        .iter()
+        .filter(|_| hook.content.settings.is_empty())
+        .map(|line| ("runs", escape::reversible(line)));
+    let decoded = hook.content.decoded.iter().map(|line| ("decoded", escape::reversible(line)));
+    let paths = hook.content.paths.iter().map(|path| ("adds", escape::reversible(path)));
+    let more = hook.content.runs.len() > SHOWN_LINES && hook.content.settings.is_empty();
     settings
         .chain(runs.take(SHOWN_LINES))
-        .chain(more.then(|| ("", format!("and {} more lines", hook.runs.len().saturating_sub(SHOWN_LINES)))))
+        .chain(more.then(|| ("", format!("and {} more lines", hook.content.runs.len().saturating_sub(SHOWN_LINES)))))
         .chain(decoded.take(SHOWN_LINES))
         .chain(paths.take(SHOWN_LINES))
 }

@@ -26,8 +26,8 @@ mod token;
 mod unicode;
 mod value;
 
+use crate::event::ContentReport;
 use crate::event::{ContentClass, Signal, Signals};
-use crate::hook::Findings;
 use state::{HOSTILE, MILD, ODD, STRONG, State, mark};
 use statement::Machine;
 
@@ -55,7 +55,7 @@ const LARGE_CUSTOMIZE: usize = 128 * 1024;
 
 /// What this source would do. Linear in the size of the source, of which at most [`MAX_SOURCE`] bytes are
 /// read; a few MiB of memory at most.
-pub fn analyse(source: &[u8], kind: Strictness) -> Findings {
+pub fn analyse(source: &[u8], kind: Strictness) -> ContentReport {
     let kept = source.get(..MAX_SOURCE).unwrap_or(source);
     let mut state = State::new(kind, kept.len());
     coding(kept, &mut state);
@@ -71,7 +71,7 @@ pub fn analyse(source: &[u8], kind: Strictness) -> Findings {
     if kept.len() < source.len() {
         state.hit(Signal::Truncated, state::BEYOND);
     }
-    Findings {
+    ContentReport {
         class: state.class.max(if state.runs { ContentClass::Neutral } else { ContentClass::Inert }),
         signals: state.signals,
         runs,

@@ -5,19 +5,19 @@ use crate::event::Hook;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
-fn line(code: &str) -> Findings {
+fn line(code: &str) -> ContentReport {
     analyse(code.as_bytes(), Strictness::Line)
 }
 
-fn customize(code: &str) -> Findings {
+fn customize(code: &str) -> ContentReport {
     analyse(code.as_bytes(), Strictness::Customize)
 }
 
-fn module(code: &str) -> Findings {
+fn module(code: &str) -> ContentReport {
     analyse(code.as_bytes(), Strictness::Module)
 }
 
-fn signals(findings: &Findings) -> Vec<&'static str> {
+fn signals(findings: &ContentReport) -> Vec<&'static str> {
     findings.signals.iter().map(Signal::as_str).collect()
 }
 
@@ -274,7 +274,7 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-fn bounded(findings: &Findings) -> bool {
+fn bounded(findings: &ContentReport) -> bool {
     findings.runs.len() <= Hook::MAX_LINES
         && findings.decoded.len() <= Hook::MAX_LINES
         && findings.imports.len() <= Hook::MAX_IMPORTS
