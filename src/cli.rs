@@ -176,13 +176,13 @@ struct StatusArgs {
 #[derive(Args)]
 struct HelperArgs {
     #[arg(value_parser = step)]
-    step: commands::Step,
+    step: commands::HelperStep,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
-fn step(word: &str) -> Result<commands::Step, String> {
-    one_of(word, &commands::Step::ALL)
+fn step(word: &str) -> Result<commands::HelperStep, String> {
+    one_of(word, &commands::HelperStep::ALL)
 }
 
 fn backend(word: &str) -> Result<Backend, String> {
@@ -239,7 +239,7 @@ pub fn main() -> ExitCode {
         Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
-            &commands::Question {
+            &commands::ExplainRequest {
                 path: args.path,
                 action: args.action,
                 executable: args.exe,

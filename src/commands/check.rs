@@ -1,6 +1,9 @@
 //! `pyhookwatch check`.
 
-use super::{Exit, Overrides, complain, complain_of, print, rule_tests};
+use super::exit::Exit;
+use super::output::{print, print_diagnostics, print_warning};
+use super::overrides::Overrides;
+use super::rule_tests;
 use crate::daemon::{known_names, trusted};
 use crate::diagnostic::Diagnostic;
 use crate::rules::{self, RuleSet};
@@ -26,7 +29,7 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
         Ok((rules, warnings)) => {
             remarks.extend(warnings);
             match trusted(remarks) {
-                Ok(remarks) => remarks.iter().for_each(|remark| complain(format_args!("warning: {remark}"))),
+                Ok(remarks) => remarks.iter().for_each(|remark| print_warning(format_args!("{remark}"))),
                 Err(refused) => problems.extend(refused),
             }
             problems.extend(rule_tests::run(&rules));
@@ -53,5 +56,5 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
         }
         Err(found) => problems.extend(found),
     }
-    complain_of(&problems)
+    print_diagnostics(&problems)
 }

@@ -1,6 +1,8 @@
 //! `pyhookwatch explain`: the rules' answer to a change that nobody made.
 
-use super::{Exit, Overrides, complain, complain_of, print};
+use super::exit::Exit;
+use super::output::{print, print_diagnostics, print_error, print_warning};
+use super::overrides::Overrides;
 use crate::alert::ecs;
 use crate::daemon::known_names;
 use crate::diagnostic::DiagnosticKind;
@@ -21,7 +23,7 @@ const MAX_CONTENT: u64 = 16 << 20;
 
 /// The change to explain.
 #[derive(Default)]
-pub struct Question {
+pub struct ExplainRequest {
     /// The changed file.
     pub path: PathBuf,
     /// What was done.
@@ -42,7 +44,7 @@ pub struct Question {
 
 /// What the rules said.
 struct Answer<'a> {
-    question: &'a Question,
+    question: &'a ExplainRequest,
     values: Values,
     hook: &'a Hook,
     outcomes: Vec<Outcome<'a>>,
@@ -50,7 +52,7 @@ struct Answer<'a> {
 }
 
 /// Prints what every loaded rule says, and why.
-pub fn explain(overrides: Overrides, question: &Question) -> Exit {
+pub fn explain(overrides: Overrides, question: &ExplainRequest) -> Exit {
     let loaded = overrides.configure().and_then(|config| {
         let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
         Ok((rules, [config.warnings, warnings].concat()))
@@ -59,15 +61,15 @@ pub fn explain(overrides: Overrides, question: &Question) -> Exit {
         Ok((rules, warnings)) => {
             // They decide nothing here, but the daemon may refuse them.
             let untrusted = warnings.iter().filter(|warning| warning.kind == DiagnosticKind::Insecure);
-            untrusted.for_each(|warning| complain(format_args!("warning: {warning}")));
+            untrusted.for_each(|warning| print_warning(warning));
             rules
         }
-        Err(problems) => return complain_of(&problems),
+        Err(problems) => return print_diagnostics(&problems),
     };
     let content = match question.content.as_deref().map(read).transpose() {
         Ok(content) => content,
         Err(message) => {
-            complain(format_args!("error: {}", escape::one_line(&message)));
+            print_error(message);
             return Exit::Usage;
         }
     };
@@ -144,7 +146,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// A writer that was verified unless the evidence is another, or one of whom nothing is known.
-pub fn supposed_writer(question: &Question) -> Writer {
+pub fn supposed_writer(question: &ExplainRequest) -> Writer {
     let executable = question.executable.as_ref();
     let arguments = question.command_line.as_deref().unwrap_or_default().split_ascii_whitespace();
     let process = Process {

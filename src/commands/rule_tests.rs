@@ -1,6 +1,6 @@
 //! The test cases that stand in rule files (`tests:`): `check` tries each against its rule.
 
-use super::explain::{self, Question};
+use super::explain::{self, ExplainRequest};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Action, Hook, RuleInfo};
 use crate::hook;
@@ -24,7 +24,8 @@ pub fn run(rules: &RuleSet) -> Vec<Diagnostic> {
 
 fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), String> {
     let action: Action = test.action.as_deref().unwrap_or("creation").parse()?;
-    let question = Question { path: test.path.clone(), action, executable: test.exe.clone(), ..Question::default() };
+    let question =
+        ExplainRequest { path: test.path.clone(), action, executable: test.exe.clone(), ..ExplainRequest::default() };
     let hook = hook::suppose(&test.path, test.content.as_deref().map(str::as_bytes));
     let mut values = values(&question, &hook);
     for (name, value) in &test.fields {
@@ -50,7 +51,7 @@ fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), Stri
     }
 }
 
-fn values(question: &Question, hook: &Hook) -> Values {
+fn values(question: &ExplainRequest, hook: &Hook) -> Values {
     let writer = explain::supposed_writer(question);
     fields::values(&Facts {
         action: question.action,

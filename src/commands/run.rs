@@ -1,6 +1,8 @@
 //! `pyhookwatch run`.
 
-use super::{Exit, Overrides, complain, complain_of};
+use super::exit::Exit;
+use super::output::{print_diagnostics, print_error};
+use super::overrides::Overrides;
 use crate::alert::sink::OutputError;
 use crate::daemon::{self, Failure};
 use std::io::ErrorKind;
@@ -12,9 +14,9 @@ pub fn run(overrides: Overrides) -> Exit {
         Err(failure) => failure,
     };
     if let Failure::Configuration(problems) = &failure {
-        return complain_of(problems);
+        return print_diagnostics(problems);
     }
-    complain(format_args!("error: {}", crate::escape::one_line(&failure.to_string())));
+    print_error(&failure);
     match failure {
         Failure::Refused(_) => Exit::NoPermission,
         Failure::Output(OutputError::Open { reason, .. }) if reason.kind() == ErrorKind::PermissionDenied => {

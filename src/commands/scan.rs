@@ -3,8 +3,11 @@
 mod json;
 mod table;
 
+use super::exit::Exit;
+use super::local_filesystems;
+use super::output::{print, print_diagnostics, print_error};
+use super::overrides::canonical_root;
 use super::style::Style;
-use super::{Exit, canonical_root, complain, complain_of, print, trees_of_machine};
 use crate::diagnostic::DiagnosticKind;
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, HookLocation, Provenance};
@@ -26,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 3;
 
 /// What to scan.
-pub struct Request {
+pub struct ScanRequest {
     /// Treated as `/`.
     pub root: Option<PathBuf>,
     /// JSON instead of a table.
@@ -84,12 +87,12 @@ impl Report {
 }
 
 /// Walks, judges every hook, and prints what was found.
-pub fn scan(request: &Request) -> Exit {
+pub fn scan(request: &ScanRequest) -> Exit {
     let root = match canonical_root(request.root.as_deref().unwrap_or(Path::new("/"))) {
         Ok(root) => root,
         Err(problem) => {
             let no_permission = problem.kind == DiagnosticKind::NoPermission;
-            complain_of(&[problem]);
+            print_diagnostics(&[problem]);
             return if no_permission { Exit::NoPermission } else { Exit::Usage };
         }
     };
@@ -99,13 +102,13 @@ pub fn scan(request: &Request) -> Exit {
             Ok(top) => wanted.push(top),
             Err((exit, reason)) => {
                 let path = escape::reversible(path.as_os_str().as_encoded_bytes());
-                complain(format_args!("error: {path}: {}", escape::one_line(&reason)));
+                print_error(format_args!("{path}: {reason}"));
                 return exit;
             }
         }
     }
     if wanted.is_empty() {
-        wanted = trees_of_machine(&root);
+        wanted = local_filesystems::below(&root);
     }
     let report = judge(&root, &wanted);
     print(&if request.json { json::of(&report) } else { table::of(&report, &Style::of_output()) });

@@ -11,8 +11,9 @@ mod notify;
 mod pipeline;
 pub mod placing;
 mod settle;
-pub mod standing;
-pub mod status;
+mod status_collector;
+pub mod status_report;
+mod status_socket;
 mod stock;
 mod watch;
 
@@ -32,8 +33,8 @@ use listings::Listings;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use notify::SystemdNotifier;
 use pipeline::Pipeline;
-use standing::StatusReport;
-use status::{NoSocket, StatusSocket};
+use status_collector::StatusCollector;
+use status_socket::{NoSocket, StatusSocket};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,10 +132,10 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let mut pipeline =
         Pipeline::new(rules, surface, filter.clone(), composer, outputs.clone(), sources.handover.clone(), listings);
     stock::start(config.source.root.clone(), &config.source.trees, since, filter.clone(), sources.handover.clone())?;
-    let mut standing = StatusReport::new(config.source.clone(), warnings);
-    let status = open_status(&config);
+    let mut status = StatusCollector::new(config.source.clone(), warnings);
+    let status_socket = open_status(&config);
     log::info!("ready: {rule_count} rules, {}, alerts to {}", sources.summary, outputs.describe());
-    manager.ready(standing.line(&sources, &pipeline));
+    manager.ready(status.systemd_status(&sources, &pipeline));
 
     let result = loop {
         let deadline = pipeline.next_deadline().map(Instant::from_std);
@@ -145,14 +146,14 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => {
                 manager.reloading();
-                standing.reloaded(reload(configure, &mut pipeline, &filter));
+                status.reloaded(reload(configure, &mut pipeline, &filter));
                 outputs.reopen();
-                manager.ready(standing.line(&sources, &pipeline));
+                manager.ready(status.systemd_status(&sources, &pipeline));
             }
             // Before the messages: a flood of them is no reason to be taken for dead. That this loop comes here is the
             // proof that it does not hang.
             () = manager.is_due() => match sources.have_answered() {
-                true => manager.lives(standing.line(&sources, &pipeline)),
+                true => manager.lives(status.systemd_status(&sources, &pipeline)),
                 false => log::error!("a thread that watches does not answer: the service manager is not told that all is well"),
             },
             // Without a fanotify reader there is no sender, and an answered receiver must not be asked again.
@@ -172,8 +173,8 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
                 }
                 None => break Err(Failure::Watching(io::ErrorKind::BrokenPipe.into())),
             },
-            client = status::next(status.as_ref()) => {
-                client.answer(standing.document(&sources, &pipeline, &outputs));
+            client = status_socket::next(status_socket.as_ref()) => {
+                client.answer(&status.report(&sources, &pipeline, &outputs));
             }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 pipeline.due(std::time::Instant::now());
@@ -182,7 +183,7 @@ async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     };
     manager.stopping();
     // Whoever asks from now on is told at once that nobody answers.
-    drop(status);
+    drop(status_socket);
     finish(sources, pipeline, outputs).await;
     result
 }

@@ -12,6 +12,7 @@ use crate::source::{Backend, Counters, Guard, Guarded, Settings};
 use crate::writer;
 use crate::writer::RecordSource;
 use crate::writer::WriterResolver;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +70,8 @@ pub fn left_for_inotify(settings: &Settings, guard: &Guard) -> io::Result<Vec<Pa
 }
 
 /// By what a directory is guarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mechanism {
     /// By nothing.
     Nothing,

@@ -4,9 +4,11 @@
 //! bytes chosen by whoever made the change; they stay bytes (`PathBuf`, `Vec<u8>`) until
 //! [`crate::escape`] makes them printable.
 
+mod document;
 mod hook;
 mod writer;
 
+pub use document::{DocumentHeader, SCHEMA_VERSION};
 pub use hook::{
     ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookLocation,
     HookPath, Provenance, Signal, Signals,
@@ -16,16 +18,13 @@ pub use writer::{
     Process, Script, Writer,
 };
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-
-/// Version of every JSON document (`pyhookwatch.schema_version`). It rises when a key is renamed or removed, or changes
-/// its type or meaning; not when a key is added.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// What was done to a file. The words are an interface: `--action`, the rules' `EventAction` and
 /// `event.action` of the alert all use them.
@@ -179,7 +178,8 @@ impl Change {
 }
 
 /// Sigma's levels, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For context only.
     Informational,

@@ -4,7 +4,7 @@ use super::overlay::Overlay;
 use super::running::Running;
 use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
-use crate::daemon::standing;
+use crate::daemon::status_report::EvidenceStatus;
 use crate::escape;
 use crate::event::SCHEMA_VERSION;
 use crate::source::Guarded;
@@ -34,7 +34,7 @@ pub fn of(report: &Report) -> String {
             "truncated": report.truncated,
             "other_namespaces": report.elsewhere.namespaces,
         },
-        "evidence": report.probe.evidence.iter().map(standing::evidence).collect::<Vec<_>>(),
+        "evidence": report.probe.evidence.iter().map(EvidenceStatus::from).collect::<Vec<_>>(),
         "overlay": report.overlay.as_ref().map(overlay),
         "filesystems": report.filesystems.iter().map(|mount| filesystem(mount, trees(mount))).collect::<Vec<_>>(),
         "trees": report.trees.iter().map(tree).collect::<Vec<_>>(),

@@ -11,8 +11,11 @@ mod running;
 mod table;
 mod trees;
 
+use super::exit::Exit;
+use super::local_filesystems;
+use super::output::{print, print_diagnostics, print_error};
+use super::overrides::Overrides;
 use super::style::Style;
-use super::{Exit, Overrides, complain, complain_of, print, trees_of_machine};
 use crate::config::StatusSocket;
 use crate::daemon::placing;
 use crate::daemon::placing::{Mechanism, Probe};
@@ -28,7 +31,7 @@ use std::path::PathBuf;
 use trees::Tree;
 
 /// What to look at.
-pub struct Request {
+pub struct CoverageRequest {
     /// Configuration and root, as `run` takes them.
     pub settings: Overrides,
     /// JSON instead of a table.
@@ -130,15 +133,15 @@ impl Filesystem {
 }
 
 /// Finds out and prints.
-pub fn coverage(request: &Request) -> Exit {
+pub fn coverage(request: &CoverageRequest) -> Exit {
     let (settings, socket) = match request.settings.configure() {
         Ok(config) => (config.source, config.status),
-        Err(problems) => return complain_of(&problems),
+        Err(problems) => return print_diagnostics(&problems),
     };
     let probe = match placing::probe(&settings) {
         Ok(probe) => probe,
         Err(error) => {
-            complain(format_args!("error: what guards this machine cannot be found out: {error}"));
+            print_error(format_args!("what guards this machine cannot be found out: {error}"));
             let is_refused = error.raw_os_error() == Some(libc::EPERM);
             return if is_refused { Exit::NoPermission } else { Exit::Failed };
         }
@@ -150,7 +153,7 @@ pub fn coverage(request: &Request) -> Exit {
 
 fn find_out(settings: Settings, socket: &StatusSocket, probe: Probe) -> Report {
     let mounted = mounts::read().unwrap_or_default();
-    let inventory = sites::take_stock(&settings.root, &trees_of_machine(&settings.root), &|_| ());
+    let inventory = sites::take_stock(&settings.root, &local_filesystems::below(&settings.root), &|_| ());
     let elsewhere = elsewhere::look(&settings, &probe, &mounted);
     let has_overlay = probe.guards.iter().any(|guard| matches!(guard.by, Guarded::ThroughUpper(_)));
     let overlay = (has_overlay || elsewhere.has_overlay).then(overlay::try_out);

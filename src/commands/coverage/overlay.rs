@@ -1,7 +1,6 @@
 //! What this kernel tells of writes through an overlay: found by mounting one and writing, as the self-test does.
 
 use super::{Finding, State};
-use crate::commands::at;
 use serde_json::Value;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -53,8 +52,8 @@ pub fn try_out() -> Overlay {
         Err(error) => return Overlay::NotEstablished(error.to_string()),
     };
     let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let places = at(&document, "cases").as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |place: &Value, key: &str| at(place, key).as_str().unwrap_or_default().to_owned();
+    let places = document["cases"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |place: &Value, key: &str| place[key].as_str().unwrap_or_default().to_owned();
     let of_overlay: Vec<&Value> = places.iter().filter(|place| text(place, "name").starts_with("overlay-")).collect();
     if let Some(not_tried) = of_overlay.iter().find(|place| text(place, "outcome") == "not-tried") {
         return Overlay::NotEstablished(text(not_tried, "reason"));
@@ -63,7 +62,7 @@ pub fn try_out() -> Overlay {
         true => Overlay::NotEstablished("the self-test could not try it".into()),
         false => {
             // Another fault than silence, such as a writer that is not named, is none of the overlay.
-            let is_told = |place: &Value| at(place, "latency_ms").is_number();
+            let is_told = |place: &Value| place["latency_ms"].is_number();
             Overlay::Tried(of_overlay.iter().map(|place| (text(place, "name"), is_told(place))).collect())
         }
     }

@@ -1,14 +1,11 @@
 //! The daemon that runs here, if one does, and whether it has what was found out.
 
 use super::Filesystem;
-use crate::commands::at;
 use crate::commands::status;
 use crate::config::StatusSocket;
-use crate::daemon::placing::Probe;
-use crate::daemon::standing;
-use crate::escape;
+use crate::daemon::placing::{Mechanism, Probe};
+use crate::daemon::status_report::{EvidenceStatus, StatusReport};
 use crate::source::Settings;
-use serde_json::Value;
 
 /// See the module.
 pub enum Running {
@@ -17,7 +14,7 @@ pub enum Running {
     /// It answered.
     Reached {
         /// Its process id.
-        pid: u64,
+        pid: u32,
         /// Where it has something else than was found out.
         differences: Vec<String>,
     },
@@ -43,32 +40,27 @@ pub fn ask(socket: &StatusSocket, settings: &Settings, probe: &Probe, filesystem
     let Some(path) = socket.path(&settings.root) else {
         return Running::NotReached("it has no status socket".into());
     };
-    match status::ask(path) {
-        Err(no_answer) => Running::NotReached(no_answer.reason),
-        Ok(document) => {
-            let pid = at(&document, "pid").as_u64().unwrap_or_default();
-            Running::Reached { pid, differences: differences(&document, probe, filesystems) }
-        }
+    match status::query(path) {
+        Err(error) => Running::NotReached(error.reason),
+        Ok(report) => Running::Reached { pid: report.pid, differences: differences(&report, probe, filesystems) },
     }
 }
 
-fn differences(document: &Value, probe: &Probe, filesystems: &[Filesystem]) -> Vec<String> {
-    let list = |key: &str| at(document, key).as_array().map(Vec::as_slice).unwrap_or_default();
+fn differences(report: &StatusReport, probe: &Probe, filesystems: &[Filesystem]) -> Vec<String> {
     let mut differences = Vec::new();
     for mount in filesystems.iter().filter(|_| !probe.guards.is_empty()) {
         let device = format!("{}:{}", mount.guard.device.0, mount.guard.device.1);
-        let told = list("filesystems").iter().find(|told| at(told, "device").as_str() == Some(device.as_str()));
-        let told = told.and_then(|told| at(told, "mechanism").as_str()).unwrap_or("nothing");
-        if told != mount.mechanism.as_str() {
-            differences.push(format!("{} by {told}, not {}", mount.guard.place(), mount.mechanism.as_str()));
+        let reported = report.filesystems.iter().find(|reported| reported.device == device);
+        let reported = reported.map_or(Mechanism::Nothing, |reported| reported.mechanism);
+        if reported != mount.mechanism {
+            let (reported, probed) = (reported.as_str(), mount.mechanism.as_str());
+            differences.push(format!("{} by {reported}, not {probed}", mount.guard.place()));
         }
     }
-    for source in &probe.evidence {
-        let found = standing::evidence(source);
-        let told = list("evidence").iter().find(|told| at(told, "name") == at(&found, "name"));
-        if let Some(told) = told.filter(|told| at(told, "available") != at(&found, "available")) {
-            let word = at(told, "available").as_str().unwrap_or("unknown");
-            differences.push(format!("{}: {}", source.name, escape::one_line(word)));
+    for probed in probe.evidence.iter().map(EvidenceStatus::from) {
+        let reported = report.evidence.iter().find(|reported| reported.name == probed.name);
+        if let Some(reported) = reported.filter(|reported| reported.available != probed.available) {
+            differences.push(format!("{}: {}", probed.name, reported.available.as_str()));
         }
     }
     differences

@@ -3,7 +3,7 @@
 
 use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
-use crate::commands::style::{Style, Urgency, middle};
+use crate::commands::style::{Color, Style, shorten_middle};
 use crate::daemon::placing::Mechanism;
 use crate::escape;
 use crate::source::Guarded;
@@ -47,14 +47,14 @@ pub fn of(report: &Report, style: &Style) -> String {
 }
 
 fn head(state: State, words: &str, style: &Style) -> String {
-    let (word, urgency) = match state {
-        State::Blind => ("BLIND", Urgency::High),
-        State::Degraded => ("DEGRADED", Urgency::Some),
-        State::Guarded => ("ok", Urgency::None),
+    let (word, color) = match state {
+        State::Blind => ("BLIND", Color::Red),
+        State::Degraded => ("DEGRADED", Color::Yellow),
+        State::Guarded => ("ok", Color::None),
     };
     let lines = style.wrap(10, &escape::one_line(words));
     let (first, rest) = lines.split_once('\n').unwrap_or((&lines, ""));
-    style.paint(urgency, format!("{word:<10}{}\n", first.trim_start())) + rest
+    style.paint(color, format!("{word:<10}{}\n", first.trim_start())) + rest
 }
 
 fn advice(words: &str, style: &Style) -> String {
@@ -118,7 +118,7 @@ fn guarded(report: &Report, mount: &Filesystem, style: &Style) -> String {
         Guarded::ThroughUpper(upper) => format!(" through {}", text(upper)),
         _ => String::new(),
     };
-    let place = middle(&place, style.width() / 2);
+    let place = shorten_middle(&place, style.width() / 2);
     style.fit(&format!(
         "{:<10}{place} ({}): {}{through}: {kinds}",
         "ok",

@@ -2,7 +2,7 @@
 
 use super::json::{text, version};
 use super::{Judged, Report};
-use crate::commands::style::{Style, Urgency, middle};
+use crate::commands::style::{Color, Style, shorten_middle};
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance};
 use crate::hook::kind::Version;
@@ -16,11 +16,11 @@ const SHOWN_LINES: usize = 3;
 const SHOWN_UNREAD: usize = 10;
 
 /// The colour of a class; none for what is ordinary.
-fn urgency(class: ContentClass) -> Urgency {
+fn color(class: ContentClass) -> Color {
     match class {
-        ContentClass::Hostile => Urgency::High,
-        ContentClass::Suspicious | ContentClass::Opaque => Urgency::Some,
-        _ => Urgency::None,
+        ContentClass::Hostile => Color::Red,
+        ContentClass::Suspicious | ContentClass::Opaque => Color::Yellow,
+        _ => Color::None,
     }
 }
 
@@ -97,9 +97,9 @@ fn entry(judged: &Judged, style: &Style) -> String {
         Some(package) => escape::one_line(package),
         None => hook.provenance.as_str().into(),
     };
-    let name = middle(&text(&found.path), style.width().saturating_sub(14));
+    let name = shorten_middle(&text(&found.path), style.width().saturating_sub(14));
     let mut output =
-        style.paint(urgency(hook.content.class), style.fit(&format!("  {:<10}  {name}", hook.content.class.as_str())));
+        style.paint(color(hook.content.class), style.fit(&format!("  {:<10}  {name}", hook.content.class.as_str())));
     let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
     tell("is", &format!("{shape}, {owner}"));
     if let Some(lies) = &found.lies {

@@ -3,7 +3,8 @@
 //! It is its own executable that writes, not a shell: a self-test must work where there is no shell, and the program
 //! knows for certain which file its own executable is, so that a wrong name is seen to be wrong.
 
-use crate::commands::{Exit, complain, print};
+use crate::commands::exit::Exit;
+use crate::commands::output::{print, print_error};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use rustix::process::{Pid, Signal};
@@ -67,7 +68,7 @@ pub fn help(step: Step, arguments: &[OsString]) -> Exit {
             Exit::Fine
         }
         Err(error) => {
-            complain(format_args!("error: the self-test's helper could not {}: {error}", step.word()));
+            print_error(format_args!("the self-test's helper could not {}: {error}", step.word()));
             Exit::Failed
         }
     }

@@ -14,10 +14,11 @@ mod stage;
 mod trial;
 mod watcher;
 
-pub use helper::{Step, help};
+pub use helper::{Step as HelperStep, help as selftest_helper};
 
+use super::exit::Exit;
+use super::output::{print, print_error};
 use super::status;
-use super::{Exit, at, complain, print};
 use crate::escape;
 use crate::event::Level;
 use places::{Outcome, Result as PlaceResult};
@@ -46,7 +47,7 @@ pub struct Report {
 /// A running daemon, which sees the planted hooks too.
 pub struct Daemon {
     /// Its process id.
-    pid: u64,
+    pid: u32,
     /// Alerts on planted hooks, among the last that it keeps.
     told: usize,
     /// Their highest level.
@@ -56,14 +57,11 @@ pub struct Daemon {
 impl Daemon {
     /// Asks the daemon of this machine what it told of what lies below this directory.
     fn ask(base: &Path) -> Option<Self> {
-        let document = status::ask(&status::configured_socket().ok()?).ok()?;
+        let status = status::query(&status::configured_socket().ok()?).ok()?;
         let base = escape::reversible(base.as_os_str().as_encoded_bytes());
-        let alerts = at(&document, "recent_alerts").as_array()?.iter();
-        let of_ours = alerts.filter(|alert| at(alert, "path").as_str().is_some_and(|path| path.starts_with(&base)));
-        let levels: Vec<Option<Level>> =
-            of_ours.map(|alert| at(alert, "level").as_str().and_then(|level| level.parse().ok())).collect();
-        let level = levels.iter().flatten().max().copied();
-        Some(Self { pid: at(&document, "pid").as_u64()?, told: levels.len(), level })
+        let alerts: Vec<_> = status.recent_alerts.iter().filter(|alert| alert.path.starts_with(&base)).collect();
+        let level = alerts.iter().filter_map(|alert| alert.level).max();
+        Some(Self { pid: status.pid, told: alerts.len(), level })
     }
 }
 
@@ -89,7 +87,7 @@ pub fn selftest(json: bool, overlay_only: bool) -> Exit {
     let started = Instant::now();
     let (report, signal) = match Trial::begin() {
         Err(reason) => {
-            complain(format_args!("error: the self-test cannot begin: {}", escape::one_line(&reason)));
+            print_error(format_args!("the self-test cannot begin: {reason}"));
             return Exit::Failed;
         }
         Ok(trial) => trial.run(started, overlay_only),

@@ -2,7 +2,7 @@
 
 use super::places::{Outcome, Result as PlaceResult};
 use super::{Daemon, Report};
-use crate::commands::style::{Style, Urgency};
+use crate::commands::style::{Color, Style};
 use crate::daemon::placing::Mechanism;
 use crate::escape;
 use crate::event::{Level, SCHEMA_VERSION};
@@ -49,10 +49,10 @@ pub fn text(report: &Report, style: &Style) -> String {
     let mut output = String::new();
     let width = report.results.iter().map(|result| result.description.chars().count()).max().unwrap_or_default();
     for result in &report.results {
-        let urgency = match result.outcome {
-            Outcome::Failed => Urgency::High,
-            Outcome::Degraded => Urgency::Some,
-            Outcome::Passed | Outcome::NotTried => Urgency::None,
+        let color = match result.outcome {
+            Outcome::Failed => Color::Red,
+            Outcome::Degraded => Color::Yellow,
+            Outcome::Passed | Outcome::NotTried => Color::None,
         };
         let word = match result.outcome {
             Outcome::Failed => "FAILED",
@@ -67,7 +67,7 @@ pub fn text(report: &Report, style: &Style) -> String {
             if result.mechanism == Mechanism::Nothing { "" } else { result.mechanism.as_str() },
             writer(result),
         );
-        output += &style.paint(urgency, style.fit(line.trim_end()));
+        output += &style.paint(color, style.fit(line.trim_end()));
         if let Some(reason) = &result.reason {
             output += &style.wrap(11, &escape::one_line(reason));
         }

@@ -4,6 +4,7 @@
 //! connected is asked too. Nothing is read from a client, so nothing can be asked; few are answered at once, each for a
 //! short time, so that one that never reads holds nothing up.
 
+use super::status_report::StatusReport;
 use nix::sys::stat::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::DirBuilder;
@@ -102,10 +103,17 @@ impl StatusSocket {
 }
 
 impl Client {
-    /// Gives the answer in a task of its own.
-    pub fn answer(self, document: String) {
+    /// Sends the report in a task of its own.
+    pub fn answer(self, report: &StatusReport) {
+        match serde_json::to_string(report) {
+            Ok(document) => self.send(document + "\n"),
+            Err(error) => log::error!("the status cannot be written as JSON: {error}"),
+        }
+    }
+
+    fn send(self, document: String) {
         tokio::spawn(async move {
-            // Late is no different from gone.
+            // A client that is late gets nothing, like one that has gone.
             let _ = tokio::time::timeout(PATIENCE, self.write(document.as_bytes())).await;
         });
     }
@@ -207,7 +215,7 @@ mod tests {
                 text
             }
         });
-        socket.client().await.answer("x".repeat(1 << 20));
+        socket.client().await.send("x".repeat(1 << 20));
         let text = tokio::task::spawn_blocking(move || client.join().unwrap()).await.unwrap();
         assert_eq!(text.len(), 1 << 20);
         drop(socket);
@@ -239,7 +247,7 @@ mod tests {
         let socket = StatusSocket::open(&path).unwrap();
         let silent: Vec<StdStream> = (0..CLIENTS).map(|_| StdStream::connect(&path).unwrap()).collect();
         for _ in &silent {
-            socket.client().await.answer("x".repeat(8 << 20));
+            socket.client().await.send("x".repeat(8 << 20));
         }
         let mut late = StdStream::connect(&path).unwrap();
         let turned_away = tokio::time::timeout(Duration::from_millis(200), socket.client()).await;
