@@ -7,7 +7,7 @@ use crate::config::{BACKENDS, FORMATS, parse_output, repeated};
 use crate::diagnostic::quote;
 use crate::event::Action;
 use crate::event::Evidence;
-use crate::hook::judge;
+use crate::hook::classify;
 use crate::privileges;
 use crate::privileges::Role;
 use crate::rules::fields::FieldValue;
@@ -262,7 +262,7 @@ fn end_with_a_panic() {
         let payload = panic.payload();
         let words = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         log::error!("internal error{place}: {}", quote(words.unwrap_or_default()));
-        if !judge::is_at_work() {
+        if !classify::is_analysing() {
             std::process::abort();
         }
     }));

@@ -73,7 +73,7 @@ pub fn explain(overrides: Overrides, question: &ExplainRequest) -> Exit {
             return Exit::Usage;
         }
     };
-    let hook = hook::suppose(&question.path, content.as_deref());
+    let hook = hook::hypothetical(&question.path, content.as_deref());
     let writer = supposed_writer(question);
     let facts = Facts {
         action: question.action,

@@ -26,7 +26,7 @@ fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), Stri
     let action: Action = test.action.as_deref().unwrap_or("creation").parse()?;
     let question =
         ExplainRequest { path: test.path.clone(), action, executable: test.exe.clone(), ..ExplainRequest::default() };
-    let hook = hook::suppose(&test.path, test.content.as_deref().map(str::as_bytes));
+    let hook = hook::hypothetical(&test.path, test.content.as_deref().map(str::as_bytes));
     let mut values = values(&question, &hook);
     for (name, value) in &test.fields {
         let (name, value) = explain::parse_known_field(name, value)?;

@@ -186,10 +186,10 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
                 tracked.add_file(found.path.clone(), found.at);
             }
             let hook = match inventory.open(&found) {
-                Ok(file) => Hook { path: found.at, ..surface.look(&file, Limits::default()).0 },
+                Ok(file) => Hook { path: found.at, ..surface.inspect(&file, Limits::default()).0 },
                 Err(error) => unread(&found, &error),
             };
-            surface.learn(&found.path, &hook);
+            surface.track(&found.path, &hook);
             follow(&found, &hook, inventory, &mut modules);
             judged.insert(found.path.clone(), Judged { found, hook });
         }

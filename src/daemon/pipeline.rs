@@ -147,7 +147,7 @@ impl Pipeline {
                     self.finish(&change);
                 }
             }
-            Message::Known(path, hook) => self.surface.remember(&path, &hook),
+            Message::Known(path, hook) => self.surface.record_baseline(&path, &hook),
             Message::MountedOver { path, local } => self.mounted_over(path, local),
             Message::EndOfRead => {
                 for change in self.settle.end_of_read() {
@@ -249,7 +249,7 @@ impl Pipeline {
         if self.until.is_some_and(|until| Instant::now() >= until) {
             return self.handover.lose(1);
         }
-        let mut hook = self.surface.glance(&change.file);
+        let mut hook = self.surface.classify(&change.file);
         let is_hook = hook.path.kind != HookKind::Other;
         if is_hook {
             hook = self.look(&change.file);
@@ -299,9 +299,9 @@ impl Pipeline {
     /// Reads the file, as much of it as the budget allows, and learns where it leads.
     fn look(&mut self, file: &FileRef) -> Hook {
         let limits = self.reading.limits(Instant::now());
-        let (hook, spent) = self.surface.look(file, limits);
+        let (hook, spent) = self.surface.inspect(file, limits);
         self.reading.spend(spent.hashed, spent.parsed);
-        self.surface.learn(&file.path, &hook);
+        self.surface.track(&file.path, &hook);
         hook
     }
 

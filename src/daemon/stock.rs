@@ -60,7 +60,7 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
         // Gone since, or not to be reached: then its next change tells.
         let Ok(file) = inventory.open(found) else { continue };
         let limits = Limits { hash: 0, ..Limits::default() };
-        let (hook, _) = hook::peek(root, filter.tracked_paths(), &file, limits);
+        let (hook, _) = hook::read_only(root, filter.tracked_paths(), &file, limits);
         // The kernel's queue comes first.
         while !handover.has_room() {
             std::thread::sleep(WAIT);

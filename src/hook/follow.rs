@@ -4,9 +4,9 @@
 //! Everything is opened below the root, without magic links, and without a step into another filesystem: a link to a
 //! dead server must not hold up the daemon. What cannot be reached so stays unknown, and is said to be.
 
+use super::classify;
 use super::content;
 use super::content::{Content, Limits};
-use super::judge;
 use super::kind;
 use super::tracked_paths::TrackedPaths;
 use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookLocation, HookPath, Signal};
@@ -82,7 +82,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
             }
             let found = content::read_opened(opened, Limits { hash: 0, parse: MAX_READ });
             parsed += found.head.len() as u64;
-            judge_followed(&found, at, hook);
+            classify_target(&found, at, hook);
         }
     }
     parsed
@@ -145,14 +145,15 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, 
         .collect()
 }
 
-fn judge_followed(found: &Content, at: HookPath, hook: &mut Hook) {
+fn classify_target(found: &Content, at: HookPath, hook: &mut Hook) {
     if found.facts.state != FileState::Regular {
         return;
     }
-    let findings = judge::judge(at, Path::new(""), &found.head, !found.whole);
+    let findings = classify::classify(at, Path::new(""), &found.head, !found.whole);
     // A library may start a process or load machine code; one that a start-up file leads to, in its own right, seldom.
-    let as_hook =
-        || judge::judge(HookPath { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole);
+    let as_hook = || {
+        classify::classify(HookPath { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole)
+    };
     if at.form == HookForm::Extension
         || (findings.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
     {
@@ -241,7 +242,7 @@ fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
 }
 
 /// Remembers where the hook leads.
-pub fn learn(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
+pub fn track(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
     if hook.path.location == HookLocation::Elsewhere && hook.path.kind != HookKind::StartupScript {
         return;
     }
@@ -264,14 +265,14 @@ pub fn learn(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
         }
         HookKind::Environment => {
             for setting in &hook.content.settings {
-                learn_setting(tracked, path, setting.variable, &setting.value);
+                track_setting(tracked, path, setting.variable, &setting.value);
             }
         }
         _ => {}
     }
 }
 
-fn learn_setting(tracked: &TrackedPaths, path: &Path, variable: &str, value: &[u8]) {
+fn track_setting(tracked: &TrackedPaths, path: &Path, variable: &str, value: &[u8]) {
     let absolute =
         |element: &[u8]| at_home(path, element).filter(|path| path.is_absolute()).map(|path| beside(&path, &path));
     match variable {

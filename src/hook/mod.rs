@@ -2,14 +2,14 @@
 //! of the event, with a cap on everything read.
 //!
 //! [`kind`] knows a hook by its path and [`tracked_paths`] by what other hooks lead to; [`content`] reads the file once;
-//! [`judge`] reads the bytes with the grammar of the kind; [`follow`] looks at what the hook leads to;
+//! [`classify`] reads the bytes with the grammar of the kind; [`follow`] looks at what the hook leads to;
 //! [`provenance`] asks the lists of packages.
 
 pub mod bytecode;
+pub mod classify;
 pub mod content;
 pub mod env;
 pub mod follow;
-pub mod judge;
 pub mod kind;
 pub mod place;
 pub mod provenance;
@@ -79,13 +79,13 @@ impl Surface {
     }
 
     /// What is known without reading the file: enough for what is no hook and of interest to few rules.
-    pub fn glance(&self, file: &FileRef) -> Hook {
+    pub fn classify(&self, file: &FileRef) -> Hook {
         Hook { file: content::metadata(file), ..Hook::new(self.tracked.classify(&file.path)) }
     }
 
     /// Everything about a changed file, and what it cost to know it.
-    pub fn look(&mut self, file: &FileRef, limits: Limits) -> (Hook, Spent) {
-        let (mut hook, content) = peek(&self.root, &self.tracked, file, limits);
+    pub fn inspect(&mut self, file: &FileRef, limits: Limits) -> (Hook, Spent) {
+        let (mut hook, content) = read_only(&self.root, &self.tracked, file, limits);
         let mut spent = Spent {
             hashed: content.md5.map_or(0, |_| content.facts.size.unwrap_or_default()),
             parsed: content.head.len() as u64,
@@ -111,19 +111,19 @@ impl Surface {
     }
 
     /// Remembers a file that was there before the watch began, so that a later change can be told from it.
-    pub fn remember(&mut self, path: &Path, hook: &Hook) {
+    pub fn record_baseline(&mut self, path: &Path, hook: &Hook) {
         let is_old = hook.file.changed.is_some_and(|changed| changed < self.since);
         match hook.path.kind {
             HookKind::Environment if is_old => self.remember_settings(path, &hook.content.settings),
             HookKind::VenvConfig if is_old => self.remember_home(path, hook),
             _ => {}
         }
-        follow::learn(&self.tracked, path, hook);
+        follow::track(&self.tracked, path, hook);
     }
 
     /// Learns where the hook leads.
-    pub fn learn(&mut self, path: &Path, hook: &Hook) {
-        follow::learn(&self.tracked, path, hook);
+    pub fn track(&mut self, path: &Path, hook: &Hook) {
+        follow::track(&self.tracked, path, hook);
     }
 
     /// Leaves only the settings that were not there before.
@@ -134,7 +134,7 @@ impl Surface {
             // Of a value that was cut, what was cut off is not known.
             setting.value.len() >= Hook::MAX_LINE || !before.contains(&self.key(setting))
         });
-        hook.content.signals = judge::signals_of(&hook.content.settings);
+        hook.content.signals = classify::signals_of(&hook.content.settings);
         self.remember_settings(path, &now);
     }
 
@@ -169,7 +169,7 @@ impl Surface {
 }
 
 /// Reads a file, and at the end of a link what it leads to. No more than that: what is around it is another question.
-pub fn peek(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits) -> (Hook, Content) {
+pub fn read_only(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits) -> (Hook, Content) {
     let at = tracked.classify(&file.path);
     let mut content = content::read(file, limits);
     let facts = content.facts.clone();
@@ -187,7 +187,7 @@ pub fn peek(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits)
 }
 
 /// A hook as `explain` sees it: the path, and possibly content that was never planted.
-pub fn suppose(path: &Path, content: Option<&[u8]>) -> Hook {
+pub fn hypothetical(path: &Path, content: Option<&[u8]>) -> Hook {
     let at = kind::of(path);
     let Some(content) = content else { return Hook::new(at) };
     let head = content.get(..content::MAX_PARSED).unwrap_or(content);
@@ -210,8 +210,8 @@ fn hook_of(at: crate::event::HookPath, path: &Path, file: FileFacts, content: &C
         };
         return Hook { file, content: ContentReport::of(class), ..Hook::new(at) };
     }
-    let mut content = judge::judge(at, path, &content.head, !content.whole);
-    content.signals.extend(judge::signals_of(&content.settings));
+    let mut content = classify::classify(at, path, &content.head, !content.whole);
+    content.signals.extend(classify::signals_of(&content.settings));
     Hook { file, content, ..Hook::new(at) }
 }
 

@@ -401,7 +401,7 @@ mod tests {
             let directory = ["/usr/lib/python3.12", "/v/lib/python3/site-packages", "/etc", "/root"][directory];
             let path = std::path::Path::new(directory).join(&name);
             let content = b"export PYTHONSTARTUP=/x\n";
-            let hook = crate::hook::suppose(&path, Some(content));
+            let hook = crate::hook::hypothetical(&path, Some(content));
             let executable = Some(Executable { path: "/bin/cp".into(), deleted: false, is_host_file: true });
             let process = Some(Process { executable, ..Process::default() });
             let writer = Writer { evidence: Evidence::Proc, confidence: Confidence::Confirmed, process, ..Writer::unknown(Doubt::NoRecord) };

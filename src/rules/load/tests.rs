@@ -232,7 +232,7 @@ fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
 fn numbers_match_as_numbers_and_as_text() {
     use crate::event::{Action, Confidence, Credentials, Evidence, Process, Writer};
     let path = Path::new("/a/x.py");
-    let hook = crate::hook::suppose(path, None);
+    let hook = crate::hook::hypothetical(path, None);
     let user = Some(Credentials { real: 0, effective: Some(0), login: Some(u32::MAX - 1), session: None });
     let process = Some(Process { pid: 42, user, ..Process::default() });
     let writer = Writer {

@@ -10,26 +10,26 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 thread_local! {
-    static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
+    static IS_ANALYSING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether this thread is reading a content. A panic in it is a finding about that content; anywhere else it must end the
 /// program.
-pub fn is_at_work() -> bool {
-    IS_AT_WORK.get()
+pub fn is_analysing() -> bool {
+    IS_ANALYSING.get()
 }
 
 /// What the first bytes of a file at this place would do; `cut` says that there are more.
-pub fn judge(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
-    caught(|| read(at, path, head, cut))
+pub fn classify(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
+    catch_panic(|| read(at, path, head, cut))
 }
 
 /// A mistake in these thousands of lines must not be a switch that turns the watch off. They are pure: what fails leaves
 /// nothing half done. Who found a content that makes them fail was looking for it.
-fn caught(read: impl FnOnce() -> ContentReport) -> ContentReport {
-    IS_AT_WORK.set(true);
+fn catch_panic(read: impl FnOnce() -> ContentReport) -> ContentReport {
+    IS_ANALYSING.set(true);
     let findings = std::panic::catch_unwind(AssertUnwindSafe(read));
-    IS_AT_WORK.set(false);
+    IS_ANALYSING.set(false);
     findings.unwrap_or_else(|_| {
         let mut findings = ContentReport::of(ContentClass::Hostile);
         findings.signals.insert(Signal::AnalysisFailed);
@@ -189,18 +189,18 @@ mod tests {
 
     #[test]
     fn a_content_that_makes_the_analysis_fail_is_hostile_and_the_next_one_is_read() {
-        assert!(!is_at_work());
-        let findings = caught(|| {
-            assert!(is_at_work());
+        assert!(!is_analysing());
+        let findings = catch_panic(|| {
+            assert!(is_analysing());
             panic!("a mistake");
         });
-        assert!(!is_at_work());
+        assert!(!is_analysing());
         assert_eq!(findings.class, ContentClass::Hostile);
         assert!(findings.signals.contains(Signal::AnalysisFailed));
         let hook = HookPath {
             kind: HookKind::Pth,
             ..crate::hook::kind::of(Path::new("/usr/lib/python3/dist-packages/x.pth"))
         };
-        assert_eq!(judge(hook, Path::new("x.pth"), b"import os\n", false).class, ContentClass::Neutral);
+        assert_eq!(classify(hook, Path::new("x.pth"), b"import os\n", false).class, ContentClass::Neutral);
     }
 }
