@@ -127,7 +127,7 @@ impl Composer {
 
     fn loss_record(&self, loss: &LossReport, sequence: Option<u64>) -> Alert {
         let time = SystemTime::now();
-        let count = loss.lost.map_or_else(String::new, |count| format!(" ({count} lost)"));
+        let count = loss.count.map_or_else(String::new, |count| format!(" ({count} lost)"));
         let mut document =
             self.record(time, format!("loss: {}{count}: {}", loss.cause, escape::one_line(&loss.detail)));
         let mut event = json!({
@@ -135,7 +135,7 @@ impl Composer {
             "category": ["file"],
             "type": ["error"],
             "action": "loss",
-            "reason": loss.cause,
+            "reason": loss.cause.as_str(),
             "severity": Level::High.severity(),
             "created": timestamp(time),
             "module": "pyhookwatch",
@@ -146,8 +146,8 @@ impl Composer {
         }
         document.insert("event".into(), event);
         let mut own = Map::new();
-        own.insert("cause".into(), loss.cause.into());
-        insert(&mut own, "count", loss.lost);
+        own.insert("cause".into(), loss.cause.as_str().into());
+        insert(&mut own, "count", loss.count);
         document.insert("pyhookwatch".into(), json!({ "schema_version": SCHEMA_VERSION, "loss": own }));
         Alert::new(Level::High, time, &Value::Object(document))
     }

@@ -23,7 +23,8 @@ pub fn run(rules: &RuleSet) -> Vec<Diagnostic> {
 }
 
 fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), String> {
-    let action: Action = test.action.as_deref().unwrap_or("creation").parse()?;
+    let action: Action =
+        test.action.as_deref().unwrap_or("creation").parse().map_err(|error| format!("unknown action: {error}"))?;
     let question =
         ExplainRequest { path: test.path.clone(), action, executable: test.exe.clone(), ..ExplainRequest::default() };
     let hook = hook::hypothetical(&test.path, test.content.as_deref().map(str::as_bytes));

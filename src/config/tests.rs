@@ -124,7 +124,7 @@ fn every_documented_key_is_accepted_and_arrives() {
 
 #[test]
 fn the_default_severities_rise_with_the_level() {
-    let severities = Level::ALL.map(|level| local_syslog().severity(level) as u8);
+    let severities = Level::ALL.iter().map(|level| local_syslog().severity(*level) as u8).collect::<Vec<_>>();
     assert_eq!(severities, [6, 5, 4, 3, 2]);
 }
 

@@ -2,7 +2,7 @@
 //! directory, and a tree of 300,000 entries must hold up neither an alert nor a write of an output.
 
 use super::watch::{EventSender, SharedFilter};
-use crate::event::{FileEvent, FileRef, Interest, LossReport};
+use crate::event::{FileEvent, FileRef, Interest, LossCause, LossReport};
 use crate::source::Message;
 use crate::walk::{self, Kind, Limits};
 use std::io;
@@ -77,6 +77,7 @@ fn list(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut(Message))
             complete: true,
             is_directory: false,
             listed: true,
+            classification: None,
             file: FileRef { path, directory: Some(directory) },
             previous_path,
             writer: event.writer.clone(),
@@ -91,8 +92,8 @@ fn list(event: &FileEvent, filter: &SharedFilter, emit: &mut dyn FnMut(Message))
         Ok(_) | Err(_) => return,
     };
     emit(Message::LossReport(LossReport {
-        cause: LossReport::UNREADABLE,
-        lost: None,
+        cause: LossCause::Unreadable,
+        count: None,
         detail: format!("{} was renamed into place, but {detail}", event.file.path.display()),
     }));
 }

@@ -5,8 +5,8 @@
 //! directories; helper threads write to files and standard output.
 
 mod budget;
-mod gaps;
 mod listings;
+mod losses;
 mod notify;
 mod pipeline;
 pub mod placing;
@@ -22,7 +22,7 @@ use crate::alert::ecs::Composer;
 use crate::alert::sink::{OutputError, OutputSettings, Outputs, Target};
 use crate::config::{self, Config};
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
-use crate::event::LossReport;
+use crate::event::{LossCause, LossReport};
 use crate::hook;
 use crate::hook::Surface;
 use crate::privileges;
@@ -221,7 +221,7 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
         log::error!("{undelivered} alerts could not be delivered in time and are lost");
     }
     // What came after the last gap could be told to an output.
-    if let Some(lost) = sources.handover.take_lost().and_then(|gap| gap.lost) {
+    if let Some(lost) = sources.handover.take_lost().and_then(|loss| loss.count) {
         log::error!("{lost} more changes came too late to be judged");
     }
     log::info!(
@@ -286,8 +286,8 @@ fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result<Out
     let composer = composer.clone();
     let on_dropped = move |dropped: u64, output: &str| {
         let gap = LossReport {
-            cause: LossReport::OUTPUT_DROPPED,
-            lost: Some(dropped),
+            cause: LossCause::OutputDropped,
+            count: Some(dropped),
             detail: format!("the output {output} did not take alerts and its queue was full"),
         };
         composer.lock().unwrap_or_else(PoisonError::into_inner).loss_of_one_output(&gap)

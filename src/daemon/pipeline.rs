@@ -1,14 +1,15 @@
 //! From a message of a source to an alert in the outputs' queues: settle, judge, read what matters, tell.
 
 use super::budget::ReadBudget;
-use super::gaps::Gaps;
 use super::listings::Listings;
-use super::settle::{Outcome, Settle, begin};
+use super::losses::Losses;
+use super::settle::{Outcome, Settle};
 use super::watch::{EventSender, SharedFilter, tell};
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
 use crate::event::{
-    Action, Change, Doubt, FileEvent, FileRef, FileState, Hook, HookKind, Level, LossReport, Seen, Verdict, Writer,
+    Action, Change, Doubt, FileEvent, FileRef, FileState, Hook, HookKind, Level, LossCause, LossReport, Seen, Verdict,
+    Writer,
 };
 use crate::hook;
 use crate::hook::Surface;
@@ -41,7 +42,7 @@ pub struct Stats {
     /// Alerts by their level, in the order of [`Level::ALL`].
     pub levels: [u64; Level::ALL.len()],
     /// Gaps by their cause.
-    pub causes: BTreeMap<&'static str, u64>,
+    pub causes: BTreeMap<LossCause, u64>,
     /// The last alerts.
     pub recent: Samples,
     /// The last changes that only an exclusion kept from being alerts.
@@ -93,7 +94,7 @@ pub struct Pipeline {
     /// Filesystems that appeared while running, and how they are guarded.
     pub mounted: Vec<(Guard, bool)>,
     settle: Settle,
-    gaps: Gaps,
+    losses: Losses,
     reading: ReadBudget,
     surface: Surface,
     filter: SharedFilter,
@@ -122,7 +123,7 @@ impl Pipeline {
             tally: Stats::default(),
             mounted: Vec::new(),
             settle: Settle::default(),
-            gaps: Gaps::default(),
+            losses: Losses::default(),
             reading: ReadBudget::new(Instant::now()),
             surface,
             filter,
@@ -164,8 +165,8 @@ impl Pipeline {
                 if let (Guarded::Refused(reason), true, false) = (&guard.by, guard.holds_trees, by_inotify) {
                     let place = guard.place();
                     self.report(LossReport {
-                        cause: LossReport::UNREADABLE,
-                        lost: None,
+                        cause: LossCause::Unreadable,
+                        count: None,
                         detail: format!("{place} was mounted and refuses fanotify ({reason}); it is not watched"),
                     });
                 }
@@ -178,7 +179,7 @@ impl Pipeline {
 
     /// When [`Pipeline::due`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.settle.next_deadline(), self.gaps.next_deadline()].into_iter().flatten().min()
+        [self.settle.next_deadline(), self.losses.next_deadline()].into_iter().flatten().min()
     }
 
     /// Gives out what has waited long enough.
@@ -186,7 +187,7 @@ impl Pipeline {
         for change in self.settle.due(now) {
             self.finish(&change);
         }
-        for gap in self.gaps.due(now, false) {
+        for gap in self.losses.due(now) {
             self.tell_gap(&gap);
         }
     }
@@ -215,22 +216,22 @@ impl Pipeline {
         let unlisted = self.unlisted();
         if unlisted > 0 {
             self.report(LossReport {
-                cause: LossReport::UNREADABLE,
-                lost: None,
+                cause: LossCause::Unreadable,
+                count: None,
                 detail: format!("{unlisted} renamed directories were not listed, or not completely, before the end"),
             });
         }
         if let Some(gap) = self.handover.take_lost() {
             self.report(gap);
         }
-        for gap in self.gaps.due(Instant::now(), true) {
+        for gap in self.losses.flush() {
             self.tell_gap(&gap);
         }
     }
 
     /// Reports a gap, at once or with others of its kind.
     fn report(&mut self, gap: LossReport) {
-        if let Some(gap) = self.gaps.take(gap, Instant::now()) {
+        if let Some(gap) = self.losses.add(gap, Instant::now()) {
             self.tell_gap(&gap);
         }
     }
@@ -320,11 +321,12 @@ impl Pipeline {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::open(mounts::above_root(parent, self.surface.root()), flags, Mode::empty()).ok()
         });
-        self.finish(&begin(FileEvent {
+        self.finish(&Change::from(FileEvent {
             action: Action::Mount,
             complete: true,
             is_directory: false,
             listed: false,
+            classification: None,
             file: FileRef { path, directory: directory.map(Arc::new) },
             previous_path: None,
             writer: Arc::new(Writer::unknown(Doubt::NoProcessOfMount)),
@@ -375,12 +377,12 @@ impl Pipeline {
             && !tracked.is_baseline_directory(&path)
             && hook::follow::was_just_made(&event.file, event.seen.wall);
         if kind != HookKind::Other && !is_new {
-            self.finish(&begin(event.clone()));
+            self.finish(&Change::from(event.clone()));
         }
         if !self.listings.add(event) {
             self.report(LossReport {
-                cause: LossReport::UNREADABLE,
-                lost: None,
+                cause: LossCause::Unreadable,
+                count: None,
                 detail: format!("{} was renamed among too many directories at once and was not listed", path.display()),
             });
         }

@@ -77,7 +77,7 @@ impl Settle {
             Some(change) => merge(change, event),
             None => {
                 self.deadlines.push_back((event.seen.monotonic + MAX_WAIT, path.clone()));
-                self.pending.insert(path, begin(event));
+                self.pending.insert(path, Change::from(event));
             }
         }
         let mut done = Vec::new();
@@ -169,21 +169,6 @@ fn appeared(change: &Change) -> Option<Instant> {
     (change.action != Action::Change).then_some(change.first.monotonic)
 }
 
-/// The change that one record alone makes.
-pub fn begin(event: FileEvent) -> Change {
-    Change {
-        action: event.action,
-        file: event.file,
-        previous_path: event.previous_path,
-        writers: vec![event.writer],
-        more_writers: false,
-        complete: event.complete,
-        records: 1,
-        first: event.seen,
-        last: event.seen,
-    }
-}
-
 fn merge(change: &mut Change, event: FileEvent) {
     // A name that appeared stays a creation; whatever else happened, a rename brought the content.
     if event.action == Action::Rename || change.action == Action::Change {
@@ -191,6 +176,7 @@ fn merge(change: &mut Change, event: FileEvent) {
     }
     // The name may now be in another directory of the same path, or be another file.
     change.file = event.file;
+    change.classification = event.classification;
     change.previous_path = event.previous_path.or(change.previous_path.take());
     change.complete |= event.complete;
     change.records = change.records.saturating_add(1);
@@ -264,6 +250,7 @@ mod tests {
             complete,
             is_directory: false,
             listed: false,
+            classification: None,
             file: FileRef { path: path.into(), directory: None },
             previous_path: None,
             writer: writer(7, "/bin/cp"),
@@ -272,7 +259,7 @@ mod tests {
     }
 
     fn change(path: &str) -> Change {
-        begin(event(path, Action::Creation, true, Seen::now()))
+        Change::from(event(path, Action::Creation, true, Seen::now()))
     }
 
     fn outcome(size: u64) -> Outcome {

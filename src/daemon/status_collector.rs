@@ -99,7 +99,7 @@ impl StatusCollector {
 }
 
 fn counters(sources: &Sources, stats: &Stats) -> Counters {
-    let levels = Level::ALL.into_iter().zip(stats.levels);
+    let levels = Level::ALL.iter().copied().zip(stats.levels);
     Counters {
         records: sources.counters.records.load(Ordering::Relaxed),
         unresolved: sources.counters.vanished.load(Ordering::Relaxed),
@@ -108,7 +108,7 @@ fn counters(sources: &Sources, stats: &Stats) -> Counters {
         excluded: stats.excluded,
         repeated: stats.repeated,
         losses: stats.gaps,
-        losses_by_cause: stats.causes.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
+        losses_by_cause: stats.causes.clone(),
     }
 }
 

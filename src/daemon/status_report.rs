@@ -5,7 +5,7 @@
 
 use super::placing::Mechanism;
 use crate::escape;
-use crate::event::{DocumentHeader, Level};
+use crate::event::{DocumentHeader, Level, LossCause};
 use crate::writer::{Available, RecordSource};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -194,7 +194,7 @@ pub struct Counters {
     /// Loss reports.
     pub losses: u64,
     /// The same by cause.
-    pub losses_by_cause: BTreeMap<String, u64>,
+    pub losses_by_cause: BTreeMap<LossCause, u64>,
 }
 
 /// One change, in a few words.

@@ -5,7 +5,7 @@
 //! and a module that a hook imports is not known as one.
 
 use super::watch::{EventSender, SharedFilter};
-use crate::event::{HookKind, HookLocation, LossReport};
+use crate::event::{HookKind, HookLocation, LossCause, LossReport};
 use crate::hook;
 use crate::hook::content::Limits;
 use crate::hook::follow;
@@ -71,8 +71,8 @@ fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter,
     }
     if inventory.truncated {
         let _ = handover.sender.blocking_send(Message::LossReport(LossReport {
-            cause: LossReport::UNREADABLE,
-            lost: None,
+            cause: LossCause::Unreadable,
+            count: None,
             detail: "there are more hooks than are kept: modules that some of them import are not watched".into(),
         }));
     }

@@ -3,7 +3,7 @@
 use super::pipeline::Pipeline;
 use super::placing;
 use super::placing::Placed;
-use crate::event::{FileEvent, FileRef, HandleName, Interest, Locate, LossReport, Writer};
+use crate::event::{FileEvent, FileRef, HandleName, Interest, Locate, LossCause, LossReport, Writer};
 use crate::hook::tracked_paths::TrackedPaths;
 use crate::privileges;
 use crate::privileges::Role;
@@ -112,8 +112,8 @@ impl EventSender {
         match self.lost.swap(0, Ordering::Relaxed) {
             0 => None,
             lost => Some(LossReport {
-                cause: LossReport::CHANNEL_FULL,
-                lost: Some(lost),
+                cause: LossCause::ChannelFull,
+                count: Some(lost),
                 detail: "changes came faster than they could be judged".into(),
             }),
         }
@@ -381,8 +381,8 @@ impl Sources {
         }
         if running || watching {
             pipeline.take(Message::LossReport(LossReport {
-                cause: LossReport::CHANNEL_FULL,
-                lost: None,
+                cause: LossCause::ChannelFull,
+                count: None,
                 detail: "the end came before all changes were read: they came faster".into(),
             }));
         }

@@ -1,26 +1,8 @@
 //! What a changed file is, what it would run, and whose it is: the values of the hook stage.
 
+use super::words::words;
 use std::path::PathBuf;
 use std::time::SystemTime;
-
-/// Declares an enum whose words are an interface, with the list of all.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_meta])* $variant,)* }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word used in rules and alerts.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-    };
-}
 
 words! {
     /// Which start-up hook a path is (`HookKind`, `pyhookwatch.hook.kind`).

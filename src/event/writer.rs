@@ -1,61 +1,26 @@
 //! Who made a change, and how that is known.
 
+use super::words::words;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-/// How the writer's executable is known. The words are an interface (`WriterEvidence`,
-/// `pyhookwatch.writer.evidence`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Evidence {
-    /// Read from `/proc/PID` while the process lived, checked against the event's pidfd.
-    Proc,
-    /// The kernel's accounting record of its end tells the device and inode of its executable
-    /// (taskstats, Linux 5.19).
-    ExitRecord,
-    /// The kernel told which program this process had started last before it wrote (FAN_OPEN_EXEC).
-    ExecRecord,
-    /// It had started no program: it was a copy of its parent, whose program is known.
-    ForkLineage,
-    /// Nothing establishes the executable; the alert names only what was established.
-    Unknown,
-    /// The source has no process at all (inotify).
-    Unavailable,
-}
-
-impl Evidence {
-    /// Every kind, the strongest first.
-    pub const ALL: [Evidence; 6] = [
-        Evidence::Proc,
-        Evidence::ExitRecord,
-        Evidence::ExecRecord,
-        Evidence::ForkLineage,
-        Evidence::Unknown,
-        Evidence::Unavailable,
-    ];
-
-    /// The word used in rules and alerts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Evidence::Proc => "proc",
-            Evidence::ExitRecord => "exit-record",
-            Evidence::ExecRecord => "exec-record",
-            Evidence::ForkLineage => "fork-lineage",
-            Evidence::Unknown => "unknown",
-            Evidence::Unavailable => "unavailable",
-        }
-    }
-}
-
-impl FromStr for Evidence {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|evidence| evidence.as_str() == word).ok_or_else(|| {
-            let words: Vec<_> = Self::ALL.iter().map(|evidence| evidence.as_str()).collect();
-            format!("unknown evidence: use one of {}", words.join(", "))
-        })
+words! {
+    /// How the writer's executable is known (`WriterEvidence`, `pyhookwatch.writer.evidence`), the strongest first.
+    Evidence {
+        /// Read from `/proc/PID` while the process lived, checked against the event's pidfd.
+        Proc = "proc",
+        /// The kernel's accounting record of its end has the device and inode of its executable (taskstats, Linux
+        /// 5.19).
+        ExitRecord = "exit-record",
+        /// The last program that the process started before it wrote, by the kernel's record (FAN_OPEN_EXEC).
+        ExecRecord = "exec-record",
+        /// It had started no program: it was a copy of its parent, whose program is known.
+        ForkLineage = "fork-lineage",
+        /// Nothing establishes the executable; the alert names only what was established.
+        Unknown = "unknown",
+        /// The source has no process at all (inotify).
+        Unavailable = "unavailable",
     }
 }
 

@@ -6,7 +6,7 @@ use super::program::ProgramLocator;
 use super::records::connector::{Connector, ProcessEvent};
 use super::records::taskstats::{Exit, Taskstats};
 use super::records::{RecordSource, RecordSources};
-use crate::event::LossReport;
+use crate::event::{LossCause, LossReport};
 use rustix::time::ClockId;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -142,7 +142,7 @@ impl Collector {
                  not used to exclude anybody",
                 lost.join(" and ")
             );
-            report(LossReport { cause: LossReport::ATTRIBUTION, lost: None, detail });
+            report(LossReport { cause: LossCause::Attribution, count: None, detail });
         }
         if self.snapshot_is_due && self.snapshot_at.is_none_or(|at| at.elapsed() >= SNAPSHOT_REST) {
             self.snapshot();

@@ -1,8 +1,8 @@
 use super::*;
 use crate::event::{
     Candidate, Confidence, ContentClass, ContentReport, Credentials, Doubt, EnvironmentSetting, Evidence, Exclusion,
-    Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookLocation, HookPath, LivingAncestor, Process,
-    RuleInfo, Script, Seen,
+    Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookLocation, HookPath, LivingAncestor, LossCause,
+    Process, RuleInfo, Script, Seen,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -80,6 +80,7 @@ fn alert_of(bytes: &[u8]) -> Alert {
         ..Writer::unknown(Doubt::NoRecord)
     });
     let change = Change {
+        classification: None,
         action: Action::Rename,
         file: FileRef { path: file_path.clone(), directory: None },
         previous_path: Some(file_path),
@@ -195,7 +196,7 @@ fn what_is_not_known_is_absent() {
 #[test]
 fn sequence_numbers_rise_by_one_with_losses_among_them() {
     let mut composer = Composer::new();
-    let loss = LossReport { cause: LossReport::QUEUE_OVERFLOW, lost: Some(3), detail: "a\nb".into() };
+    let loss = LossReport::counted(LossCause::QueueOverflow, 3, "a\nb");
     let sequence = |alert: Alert| alert.document()["event"]["sequence"].as_u64().unwrap();
     assert_eq!((sequence(composer.loss(&loss)), sequence(composer.loss(&loss))), (1, 2));
     let record = composer.loss(&loss).document();

@@ -17,7 +17,7 @@ mod watched_directories;
 use super::heartbeat::Heartbeat;
 use super::mounts::{self, Class, Mount};
 use super::{Counters, Guard, Guarded, Message, Settings};
-use crate::event::{Action, FileEvent, FileRef, HandleName, Interest, Locate, LossReport, Seen, Writer};
+use crate::event::{Action, FileEvent, FileRef, HandleName, Interest, Locate, LossCause, LossReport, Seen, Writer};
 use crate::sys;
 use fanotify::low_level::{
     FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
@@ -314,8 +314,8 @@ impl Watcher {
             callbacks.witness.lost_records();
             let detail = "the kernel's queue overflowed: changes may have gone unseen".into();
             return (callbacks.emit)(Message::LossReport(LossReport {
-                cause: LossReport::QUEUE_OVERFLOW,
-                lost: None,
+                cause: LossCause::QueueOverflow,
+                count: None,
                 detail,
             }));
         }
@@ -366,6 +366,7 @@ impl Watcher {
                 complete: renamed || record.mask & FAN_CLOSE_WRITE != 0,
                 is_directory,
                 listed: false,
+                classification: None,
                 file: FileRef { path, directory: Some(Arc::new(directory)) },
                 previous_path: record.old_name.as_ref().and_then(|old| self.previous_path(old)),
                 writer: held.nobody.clone(),
@@ -409,8 +410,8 @@ impl Watcher {
         }
         callbacks.witness.lost_records();
         (callbacks.emit)(Message::LossReport(LossReport {
-            cause: LossReport::BAD_RECORD,
-            lost: None,
+            cause: LossCause::BadRecord,
+            count: None,
             detail: format!("reading the kernel's queue failed ({error}); it was opened anew"),
         }));
         Ok(())
@@ -510,8 +511,8 @@ impl Watcher {
 fn not_located(name: &[u8], error: &io::Error) -> LossReport {
     let name = crate::escape::reversible(name);
     LossReport {
-        cause: LossReport::UNREADABLE,
-        lost: Some(1),
+        cause: LossCause::Unreadable,
+        count: Some(1),
         detail: format!("a change of {name} could not be located: {error}"),
     }
 }

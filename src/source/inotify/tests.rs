@@ -4,7 +4,7 @@
 
 use super::watch_index::lock;
 use super::*;
-use crate::event::{Action, FileEvent, LossReport};
+use crate::event::{Action, FileEvent, LossCause, LossReport};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -297,7 +297,7 @@ fn a_removed_root_is_a_gap_and_is_watched_again_when_it_is_back() {
     let watched = watch(|_| {});
     fs::remove_dir(watched.tmp.path()).unwrap();
     let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.detail.contains("is gone")), (LossReport::UNREADABLE, true), "{gap:?}");
+    assert_eq!((gap.cause, gap.detail.contains("is gone")), (LossCause::Unreadable, true), "{gap:?}");
     let report = watched.inotify.report();
     assert_eq!(report.first().map(|tree| (tree.watched, tree.failed)), Some((0, 1)));
     fs::create_dir_all(watched.path("d")).unwrap();
@@ -348,7 +348,7 @@ fn after_an_overflow_there_is_a_gap_and_directories_made_unseen_are_watched() {
     let watched = watch(|_| {});
     watched.inotify.outbox.send(WatchEvent::Overflow);
     let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.lost), (LossReport::QUEUE_OVERFLOW, None));
+    assert_eq!((gap.cause, gap.count), (LossCause::QueueOverflow, None));
     let (sender, _receiver) = mpsc::channel();
     let mut keeper =
         keeper(vec![watched.tmp.path().to_path_buf()], Box::new(move |message| drop(sender.send(message))));
@@ -388,7 +388,7 @@ fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
     let gaps: Vec<Message> = messages.try_iter().collect();
     assert!(matches!(
         gaps.as_slice(),
-        [Message::LossReport(LossReport { cause: LossReport::CHANNEL_FULL, lost: Some(7), .. })]
+        [Message::LossReport(LossReport { cause: LossCause::ChannelFull, count: Some(7), .. })]
     ));
 }
 
@@ -403,7 +403,7 @@ fn errors_of_notify_are_a_gap_and_a_stream_of_them_is_told_once_a_second() {
     let watched = watch(|_| {});
     watched.inotify.outbox.send(WatchEvent::Error("broken".into()));
     let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.detail.contains("broken")), (LossReport::UNREADABLE, true));
+    assert_eq!((gap.cause, gap.detail.contains("broken")), (LossCause::Unreadable, true));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use super::filter::{Queue, WatchEvent, is_interesting};
 use super::watch_index::{WatchIndex, lock};
 use super::{CHECK_EVERY, Emit, Interesting, reason};
-use crate::event::{Action, FileEvent, FileRef, LossReport, Seen, Writer};
+use crate::event::{Action, FileEvent, FileRef, LossCause, LossReport, Seen, Writer};
 use crate::source::Message;
 use crate::walk::{self, Entry, Identity, Kind, Limits};
 
@@ -244,11 +244,11 @@ impl InotifyWatcher {
         }
         if overflowed {
             let detail = "the kernel's inotify queue was full; all trees were listed for new directories";
-            self.emit_gap(LossReport::QUEUE_OVERFLOW, None, detail.into());
+            self.emit_loss(LossCause::QueueOverflow, None, detail.into());
         }
         if lost > 0 {
             let detail = "more inotify events than could be kept; all trees were listed for new directories";
-            self.emit_gap(LossReport::CHANNEL_FULL, Some(lost), detail.into());
+            self.emit_loss(LossCause::ChannelFull, Some(lost), detail.into());
         }
         self.next_recovery = Instant::now() + CHECK_EVERY;
     }
@@ -259,7 +259,7 @@ impl InotifyWatcher {
         }
         self.check_roots();
         if let Some((count, first)) = self.trouble.take() {
-            self.emit_gap(LossReport::UNREADABLE, None, format!("inotify failed {count} times; first {first}"));
+            self.emit_loss(LossCause::Unreadable, None, format!("inotify failed {count} times; first {first}"));
         }
         self.next_check = Instant::now() + CHECK_EVERY;
     }
@@ -293,7 +293,7 @@ impl InotifyWatcher {
                     format!("the tree {} is gone: nothing is watched there until it is back", root.display())
                 }
             };
-            self.emit_gap(LossReport::UNREADABLE, None, detail);
+            self.emit_loss(LossCause::Unreadable, None, detail);
         }
     }
 
@@ -311,6 +311,7 @@ impl InotifyWatcher {
             complete,
             is_directory: false,
             listed: false,
+            classification: None,
             file: FileRef { path, directory: None },
             previous_path,
             writer: Arc::clone(&self.writer),
@@ -318,8 +319,8 @@ impl InotifyWatcher {
         }));
     }
 
-    fn emit_gap(&mut self, cause: &'static str, lost: Option<u64>, detail: String) {
-        (self.emit)(Message::LossReport(LossReport { cause, lost, detail }));
+    fn emit_loss(&mut self, cause: LossCause, count: Option<u64>, detail: String) {
+        (self.emit)(Message::LossReport(LossReport { cause, count, detail }));
     }
 }
 

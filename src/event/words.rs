@@ -1,0 +1,85 @@
+//! One macro for every enum whose words are an interface: rules, alerts, configuration and the command line.
+
+use std::fmt;
+
+/// A word that none of an enum's values has. Displays the words that are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct UnknownWord(&'static [&'static str]);
+
+impl UnknownWord {
+    /// With the words that are accepted.
+    pub const fn new(accepted: &'static [&'static str]) -> Self {
+        Self(accepted)
+    }
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "use one of {}", self.0.join(", "))
+    }
+}
+
+/// Declares an enum with one word for each value, the list of all values, `Display`, `FromStr` and serde.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)* }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::event::UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err($crate::event::UnknownWord::new(&[$($word,)*])),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                word.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    use crate::event::Level;
+
+    #[test]
+    fn every_word_is_parsed_back_and_an_unknown_one_lists_those_accepted() {
+        for level in Level::ALL {
+            assert_eq!(level.as_str().parse(), Ok(*level));
+        }
+        let error = "severe".parse::<Level>().unwrap_err();
+        assert_eq!(error.to_string(), "use one of informational, low, medium, high, critical");
+    }
+}
