@@ -48,7 +48,7 @@ pub fn example() -> StatusReport {
             excluded: 3,
             repeated: 4,
             losses: 1,
-            losses_by_cause: [("queue-overflow".to_owned(), 1)].into(),
+            losses_by_cause: [(crate::event::LossCause::QueueOverflow, 1)].into(),
         },
         recent_alerts: vec![RecentChange {
             time: time(),
