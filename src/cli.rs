@@ -175,14 +175,14 @@ struct StatusArgs {
 
 #[derive(Args)]
 struct HelperArgs {
-    #[arg(value_parser = step)]
-    step: commands::HelperStep,
+    #[arg(value_parser = helper_action)]
+    action: commands::HelperAction,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
-fn step(word: &str) -> Result<commands::HelperStep, String> {
-    one_of(word, &commands::HelperStep::ALL)
+fn helper_action(word: &str) -> Result<commands::HelperAction, String> {
+    one_of(word, &commands::HelperAction::ALL)
 }
 
 fn backend(word: &str) -> Result<Backend, String> {
@@ -236,7 +236,7 @@ pub fn main() -> ExitCode {
         }),
         Command::Selftest(args) => commands::selftest(args.json, args.overlay_only),
         Command::Status(args) => commands::status(args.socket, args.json),
-        Command::SelftestHelper(args) => commands::selftest_helper(args.step, &args.arguments),
+        Command::SelftestHelper(args) => commands::selftest_helper(args.action, &args.arguments),
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
             &commands::ExplainRequest {

@@ -21,5 +21,5 @@ pub use explain::{ExplainRequest, explain, parse_field};
 pub use overrides::Overrides;
 pub use run::run;
 pub use scan::{ScanRequest, scan};
-pub use selftest::{HelperStep, selftest, selftest_helper};
+pub use selftest::{HelperAction, selftest, selftest_helper};
 pub use status::status;

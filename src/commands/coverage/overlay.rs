@@ -1,7 +1,7 @@
 //! What this kernel tells of writes through an overlay: found by mounting one and writing, as the self-test does.
 
 use super::{Finding, State};
-use serde_json::Value;
+use crate::commands::selftest::{CaseResult, Outcome, SelfTestReport};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -43,7 +43,7 @@ impl Overlay {
     }
 }
 
-/// Has a child of this program mount an overlay in a mount namespace of its own and write through it.
+/// Runs the overlay cases of the self-test in a child process, which mounts an overlay in a mount namespace of its own.
 pub fn try_out() -> Overlay {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("pyhookwatch").args(["selftest", "--json", "--overlay-only"]).stdin(Stdio::null());
@@ -51,19 +51,15 @@ pub fn try_out() -> Overlay {
         Ok(output) => output,
         Err(error) => return Overlay::NotEstablished(error.to_string()),
     };
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let places = document["cases"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |place: &Value, key: &str| place[key].as_str().unwrap_or_default().to_owned();
-    let of_overlay: Vec<&Value> = places.iter().filter(|place| text(place, "name").starts_with("overlay-")).collect();
-    if let Some(not_tried) = of_overlay.iter().find(|place| text(place, "outcome") == "not-tried") {
-        return Overlay::NotEstablished(text(not_tried, "reason"));
+    let report: Option<SelfTestReport> = serde_json::from_slice(&output.stdout).ok();
+    let cases = report.into_iter().flat_map(|report| report.cases);
+    let cases: Vec<CaseResult> = cases.filter(|case| case.name.starts_with("overlay-")).collect();
+    if let Some(not_tried) = cases.iter().find(|case| case.outcome == Outcome::NotTried) {
+        return Overlay::NotEstablished(not_tried.reason.clone().unwrap_or_default());
     }
-    match of_overlay.is_empty() {
-        true => Overlay::NotEstablished("the self-test could not try it".into()),
-        false => {
-            // Another fault than silence, such as a writer that is not named, is none of the overlay.
-            let is_told = |place: &Value| place["latency_ms"].is_number();
-            Overlay::Tried(of_overlay.iter().map(|place| (text(place, "name"), is_told(place))).collect())
-        }
+    if cases.is_empty() {
+        return Overlay::NotEstablished("the self-test could not try it".into());
     }
+    // Other faults, such as a writer that is not named, are not the overlay's.
+    Overlay::Tried(cases.into_iter().map(|case| (case.name, case.latency_ms.is_some())).collect())
 }

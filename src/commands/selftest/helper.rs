@@ -1,7 +1,7 @@
-//! The short-lived processes of the self-test: this very program, started again with a hidden argument.
+//! The short-lived processes of the self-test: this program, started again with a hidden argument.
 //!
-//! It is its own executable that writes, not a shell: a self-test must work where there is no shell, and the program
-//! knows for certain which file its own executable is, so that a wrong name is seen to be wrong.
+//! The writers are this program, not a shell. So the self-test works where there is no shell, and it knows which
+//! executable the alert must name.
 
 use crate::commands::exit::Exit;
 use crate::commands::output::{print, print_error};
@@ -9,41 +9,41 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use rustix::process::{Pid, Signal};
 use rustix::time::ClockId;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// What a hook of the self-test says: nothing that runs.
+/// Content of every planted hook: nothing that runs.
 pub const CONTENT: &[u8] = b"# pyhookwatch self-test: this file does nothing and is removed again\n";
 
-/// The user who gets the file of [`Step::Private`]: nobody.
+/// User and group that own the file of [`HelperAction::Private`].
 const NOBODY: u32 = 65534;
 
-/// What a helper does.
+/// What a helper process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum HelperAction {
     /// Creates a file.
     Write,
-    /// Adds to one that is there.
+    /// Appends to an existing file.
     Append,
-    /// Creates one that only its owner, another user, may read.
+    /// Creates a file that only its owner, another user, may read.
     Private,
-    /// Creates one from a mount namespace of its own.
+    /// Creates a file from a mount namespace of its own.
     Namespace,
     /// Renames a file or directory.
     Rename,
     /// Makes a hard link.
     Link,
-    /// Becomes the watcher, and ends with the self-test whatever happens to it.
+    /// Becomes the watcher, and ends with the self-test.
     Watch,
 }
 
-impl Step {
-    /// Every step with its word.
+impl HelperAction {
+    /// Every action with its word.
     pub const ALL: [(&'static str, Self); 7] = [
         ("write", Self::Write),
         ("append", Self::Append),
@@ -55,86 +55,122 @@ impl Step {
     ];
 
     /// Its word on the command line.
-    pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, step)| *step == self).map_or("", |(word, _)| word)
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| word)
     }
 }
 
-/// Does one step, and tells the moment at which its last system call began.
-pub fn help(step: Step, arguments: &[OsString]) -> Exit {
-    match act(step, arguments) {
-        Ok(moment) => {
-            print(&format!("{moment}\n"));
+/// A helper process that has ended.
+pub struct FinishedHelper {
+    /// Its process id.
+    pub pid: u32,
+    /// When its last system call began, in nanoseconds of CLOCK_MONOTONIC.
+    pub wrote_at: u64,
+}
+
+/// This program, to be started with this action.
+pub fn command(action: HelperAction) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("pyhookwatch").args(["selftest-helper", action.as_str()]);
+    // A Ctrl-C at the terminal goes to the self-test alone.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts a helper and waits for its end.
+///
+/// # Errors
+/// Why it could not be started, or could not do it.
+pub fn start(action: HelperAction, arguments: &[&Path]) -> Result<FinishedHelper, String> {
+    let mut command = command(action);
+    command.args(arguments.iter().map(|argument| OsStr::new(*argument)));
+    let child = command.spawn().map_err(|error| format!("the helper cannot be started: {error}"))?;
+    let pid = child.id();
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.trim().parse() {
+        Ok(wrote_at) if output.status.success() => Ok(FinishedHelper { pid, wrote_at }),
+        _ => Err(String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("pyhookwatch: error: ").to_owned()),
+    }
+}
+
+/// The helper process itself. Prints the time at which its last system call began.
+pub fn run(action: HelperAction, arguments: &[OsString]) -> Exit {
+    match act(action, arguments) {
+        Ok(wrote_at) => {
+            print(&format!("{wrote_at}\n"));
             Exit::Fine
         }
         Err(error) => {
-            print_error(format_args!("the self-test's helper could not {}: {error}", step.word()));
+            print_error(format_args!("the self-test's helper could not {}: {error}", action.as_str()));
             Exit::Failed
         }
     }
 }
 
-fn act(step: Step, arguments: &[OsString]) -> io::Result<u64> {
+fn act(action: HelperAction, arguments: &[OsString]) -> io::Result<u64> {
     let argument =
         |index: usize| arguments.get(index).map(Path::new).ok_or(io::Error::from(io::ErrorKind::InvalidInput));
     let path = argument(0)?;
-    match step {
-        Step::Write => write(OpenOptions::new().write(true).create_new(true), path),
-        Step::Append => write(OpenOptions::new().append(true), path),
-        Step::Private => {
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            // Without the right to give it away there is nothing to try: its owner may read it anyway.
+    match action {
+        HelperAction::Write => write_and_close(create_new().open(path)?),
+        HelperAction::Append => write_and_close(OpenOptions::new().append(true).open(path)?),
+        HelperAction::Private => {
+            let file = create_new().mode(0o600).open(path)?;
+            // A user who cannot give the file away can read it anyway, so the case cannot run.
             std::os::unix::fs::fchown(&file, Some(NOBODY), Some(NOBODY))?;
-            finish(file)
+            write_and_close(file)
         }
-        Step::Namespace => {
-            own_mounts()?;
-            write(OpenOptions::new().write(true).create_new(true), path)
+        HelperAction::Namespace => {
+            enter_mount_namespace()?;
+            write_and_close(create_new().open(path)?)
         }
-        Step::Rename => {
+        HelperAction::Rename => {
             let (to, begun) = (argument(1)?, now());
             std::fs::rename(path, to).map(|()| begun)
         }
-        Step::Link => {
+        HelperAction::Link => {
             let (to, begun) = (argument(1)?, now());
             std::fs::hard_link(path, to).map(|()| begun)
         }
-        Step::Watch => watch(path, arguments.get(1..).unwrap_or_default()),
+        HelperAction::Watch => watch(path, arguments.get(1..).unwrap_or_default()),
     }
 }
 
-fn write(options: &OpenOptions, path: &Path) -> io::Result<u64> {
-    finish(options.open(path)?)
+fn create_new() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    options
 }
 
-/// Writes and closes.
-fn finish(mut file: File) -> io::Result<u64> {
+/// Returns the time before the close, which is the last system call.
+fn write_and_close(mut file: File) -> io::Result<u64> {
     file.write_all(CONTENT)?;
     Ok(now())
 }
 
-/// A mount namespace of this process's own: what it mounts goes nowhere else, what others mount comes in.
+/// Moves this process into a mount namespace of its own. Its mounts stay there; those of others still appear in it.
 ///
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN; EINVAL where `/` is no mount point (chroot).
-pub fn own_mounts() -> io::Result<()> {
+pub fn enter_mount_namespace() -> io::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
     nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?;
     Ok(())
 }
 
-/// Becomes `run`; ended by the kernel when the self-test is gone, however it went.
+/// Becomes `run`. The kernel ends it when the self-test has ended for any reason.
 fn watch(parent: &Path, arguments: &[OsString]) -> io::Result<u64> {
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
-    let is_there =
+    let is_parent_alive =
         rustix::process::getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| parent == Path::new(&pid.to_string()));
-    if !is_there {
+    if !is_parent_alive {
         return Err(io::Error::other("the self-test has ended"));
     }
     Err(Command::new("/proc/self/exe").arg0("pyhookwatch").arg("run").args(arguments).exec())
 }
 
-/// This moment in nanoseconds of CLOCK_MONOTONIC, which all processes share.
+/// Now, in nanoseconds of CLOCK_MONOTONIC, which all processes share.
 pub fn now() -> u64 {
     let time = rustix::time::clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

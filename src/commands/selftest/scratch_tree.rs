@@ -1,8 +1,7 @@
-//! The scratch trees of the self-test, its mounts and its processes, and how all of it goes away again.
+//! The scratch tree of the self-test and its mounts.
 //!
-//! Everything is mounted in a mount namespace of our own, which ends with the last process in it; directories have
-//! names that nobody knows before, are made with mode 0700 (failing if the name is taken), and are removed by
-//! [`Stage`]'s `Drop`.
+//! Everything is mounted in a mount namespace of the self-test, which ends with the last process in it. Directories have
+//! random names and mode 0700, and making one fails if the name exists. Dropping [`ScratchTree`] removes them.
 
 use super::helper;
 use crate::source::mounts;
@@ -13,9 +12,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Where the scratch tree may be: the first that takes it. Not `/tmp` first, which is often a filesystem in memory.
+/// Where the scratch tree may be: the first that accepts it. `/tmp` is last, because it is often a filesystem in memory.
 const BASES: [&str; 8] = ["/var/tmp", "/var/lib", "/root", "/usr/local", "/opt", "/srv", "/home", "/tmp"];
-/// Where Python's trees often are on filesystems of their own.
+/// Mount points of other filesystems that often hold Python's directories.
 const OTHERS: [&str; 10] =
     ["/home", "/var", "/var/lib", "/tmp", "/var/tmp", "/opt", "/srv", "/usr", "/usr/local", "/root"];
 
@@ -23,30 +22,30 @@ const OTHERS: [&str; 10] =
 pub const PACKAGES: &str = "usr/lib/python3.12/site-packages";
 
 /// See the module.
-pub struct Stage {
+pub struct ScratchTree {
     base: PathBuf,
     /// Scratch directories on other filesystems.
-    elsewhere: Vec<PathBuf>,
+    on_others: Vec<PathBuf>,
     mounted: Vec<PathBuf>,
     /// Why nothing can be mounted, if nothing can.
     no_mounts: Option<String>,
 }
 
 /// Another filesystem of this machine.
-pub struct Other {
-    /// Where it is known.
-    pub place: &'static str,
+pub struct OtherFilesystem {
+    /// Where it is mounted, or a directory on it.
+    pub mount_point: &'static str,
     /// Its type.
     pub fs_type: String,
 }
 
-impl Stage {
-    /// Makes the scratch tree, on the filesystem of `/` if any of the usual places is on it.
+impl ScratchTree {
+    /// Makes the scratch tree, on the filesystem of `/` if one of [`BASES`] is on it.
     ///
     /// # Errors
-    /// When no place takes it: the last one's error.
+    /// No directory accepts it: the error of the last.
     pub fn new() -> io::Result<Self> {
-        let no_mounts = helper::own_mounts().err().map(|error| match error.raw_os_error() {
+        let no_mounts = helper::enter_mount_namespace().err().map(|error| match error.raw_os_error() {
             Some(libc::EPERM) => "needs CAP_SYS_ADMIN".to_owned(),
             Some(libc::EINVAL) => "`/` is no mount point here (a chroot), and a mount would be seen outside".to_owned(),
             _ => error.to_string(),
@@ -61,46 +60,46 @@ impl Stage {
         let mut refused = io::Error::from(io::ErrorKind::NotFound);
         for base in first.into_iter().chain(then) {
             match scratch(&base) {
-                Ok(base) => return Ok(Self { base, elsewhere: Vec::new(), mounted: Vec::new(), no_mounts }),
+                Ok(base) => return Ok(Self { base, on_others: Vec::new(), mounted: Vec::new(), no_mounts }),
                 Err(error) => refused = error,
             }
         }
         Err(refused)
     }
 
-    /// The type of the filesystem of `/` and the reason, where the scratch tree had to be on another one.
+    /// The type of the filesystem of `/` and the reason, if the scratch tree had to be made on another one.
     pub fn root_left_out(&self) -> Option<(String, String)> {
         let all = mounts::read().unwrap_or_default();
         let root = mounts::holding(&all, Path::new("/"))?;
-        let is_there = mounts::holding(&all, &self.base).is_some_and(|mount| mount.device == root.device);
-        (!is_there).then(|| (root.fs_type.clone(), "no directory on it takes the scratch tree".to_owned()))
+        let is_on_it = mounts::holding(&all, &self.base).is_some_and(|mount| mount.device == root.device);
+        (!is_on_it).then(|| (root.fs_type.clone(), "no directory on it accepts the scratch tree".to_owned()))
     }
 
-    /// The directory with everything in it but what lies on other filesystems.
+    /// The directory of the scratch tree, without its parts on other filesystems.
     pub fn base(&self) -> &Path {
         &self.base
     }
 
-    /// What the watcher takes for `/`.
+    /// Root of the watcher with fanotify.
     pub fn root(&self) -> PathBuf {
         self.base.join("root")
     }
 
-    /// What the watcher with inotify takes for `/`.
-    pub fn second_root(&self) -> PathBuf {
+    /// Root of the watcher with inotify.
+    pub fn inotify_root(&self) -> PathBuf {
         self.base.join("inotify")
     }
 
-    /// The type of the filesystem it is on.
+    /// The type of its filesystem.
     pub fn fs_type(&self) -> String {
         fs_type(&self.base)
     }
 
-    /// Makes a directory below the base, and those above it.
+    /// Makes a directory in the scratch tree, with its parents.
     ///
     /// # Errors
     /// As `mkdir(2)`.
-    pub fn directory(&self, path: &Path) -> io::Result<()> {
+    pub fn make_directory(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
@@ -113,7 +112,7 @@ impl Stage {
         self.mount(Some("pyhookwatch-selftest"), at, Some("tmpfs"), flags, Some("size=1m,mode=0700"))
     }
 
-    /// Mounts an overlay at `at`/merged; what is written through it lands in `at`/upper.
+    /// Mounts an overlay at `at`/merged. Writes through it go to `at`/upper.
     ///
     /// # Errors
     /// The reason, for the report.
@@ -121,23 +120,24 @@ impl Stage {
         let at = at.to_path_buf();
         let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| at.join(name));
         for directory in [&lower.join(PACKAGES), &upper.join(PACKAGES), &work, &merged] {
-            self.directory(directory).map_err(|error| error.to_string())?;
+            self.make_directory(directory).map_err(|error| error.to_string())?;
         }
         let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
         self.mount(Some("pyhookwatch-selftest"), &merged, Some("overlay"), MsFlags::empty(), Some(&options))
     }
 
-    /// Makes a scratch directory on another filesystem and shows it at `at` too.
+    /// Makes a scratch directory on another filesystem, and binds it to `at`.
     ///
     /// # Errors
     /// The reason, for the report.
-    pub fn mount_other(&mut self, other: &Other, at: &Path) -> Result<(), String> {
+    pub fn mount_other(&mut self, other: &OtherFilesystem, at: &Path) -> Result<(), String> {
         if let Some(reason) = &self.no_mounts {
             return Err(reason.clone());
         }
-        let place = real(Path::new(other.place), &mounts::read().unwrap_or_default()).ok_or("it is gone")?;
-        let made = scratch(&place).map_err(|error| error.to_string())?;
-        self.elsewhere.push(made.clone());
+        let directory =
+            real(Path::new(other.mount_point), &mounts::read().unwrap_or_default()).ok_or("it is not accessible")?;
+        let made = scratch(&directory).map_err(|error| error.to_string())?;
+        self.on_others.push(made.clone());
         let source = made.to_str().map(str::to_owned).ok_or("its name is no text")?;
         self.mount(Some(&source), at, None, MsFlags::MS_BIND, None)
     }
@@ -153,43 +153,43 @@ impl Stage {
         if let Some(reason) = &self.no_mounts {
             return Err(reason.clone());
         }
-        self.directory(at).map_err(|error| error.to_string())?;
+        self.make_directory(at).map_err(|error| error.to_string())?;
         nix::mount::mount(source, at, fs_type, flags, options).map_err(|errno| {
-            let what = fs_type.unwrap_or("a bind mount");
-            format!("{what} cannot be mounted: {}", io::Error::from(errno))
+            let mount = fs_type.unwrap_or("a bind mount");
+            format!("{mount} cannot be mounted: {}", io::Error::from(errno))
         })?;
         self.mounted.push(at.to_path_buf());
         Ok(())
     }
 
-    /// Filesystems of this machine beside that of the scratch tree, where Python's trees often are.
-    pub fn others(&self) -> Vec<Other> {
+    /// The other filesystems of this machine that often hold Python's directories.
+    pub fn other_filesystems(&self) -> Vec<OtherFilesystem> {
         let all = mounts::read().unwrap_or_default();
         let mut known: Vec<(u32, u32)> =
             mounts::holding(&all, &self.base).map(|mount| mount.device).into_iter().collect();
         let mut others = Vec::new();
-        for place in OTHERS {
-            let Some(mount) = real(Path::new(place), &all).and_then(|real| mounts::holding(&all, &real)) else {
+        for mount_point in OTHERS {
+            let Some(mount) = real(Path::new(mount_point), &all).and_then(|real| mounts::holding(&all, &real)) else {
                 continue;
             };
             let Mount { device, fs_type, .. } = mount;
-            // An overlay is tried as such.
+            // The steps of the overlay cover overlays.
             if mounts::class(fs_type) == Class::Local && fs_type != "overlay" && !known.contains(device) {
                 known.push(*device);
-                others.push(Other { place, fs_type: fs_type.clone() });
+                others.push(OtherFilesystem { mount_point, fs_type: fs_type.clone() });
             }
         }
         others
     }
 }
 
-impl Drop for Stage {
+impl Drop for ScratchTree {
     fn drop(&mut self) {
         for at in self.mounted.iter().rev() {
-            // In our own namespace; whatever still uses it keeps it until it ends.
+            // In a namespace of our own. A process that still uses the mount keeps it until it ends.
             let _ = nix::mount::umount2(at, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
         }
-        for directory in self.elsewhere.iter().chain([&self.base]) {
+        for directory in self.on_others.iter().chain([&self.base]) {
             if let Err(error) = std::fs::remove_dir_all(directory) {
                 log::error!("{} could not be removed: {error}; remove it by hand", directory.display());
             }
@@ -197,7 +197,7 @@ impl Drop for Stage {
     }
 }
 
-/// A new directory with a name that nobody could know.
+/// A new directory with a random name.
 fn scratch(below: &Path) -> io::Result<PathBuf> {
     let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
     let directory = below.join(format!(".pyhookwatch-selftest-{}", random.trim()));
@@ -205,11 +205,11 @@ fn scratch(below: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// The directory without links; none on a filesystem where asking can hang.
-fn real(place: &Path, all: &[Mount]) -> Option<PathBuf> {
+/// The directory without symbolic links. None on a remote filesystem, where a system call can hang.
+fn real(directory: &Path, all: &[Mount]) -> Option<PathBuf> {
     let can_hang =
-        |place: &Path| mounts::holding(all, place).is_some_and(|it| mounts::class(&it.fs_type) == Class::Remote);
-    let real = Some(place).filter(|place| !can_hang(place))?.canonicalize().ok()?;
+        |path: &Path| mounts::holding(all, path).is_some_and(|mount| mounts::class(&mount.fs_type) == Class::Remote);
+    let real = Some(directory).filter(|directory| !can_hang(directory))?.canonicalize().ok()?;
     (!can_hang(&real) && real.is_dir()).then_some(real)
 }
 
