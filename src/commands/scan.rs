@@ -12,9 +12,9 @@ use crate::diagnostic::DiagnosticKind;
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, HookLocation, Provenance};
 use crate::hook::content::Limits;
-use crate::hook::sites::{self, Found, Inventory, Progress};
+use crate::hook::sites::{self, FoundHook, Inventory, Progress};
 use crate::hook::tracked_paths::TrackedPaths;
-use crate::hook::{Surface, kind};
+use crate::hook::{Surface, kind, location};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ pub struct ScanRequest {
 
 /// A hook, and what was seen in it.
 struct Judged {
-    found: Found,
+    found: FoundHook,
     hook: Hook,
 }
 
@@ -50,14 +50,14 @@ impl Judged {
         let is_bad = matches!(self.hook.content.class, ContentClass::Hostile | ContentClass::Suspicious);
         let is_changed = matches!(self.hook.provenance, Provenance::Changed(_));
         let is_part_of_python = matches!(
-            self.found.at.kind,
+            self.found.hook_path.kind,
             HookKind::Site
                 | HookKind::StdlibBoot
                 | HookKind::StdlibFile
                 | HookKind::Interpreter
                 | HookKind::BundledWheel
         );
-        is_bad || is_changed || !(is_part_of_python || self.found.at.location == HookLocation::Elsewhere)
+        is_bad || is_changed || !(is_part_of_python || self.found.hook_path.location == HookLocation::Elsewhere)
     }
 }
 
@@ -155,7 +155,7 @@ fn judge(root: &Path, tops: &[PathBuf]) -> Report {
             told.set(true);
         }
     };
-    let mut inventory = sites::take_stock(root, tops, &tell);
+    let mut inventory = sites::take_inventory(root, tops, &tell);
     if told.get() {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
@@ -175,18 +175,18 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
     let mut judged: BTreeMap<PathBuf, Judged> = BTreeMap::new();
     let mut followed = HashSet::new();
     for _ in 0..ROUNDS {
-        let new: Vec<Found> =
+        let new: Vec<FoundHook> =
             inventory.hooks.iter().filter(|found| !judged.contains_key(&found.path)).cloned().collect();
         if new.is_empty() {
             break;
         }
         let mut modules: BTreeMap<PathBuf, HashSet<OsString>> = BTreeMap::new();
         for found in new {
-            if found.at != kind::of(&found.path) {
-                tracked.add_file(found.path.clone(), found.at);
+            if found.hook_path != kind::of(&found.path) {
+                tracked.add_file(found.path.clone(), found.hook_path);
             }
             let hook = match inventory.open(&found) {
-                Ok(file) => Hook { path: found.at, ..surface.inspect(&file, Limits::default()).0 },
+                Ok(file) => Hook { path: found.hook_path, ..surface.inspect(&file, Limits::default()).0 },
                 Err(error) => unread(&found, &error),
             };
             surface.track(&found.path, &hook);
@@ -195,20 +195,20 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
         }
         for (directory, names) in modules {
             if followed.insert((directory.clone(), names.len())) {
-                let place = kind::directory(&directory).place;
+                let place = location::of(&directory).location;
                 let place = if place == HookLocation::Elsewhere { HookLocation::SearchPath } else { place };
                 inventory.find_modules(&directory, place, &names);
             }
         }
         // One that is known by more than its path by now is looked at again.
         for found in &inventory.hooks {
-            if judged.get(&found.path).is_some_and(|known| known.found.at != found.at) {
+            if judged.get(&found.path).is_some_and(|known| known.found.hook_path != found.hook_path) {
                 judged.remove(&found.path);
             }
         }
     }
     let is_told = |judged: &Judged| {
-        let sets_nothing = judged.found.at.kind == HookKind::Environment
+        let sets_nothing = judged.found.hook_path.kind == HookKind::Environment
             && judged.hook.content.settings.is_empty()
             && !matches!(judged.hook.file.state, FileState::Unreadable(_));
         !sets_nothing && judged.hook.file.state != FileState::Gone
@@ -216,8 +216,8 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
     judged.into_values().filter(is_told).collect()
 }
 
-fn unread(found: &Found, error: &io::Error) -> Hook {
-    let mut hook = Hook::new(found.at);
+fn unread(found: &FoundHook, error: &io::Error) -> Hook {
+    let mut hook = Hook::new(found.hook_path);
     hook.file.state = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileState::Gone,
         _ => FileState::Unreadable(error.to_string()),
@@ -226,21 +226,29 @@ fn unread(found: &Found, error: &io::Error) -> Hook {
 }
 
 /// Finds the directories that a hook adds to the path, and notes where the modules it imports may lie.
-fn follow(found: &Found, hook: &Hook, inventory: &mut Inventory, modules: &mut BTreeMap<PathBuf, HashSet<OsString>>) {
-    let leads_on =
-        matches!(found.at.kind, HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize);
-    let Some(holder) = found.path.parent().filter(|_| leads_on && found.at.location != HookLocation::Elsewhere) else {
+fn follow(
+    found: &FoundHook,
+    hook: &Hook,
+    inventory: &mut Inventory,
+    modules: &mut BTreeMap<PathBuf, HashSet<OsString>>,
+) {
+    let leads_on = matches!(
+        found.hook_path.kind,
+        HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize
+    );
+    let Some(holder) = found.path.parent().filter(|_| leads_on && found.hook_path.location != HookLocation::Elsewhere)
+    else {
         return;
     };
     let mut directories = vec![holder.to_path_buf()];
-    if found.at.kind == HookKind::Pth {
-        directories.extend(hook.content.paths.iter().filter_map(|added| inventory.search(holder, added)));
+    if found.hook_path.kind == HookKind::Pth {
+        directories.extend(hook.content.paths.iter().filter_map(|added| inventory.search_directory(holder, added)));
     }
     // Beside the hook, in the packages of its Python, and where it adds to the path itself.
-    let prefix = sites::prefix(&found.path, found.at.kind);
+    let prefix = sites::prefix(&found.path, found.hook_path.kind);
     let own = inventory.pythons.iter().filter(|python| Some(&python.prefix) == prefix.as_ref());
     let own = own.flat_map(|python| &python.directories);
-    let packages = own.filter(|site| matches!(site.place, HookLocation::Site | HookLocation::UserSite));
+    let packages = own.filter(|site| matches!(site.location, HookLocation::Site | HookLocation::UserSite));
     directories.extend(packages.map(|site| site.path.clone()));
     for directory in directories {
         modules.entry(directory).or_default().extend(hook.content.imports.iter().map(OsString::from));

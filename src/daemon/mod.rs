@@ -104,7 +104,8 @@ pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
 
 /// The hook stage's file names, for the name filter.
 pub fn known_names(kind: &str) -> &'static [&'static str] {
-    hook::kind::names(kind)
+    let kind = crate::event::HookKind::ALL.iter().find(|known| known.as_str() == kind);
+    kind.map_or(&[], |kind| hook::kind::names(*kind))
 }
 
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {

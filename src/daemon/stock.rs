@@ -40,19 +40,19 @@ pub fn start(
 }
 
 fn look(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilter, handover: &EventSender) {
-    let inventory = sites::take_stock(root, tops, &|_| ());
+    let inventory = sites::take_inventory(root, tops, &|_| ());
     for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
         if follow::was_there_before(root, &directory.path, since) {
             filter.tracked_paths().add_baseline_directory(directory.path.clone());
         }
-        if let Some(end) = &directory.leads_to {
-            filter.tracked_paths().add_directory(end.clone(), directory.place);
+        if let Some(end) = &directory.real_path {
+            filter.tracked_paths().add_directory(end.clone(), directory.location);
         }
     }
-    let leads_on = inventory.hooks.iter().filter(|found| match found.at.kind {
+    let leads_on = inventory.hooks.iter().filter(|found| match found.hook_path.kind {
         HookKind::Environment | HookKind::VenvConfig => true,
         HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
-            found.at.location != HookLocation::Elsewhere
+            found.hook_path.location != HookLocation::Elsewhere
         }
         _ => false,
     });

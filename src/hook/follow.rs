@@ -7,8 +7,8 @@
 use super::classify;
 use super::content;
 use super::content::{Content, Limits};
-use super::kind;
 use super::tracked_paths::TrackedPaths;
+use super::{kind, location};
 use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookLocation, HookPath, Signal};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use std::ffi::OsStr;
@@ -172,7 +172,7 @@ fn classify_target(found: &Content, at: HookPath, hook: &mut Hook) {
 
 /// Debian's packages come after the standard library, where its own `sitecustomize` lies.
 fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
-    let (_, _, directory) = kind::module_of(path)?;
+    let directory = kind::Import::of(path)?.directory();
     // Of a container or another root nothing is known here.
     let is_debians = ["/usr/lib/python3", "/usr/local/lib/python3"]
         .iter()
@@ -199,7 +199,7 @@ fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
 /// that was there when the watch began is not new, whatever has its place now; nor is an overlay's copy of an older one.
 fn is_in_new_tree(tracked: &TrackedPaths, file: &FileRef) -> bool {
     let directories = file.path.ancestors().skip(1).take(MAX_DEPTH).enumerate();
-    let mut stdlib = directories.filter(|(_, directory)| kind::directory(directory).place == HookLocation::Stdlib);
+    let mut stdlib = directories.filter(|(_, directory)| location::of(directory).location == HookLocation::Stdlib);
     let (Some((levels, top)), Some(directory)) = (stdlib.next(), file.directory.as_deref()) else { return false };
     if tracked.is_baseline_directory(top) {
         return false;
@@ -248,7 +248,7 @@ pub fn track(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
     }
     if let Some(end) = &hook.real_path {
         match hook.path.kind {
-            HookKind::SiteDirectory => tracked.add_directory(end.clone(), kind::directory(path).place),
+            HookKind::SiteDirectory => tracked.add_directory(end.clone(), location::of(path).location),
             _ => tracked.add_file(end.clone(), hook.path),
         };
     }

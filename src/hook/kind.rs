@@ -1,61 +1,57 @@
-//! Which start-up hook a path is, by its name and the role of its directory: never by where the tree lies. Pure,
-//! and without an allocation: it is asked for every file whose name could be a hook's.
+//! Which start-up file a path is, by its name and the role of its directory, wherever the tree lies. Pure and without
+//! allocation: it runs for every file whose name can be a start-up file's.
 //!
-//! The names and places are those that were seen to execute on Python 2.7 to 3.15. Case matters as it does for
-//! Python. A path alone cannot tell what PYTHONPATH and `.pth` lines add to the search path, nor which modules
-//! the hooks of this machine import: [`module_of`] and [`directory`] serve those who have learned that.
+//! The names are in `table`. Case matters as it does for Python. A path does not show what PYTHONPATH and `.pth` lines add
+//! to the search path, nor which modules the start-up files of this machine import: [`super::tracked_paths`] knows those.
+
+mod import;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use import::Import;
 
 use super::env;
-use super::place::{find, is_core, is_searched, joined, library, named, split};
+use super::location::{self, DirectoryRole, Version, interpreter_version, split};
 use crate::event::{HookForm, HookKind, HookLocation, HookPath};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use table::{ImportedFrom, WheelOwner};
 
-pub use super::place::{Directory, Version, directory};
-
-/// The modules of a kind, and the patterns of the names that their files and packages can have.
-macro_rules! modules {
-    ($(#[$meta:meta])* $list:ident, $names:ident: $($name:literal)* $(; $more:literal)?) => {
-        $(#[$meta])*
-        const $list: &[&str] = &[$($name),*];
-        const $names: &[&str] = &[$($name, concat!($name, ".*"),)* "__init__.*" $(, $more)?];
-    };
+/// A path and its last component.
+struct Parts<'p> {
+    path: &'p [u8],
+    directory: &'p [u8],
+    name: &'p [u8],
 }
 
-modules! {
-    /// `encodings` and what Python imports of it before anything else: the codec of the locale among them.
-    BOOT, BOOT_NAMES: "encodings" "aliases" "utf_8" "ascii" "latin_1" "utf_8_sig"
-}
-modules! {
-    /// What Python 2.7 to 3.10 import at every start; later ones have most of them frozen into the interpreter.
-    STDLIB, STDLIB_NAMES:
-    "os" "io" "codecs" "abc" "posixpath" "genericpath" "stat" "_collections_abc" "_sitebuiltins" "_bootlocale"
-    "_weakrefset" "sysconfig" "UserDict" "_abcoll" "_sysconfigdata" "copy_reg" "linecache" "re" "sre_compile"
-    "sre_constants" "sre_parse" "traceback" "types" "warnings"
-}
-modules! {
-    /// What hooks of common packages import; `__editable___NAME_finder` is that of an editable install.
-    IMPORTED, IMPORTED_NAMES: "apport_python_hook" "_distutils_hack" "_virtualenv"; "__editable__*"
-}
+type Recognise = fn(&Parts<'_>) -> Option<HookPath>;
 
-/// What the path is. [`HookKind::Other`] with [`HookLocation::Elsewhere`] when it is no hook.
+/// How a file is recognised, by what follows the last dot of its name. Other names: [`without_extension`].
+static BY_EXTENSION: [(&[u8], Recognise); 10] = [
+    (b"py", module_file),
+    (b"pyc", module_file),
+    (b"so", module_file),
+    (b"pyo", module_file),
+    (b"pth", |parts| Some(in_site_directory(HookKind::Pth, parts))),
+    (b"start", |parts| Some(in_site_directory(HookKind::Start, parts))),
+    (b"cfg", pyvenv_cfg),
+    (b"whl", bundled_wheel),
+    (b"_pth", interpreter_config),
+    (b"txt", interpreter_config),
+];
+
+/// What the path is: [`HookKind::Other`] with [`HookLocation::Elsewhere`] when it is no start-up file.
 ///
 /// The form is that of the file itself: the `__init__.so` of a package is an extension, and `package` a source.
 pub fn of(path: &Path) -> HookPath {
-    let (directory, name) = split(path.as_os_str().as_encoded_bytes());
-    let ending = name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
-    let found = match ending {
-        b"py" | b"pyc" | b"pyo" | b"so" => import(directory, name).and_then(|import| module(&import)),
-        b"pth" => Some(beside_packages(HookKind::Pth, directory)),
-        b"start" => Some(beside_packages(HookKind::Start, directory)),
-        b"whl" => wheel(directory),
-        b"cfg" if name == b"pyvenv.cfg" => Some(program(pyvenv(directory), None)),
-        b"_pth" | b"txt" => interpreter_config(directory, name),
-        _ => without_ending(path, directory, name),
-    };
-    // Code is most of what is asked for, and no file that sets variables is named so.
-    let is_code = matches!(ending, b"py" | b"pyc" | b"pyo" | b"so");
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let (directory, name) = split(bytes);
+    let parts = Parts { path: bytes, directory, name };
+    let extension = name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
+    let recognise = BY_EXTENSION.iter().find(|(known, _)| *known == extension);
+    let found = recognise.map_or(without_extension as Recognise, |(_, recognise)| *recognise)(&parts);
+    // Most files are code, and no environment file is named so.
+    let is_code = matches!(extension, b"py" | b"pyc" | b"pyo" | b"so");
     found.or_else(|| if is_code { None } else { environment(path) }).unwrap_or(HookPath {
         kind: HookKind::Other,
         form: HookForm::File,
@@ -64,274 +60,170 @@ pub fn of(path: &Path) -> HookPath {
     })
 }
 
-/// The import name that this path would satisfy, its form, and the directory that must be on the path for it:
-/// `x.py`, `x/__init__.py`, `x.*.so`, `__pycache__/x.*.pyc` and so on. A name without an ending is taken for the
-/// directory of a package. Whether Python searches the directory is another question: [`directory`].
-pub fn module_of(path: &Path) -> Option<(&OsStr, HookForm, &Path)> {
-    let (directory, name) = split(path.as_os_str().as_encoded_bytes());
-    let import = import(directory, name).or_else(|| {
-        let is_name = !name.is_empty() && !name.contains(&b'.');
-        is_name.then_some(Import { name, form: HookForm::Directory, directory, version: None })
-    })?;
-    Some((OsStr::from_bytes(import.name), import.form, Path::new(OsStr::from_bytes(import.directory))))
-}
-
-/// A file that satisfies the import of a module.
-struct Import<'p> {
-    name: &'p [u8],
-    form: HookForm,
-    directory: &'p [u8],
-    /// By the tag in the file's name.
-    version: Option<Version>,
-}
-
-fn import<'p>(directory: &'p [u8], file: &'p [u8]) -> Option<Import<'p>> {
-    let dot = file.iter().position(|byte| *byte == b'.')?;
-    let (name, ending) = (file.get(..dot)?, file.get(dot + 1..)?);
-    let (form, tag) = match ending {
-        b"py" => (HookForm::Module, None),
-        b"pyc" | b"pyo" => (HookForm::Sourceless, None),
-        b"so" => (HookForm::Extension, None),
-        _ => match ending.strip_suffix(b".so") {
-            Some(tag) if is_extension_tag(tag) => (HookForm::Extension, Some(tag)),
-            Some(_) => return None,
-            // `cpython-311.pyc`, `cpython-311.opt-1.pyc`.
-            None => (HookForm::Bytecode, Some(ending.strip_suffix(b".pyc")?)),
-        },
-    };
-    let directory = match (split(directory), form) {
-        ((above, b"__pycache__"), HookForm::Bytecode) => above,
-        // Compiled files with a tag are read in `__pycache__` only.
-        (_, HookForm::Bytecode) => return None,
-        _ => directory,
-    };
-    let import = Import { name, form, directory, version: tag.and_then(tagged_version) };
-    match (name, split(directory)) {
-        (b"", _) => None,
-        (b"__init__", (_, b"")) => None,
-        (b"__init__", (above, package)) => {
-            let form = if form == HookForm::Module { HookForm::Package } else { form };
-            Some(Import { name: package, form, directory: above, ..import })
-        }
-        // Python 2 also takes `xmodule.so` for `x`.
-        (b"sitecustomizemodule" | b"usercustomizemodule", _) if ending == b"so" => {
-            Some(Import { name: name.strip_suffix(b"module").unwrap_or(name), ..import })
-        }
-        _ => Some(import),
+/// Patterns of the file names that a kind can have, for the name filter: exact, `*` and an ending, or a beginning and `*`.
+/// Many are common (`__init__.*`, `os.*`); [`of`] decides by the directory. Empty for a kind without names of its own.
+pub fn names(kind: HookKind) -> &'static [&'static str] {
+    if kind == HookKind::Environment {
+        return &env::NAMES;
     }
+    let of_modules = table::MODULES.iter().find(|modules| modules.kind == kind).map(|modules| modules.file_names);
+    let of_files = || table::FILE_NAMES.iter().find(|(known, _)| *known == kind).map(|(_, names)| *names);
+    of_modules.or_else(of_files).unwrap_or_default()
 }
 
-/// `cpython-311-x86_64-linux-gnu`, `abi3`: nothing else is looked for before `.so`.
-fn is_extension_tag(tag: &[u8]) -> bool {
-    matches!(tag, b"abi3" | b"abi3t")
-        || [b"cpython-".as_slice(), b"pypy", b"graalpy"].iter().any(|start| tag.starts_with(start))
-}
-
-/// `cpython-311-x86_64-linux-gnu`, `cpython-313t`, `pypy310.opt-1`: digits after the implementation's name.
-fn tagged_version(tag: &[u8]) -> Option<Version> {
-    let rest = tag.strip_prefix(b"cpython-").or_else(|| tag.strip_prefix(b"pypy"))?;
-    let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-    joined(rest.get(..digits)?)
-}
-
-/// What a file that satisfies an import is.
-fn module(import: &Import<'_>) -> Option<HookPath> {
-    let at = |kind, found: Directory| HookPath {
-        kind,
-        form: import.form,
-        location: found.place,
-        version: found.version.or(import.version),
-    };
-    match import.name {
-        b"sitecustomize" => {
-            Some(at(HookKind::Sitecustomize, find(import.directory))).filter(|at| is_there(at, import.form))
-        }
-        b"usercustomize" => {
-            Some(at(HookKind::Usercustomize, find(import.directory))).filter(|at| is_there(at, import.form))
-        }
-        b"site" => {
-            let found = library(import.directory);
-            match is_core(found) {
-                true => Some(at(HookKind::Site, found)),
-                false if import.form == HookForm::Module => {
-                    Some(at(HookKind::Site, Directory { place: HookLocation::Elsewhere, version: None }))
-                }
-                false => None,
-            }
-        }
-        name if is_one_of(BOOT, name) => {
-            let holder = match (name, split(import.directory)) {
-                (b"encodings", _) => import.directory,
-                (_, (above, b"encodings")) => above,
-                _ => return None,
-            };
-            Some(library(holder)).filter(|found| is_core(*found)).map(|found| at(HookKind::StdlibBoot, found))
-        }
-        name if is_one_of(STDLIB, name) => {
-            let found = library(import.directory);
-            is_core(found).then(|| at(HookKind::StdlibFile, found))
-        }
-        name if is_imported(name) => {
-            let found = find(import.directory);
-            is_searched(found).then(|| at(HookKind::Module, found))
-        }
-        _ => None,
-    }
-}
-
-/// Whether hooks of common packages import a module of this name.
+/// Whether start-up files of common packages import a module of this name.
 pub(super) fn is_imported(name: &[u8]) -> bool {
-    is_one_of(IMPORTED, name) || name.starts_with(b"__editable__")
+    table::IMPORTED.contains(name)
 }
 
-/// A directory of a customize module's name is one only where Python looks; a file is worth a word anywhere.
-fn is_there(at: &HookPath, form: HookForm) -> bool {
-    form != HookForm::Directory || at.location != HookLocation::Elsewhere
+fn module_file(parts: &Parts<'_>) -> Option<HookPath> {
+    module(&Import::of_file(parts.directory, parts.name)?)
 }
 
-fn is_one_of(list: &[&str], name: &[u8]) -> bool {
-    list.iter().any(|known| known.as_bytes() == name)
+/// The kind of a file by the import that it satisfies.
+fn module(import: &Import<'_>) -> Option<HookPath> {
+    let modules = table::MODULES.iter().find(|modules| modules.contains(import.name))?;
+    let role = match modules.imported_from {
+        ImportedFrom::AnyDirectory => Some(location::of_bytes(import.directory))
+            .filter(|role| import.form != HookForm::Directory || role.location != HookLocation::Elsewhere),
+        ImportedFrom::StdlibOrAnySource => Some(location::stdlib(import.directory))
+            .filter(|role| role.is_stdlib())
+            .or((import.form == HookForm::Module).then_some(DirectoryRole::ELSEWHERE)),
+        ImportedFrom::Stdlib => Some(location::stdlib(import.directory)).filter(|role| role.is_stdlib()),
+        ImportedFrom::Encodings => {
+            let library = match (import.name, split(import.directory)) {
+                (b"encodings", _) => Some(import.directory),
+                (_, (above, b"encodings")) => Some(above),
+                _ => None,
+            };
+            library.map(location::stdlib).filter(|role| role.is_stdlib())
+        }
+        ImportedFrom::SearchedDirectory => Some(location::of_bytes(import.directory)).filter(|role| role.is_searched()),
+    }?;
+    let version = role.version.or(import.version);
+    Some(HookPath { kind: modules.kind, form: import.form, location: role.location, version })
 }
 
-/// `.pth` and `.start` count only directly in a site directory.
-fn beside_packages(kind: HookKind, directory: &[u8]) -> HookPath {
-    let found = find(directory);
-    let (place, version) = match found.place {
-        HookLocation::Site | HookLocation::UserSite => (found.place, found.version),
+/// `site.addsitedir` reads `.pth` and `.start` files directly in a site directory only.
+fn in_site_directory(kind: HookKind, parts: &Parts<'_>) -> HookPath {
+    let role = location::of_bytes(parts.directory);
+    let (location, version) = match role.location {
+        HookLocation::Site | HookLocation::UserSite => (role.location, role.version),
         _ => (HookLocation::Elsewhere, None),
     };
-    HookPath { kind, form: HookForm::File, location: place, version }
+    HookPath { kind, form: HookForm::File, location, version }
 }
 
-/// Wheels that go into every new virtual environment: Debian's, those of `ensurepip` and of virtualenv.
-fn wheel(directory: &[u8]) -> Option<HookPath> {
-    let at = |found: Directory| HookPath {
-        kind: HookKind::BundledWheel,
-        form: HookForm::Archive,
-        location: found.place,
-        version: found.version,
-    };
-    let (above, name) = split(directory);
-    let (higher, parent) = split(above);
-    match (parent, name) {
-        (b"share", b"python-wheels") => Some(at(Directory { place: HookLocation::System, version: None })),
-        (b"ensurepip", b"_bundled") => Some(library(higher)).filter(|found| is_core(*found)).map(at),
-        (b"wheels", b"embed") if higher.ends_with(b"/virtualenv/seed") => {
-            Some(find(split(split(higher).0).0)).filter(|found| is_searched(*found)).map(at)
+fn bundled_wheel(parts: &Parts<'_>) -> Option<HookPath> {
+    let (above, owner) = table::WHEEL_DIRECTORIES.iter().find_map(|(directory, owner)| {
+        let above = directory.rsplit('/').try_fold(parts.directory, |path, component| {
+            let (above, name) = split(path);
+            (name == component.as_bytes()).then_some(above)
+        })?;
+        Some((above, *owner))
+    })?;
+    let (location, version) = match owner {
+        WheelOwner::System => (HookLocation::System, None),
+        WheelOwner::Stdlib => {
+            let role = location::stdlib(above);
+            role.is_stdlib().then_some((role.location, role.version))?
         }
-        _ => None,
-    }
+        WheelOwner::Package => {
+            let role = location::of_bytes(above);
+            role.is_searched().then_some((role.location, role.version))?
+        }
+    };
+    Some(HookPath { kind: HookKind::BundledWheel, form: HookForm::Archive, location, version })
 }
 
-fn program(kind: HookKind, version: Option<Version>) -> HookPath {
+fn beside_program(kind: HookKind, version: Option<Version>) -> HookPath {
     HookPath { kind, form: HookForm::File, location: HookLocation::Program, version }
 }
 
-/// Whether a `pyvenv.cfg` makes an interpreter that is no virtual environment's believe that it is: beside an
-/// interpreter, where no tool writes it, and above the interpreters of a system, pyenv, uv or conda. Elsewhere it
-/// is taken for a virtual environment's own, though the path cannot tell.
-fn pyvenv(directory: &[u8]) -> HookKind {
-    let (above, name) = split(directory);
-    let parent = split(above).1;
-    let is_planted = match name {
-        b"bin" | b"sbin" | b"usr" | b"" => true,
-        b"local" => parent == b"usr",
-        b"conda" | b"anaconda3" | b"miniconda3" | b"miniforge3" | b"mambaforge" => true,
-        _ if parent == b"versions" => name.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'),
-        _ if parent == b"python" => name.starts_with(b"cpython-") || name.starts_with(b"pypy-"),
+/// A `pyvenv.cfg` beside or above an interpreter that is in no virtual environment moves that interpreter's library: in
+/// `/usr`, and in the prefixes of pyenv, uv and conda. Elsewhere it belongs to a virtual environment.
+fn pyvenv_cfg(parts: &Parts<'_>) -> Option<HookPath> {
+    if parts.name != b"pyvenv.cfg" {
+        return None;
+    }
+    let (above, name) = split(parts.directory);
+    let is_prefix = match (split(above).1, name) {
+        (_, b"usr" | b"") | (b"usr", b"local") => true,
+        // pyenv: `versions/3.12.1`; a virtual environment of pyenv-virtualenv has a name there.
+        (b"versions", name) => name.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'),
+        // uv: `python/cpython-3.13.1-linux-x86_64-gnu`.
+        (b"python", name) => name.starts_with(b"cpython-") || name.starts_with(b"pypy-"),
         _ => false,
     };
-    if is_planted { HookKind::InterpreterConfig } else { HookKind::VenvConfig }
+    let is_of_interpreter =
+        is_prefix || table::PROGRAM_DIRECTORIES.contains(&name) || table::CONDA_PREFIXES.contains(&name);
+    let kind = if is_of_interpreter { HookKind::InterpreterConfig } else { HookKind::VenvConfig };
+    Some(beside_program(kind, None))
 }
 
 /// `python3.11._pth` and `pybuilddir.txt` beside an interpreter, `libpython3.14.so.1.0._pth` beside its library.
-fn interpreter_config(directory: &[u8], name: &[u8]) -> Option<HookPath> {
-    let beside = matches!(split(directory).1, b"bin" | b"sbin");
-    match name.strip_suffix(b"._pth") {
-        Some(program_name) if beside && program_name.starts_with(b"python") => {
-            Some(program(HookKind::InterpreterConfig, named(program_name).flatten()))
-        }
-        Some(library) if library.starts_with(b"libpython") => Some(program(HookKind::InterpreterConfig, None)),
-        None if beside && name == b"pybuilddir.txt" => Some(program(HookKind::InterpreterConfig, None)),
-        _ => None,
-    }
+fn interpreter_config(parts: &Parts<'_>) -> Option<HookPath> {
+    let is_beside = table::PROGRAM_DIRECTORIES.contains(&split(parts.directory).1);
+    let version = match parts.name.strip_suffix(b"._pth") {
+        Some(program) if is_beside && program.starts_with(b"python") => interpreter_version(program).flatten(),
+        Some(library) if library.starts_with(b"libpython") => None,
+        None if is_beside && parts.name == b"pybuilddir.txt" => None,
+        _ => return None,
+    };
+    Some(beside_program(HookKind::InterpreterConfig, version))
 }
 
-/// Interpreters, the directories that Python searches and those of packages: names without a known ending.
-fn without_ending(path: &Path, directory: &[u8], name: &[u8]) -> Option<HookPath> {
-    let is_directory_of = |found: Directory| HookPath {
-        kind: if found.place == HookLocation::Archive { HookKind::StdlibZip } else { HookKind::SiteDirectory },
-        form: if found.place == HookLocation::Archive { HookForm::Archive } else { HookForm::Directory },
-        location: found.place,
-        version: found.version,
-    };
+/// Interpreters, the directories that Python searches, and those of packages.
+fn without_extension(parts: &Parts<'_>) -> Option<HookPath> {
+    let Parts { path, directory, name } = *parts;
     if name.starts_with(b"py") {
-        if matches!(split(directory).1, b"bin" | b"sbin" | b"shims") {
+        let holder = split(directory).1;
+        if table::PROGRAM_DIRECTORIES.contains(&holder) || holder == b"shims" {
             return interpreter(name);
         }
-        let found = library(path.as_os_str().as_encoded_bytes());
-        return (found.place != HookLocation::Elsewhere).then(|| is_directory_of(found));
+        return searched_directory(location::stdlib(path));
     }
     match name {
         b"site-packages" | b"dist-packages" | b"lib-dynload" => {
-            Some(find(path.as_os_str().as_encoded_bytes())).filter(|found| is_searched(*found)).map(is_directory_of)
+            Some(location::of_bytes(path)).filter(|role| role.is_searched()).and_then(searched_directory)
         }
-        // Whoever puts a link here decides which bytecode runs.
-        b"__pycache__" => {
-            let holder = match split(directory) {
-                (above, b"encodings") => Some(library(above)).filter(|found| is_core(*found))?,
-                _ => find(directory),
-            };
-            is_searched(holder)
-                .then(|| is_directory_of(Directory { place: holder.place, version: holder.version }))
-                .map(|at| HookPath { kind: HookKind::SiteDirectory, form: HookForm::Directory, ..at })
-        }
-        // The directory of a package comes before a module of its name.
-        _ if !name.contains(&b'.') => module(&Import { name, form: HookForm::Directory, directory, version: None }),
-        _ => None,
+        b"__pycache__" => bytecode_cache(directory),
+        // A package is found before a module of its name.
+        _ => module(&Import::of_directory(directory, name)?),
     }
+}
+
+fn searched_directory(role: DirectoryRole) -> Option<HookPath> {
+    let (kind, form) = match role.location {
+        HookLocation::Elsewhere => return None,
+        HookLocation::Archive => (HookKind::StdlibZip, HookForm::Archive),
+        _ => (HookKind::SiteDirectory, HookForm::Directory),
+    };
+    Some(HookPath { kind, form, location: role.location, version: role.version })
+}
+
+/// A symbolic link in place of a `__pycache__` chooses the bytecode that runs.
+fn bytecode_cache(directory: &[u8]) -> Option<HookPath> {
+    let role = match split(directory) {
+        (above, b"encodings") => Some(location::stdlib(above)).filter(|role| role.is_stdlib())?,
+        _ => Some(location::of_bytes(directory)).filter(|role| role.is_searched())?,
+    };
+    let (kind, form) = (HookKind::SiteDirectory, HookForm::Directory);
+    Some(HookPath { kind, form, location: role.location, version: role.version })
 }
 
 /// `python`, `python3`, `python3.11`, `python3.13t`, `python3.7m`, `pypy3`: not `python3-config`.
 fn interpreter(name: &[u8]) -> Option<HookPath> {
+    // ABI flags of CPython: free-threaded, pymalloc, debug, wide Unicode.
     let end = name.iter().rposition(|byte| !matches!(byte, b't' | b'm' | b'd' | b'u')).map_or(0, |last| last + 1);
     let version = match name {
         b"python" | b"pypy" => None,
-        _ => named(name.get(..end)?)?,
+        _ => interpreter_version(name.get(..end)?)?,
     };
-    Some(program(HookKind::Interpreter, version))
+    Some(beside_program(HookKind::Interpreter, version))
 }
 
 fn environment(path: &Path) -> Option<HookPath> {
-    let (_, place) = env::grammar(path)?;
-    Some(HookPath { kind: HookKind::Environment, form: HookForm::File, location: place, version: None })
+    let (_, location) = env::grammar(path)?;
+    Some(HookPath { kind: HookKind::Environment, form: HookForm::File, location, version: None })
 }
-
-/// File names that a kind of hook can have, for the name filter: exact, `*` and an ending, or a beginning and `*`.
-/// Many are common (`__init__.*`, `os.*`): whether such a name is a hook, [`of`] tells by its directory. Empty for
-/// a kind that is not known by its name.
-pub fn names(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "sitecustomize" => &["sitecustomize", "sitecustomize.*", "sitecustomizemodule.so", "__init__.*"],
-        "usercustomize" => &["usercustomize", "usercustomize.*", "usercustomizemodule.so", "__init__.*"],
-        "pth" => &["*.pth"],
-        "start" => &["*.start"],
-        "site" => &["site", "site.*", "__init__.*"],
-        "stdlib-boot" => BOOT_NAMES,
-        "stdlib-file" => STDLIB_NAMES,
-        "stdlib-zip" => &["python*"],
-        "interpreter-config" => &["pyvenv.cfg", "*._pth", "pybuilddir.txt"],
-        "venv-config" => &["pyvenv.cfg"],
-        "module" => IMPORTED_NAMES,
-        "bundled-wheel" => &["*.whl"],
-        "interpreter" => &["python*", "pypy*"],
-        "site-directory" => &["python*", "pypy*", "site-packages", "dist-packages", "lib-dynload", "__pycache__"],
-        // Any name can be learned; these are usual.
-        "startup-script" => &[".pythonrc", ".pythonrc.py", ".pythonstartup"],
-        "environment" => &env::NAMES,
-        _ => &[],
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ pub mod content;
 pub mod env;
 pub mod follow;
 pub mod kind;
-pub mod place;
+pub mod location;
 pub mod provenance;
 pub mod pth;
 pub mod python;

@@ -153,14 +153,14 @@ pub fn coverage(request: &CoverageRequest) -> Exit {
 
 fn find_out(settings: Settings, socket: &StatusSocket, probe: Probe) -> Report {
     let mounted = mounts::read().unwrap_or_default();
-    let inventory = sites::take_stock(&settings.root, &local_filesystems::below(&settings.root), &|_| ());
+    let inventory = sites::take_inventory(&settings.root, &local_filesystems::below(&settings.root), &|_| ());
     let elsewhere = elsewhere::look(&settings, &probe, &mounted);
     let has_overlay = probe.guards.iter().any(|guard| matches!(guard.by, Guarded::ThroughUpper(_)));
     let overlay = (has_overlay || elsewhere.has_overlay).then(overlay::try_out);
     let trees = trees::judge(&settings, &probe, &mounted, &inventory, overlay.as_ref());
     let filesystems = filesystems(&settings, &probe, &mounted, &trees);
     let daemon = running::ask(socket, &settings, &probe, &filesystems);
-    let unread = (inventory.unreadable, inventory.unread);
+    let unread = (inventory.unreadable, inventory.unreadable_paths);
     Report { settings, probe, filesystems, trees, elsewhere, overlay, unread, truncated: inventory.truncated, daemon }
 }
 

@@ -4,8 +4,8 @@ use super::overlay::Overlay;
 use super::{Finding, State};
 use crate::daemon::placing::{Mechanism, Probe};
 use crate::event::{HookKind, HookLocation};
-use crate::hook::kind;
-use crate::hook::sites::{Inventory, Python, Role};
+use crate::hook::location;
+use crate::hook::sites::{Inventory, Python, PythonRole};
 use crate::source::mounts;
 use crate::source::mounts::Mount;
 use crate::source::{Guarded, Settings};
@@ -19,7 +19,7 @@ pub struct Tree {
     /// What it is: the words of `HookLocation`, and `zip`, `virtual-environment`, `environment`.
     pub place: &'static str,
     /// What the Python is that it belongs to.
-    pub role: Option<Role>,
+    pub role: Option<PythonRole>,
     /// Where a symbolic link in its place leads.
     pub leads_to: Option<PathBuf>,
     /// The filesystem that it is on.
@@ -42,7 +42,7 @@ impl Tree {
 /// What the inventory tells of a place.
 struct Place {
     what: &'static str,
-    role: Option<Role>,
+    role: Option<PythonRole>,
     leads_to: Option<PathBuf>,
     is_link: bool,
 }
@@ -60,7 +60,7 @@ pub fn judge(
         add_python(python, &mut places);
     }
     for found in &inventory.hooks {
-        let place = match found.at.kind {
+        let place = match found.hook_path.kind {
             HookKind::Environment => "environment",
             HookKind::StdlibZip => "zip",
             HookKind::VenvConfig => "virtual-environment",
@@ -98,8 +98,8 @@ pub fn judge(
 
 fn add_python(python: &Python, places: &mut BTreeMap<PathBuf, Place>) {
     for site in &python.directories {
-        let leads_to = site.leads_to.clone();
-        let place = Place { what: site.place.as_str(), role: Some(python.role), leads_to, is_link: site.is_link };
+        let leads_to = site.real_path.clone();
+        let place = Place { what: site.location.as_str(), role: Some(python.role), leads_to, is_link: site.is_link };
         places.insert(site.path.clone(), place);
     }
     for directory in python.programs.iter().filter_map(|program| program.parent()) {
@@ -175,7 +175,7 @@ fn by_mount(
     });
     if let Some(told) = told.filter(|told| told != real) {
         let seen = |path: &Path| mounts::below_root(path, &settings.root).unwrap_or_else(|| path.to_path_buf());
-        let is_known = kind::directory(&seen(&told)).place == kind::directory(&seen(real)).place;
+        let is_known = location::of(&seen(&told)).location == location::of(&seen(real)).location;
         let reason = format!("a bind mount: changes are told as {}", told.display());
         findings.push(match is_known {
             true => note("bind-mount", reason),

@@ -5,7 +5,7 @@ use crate::alert::ecs::timestamp;
 use crate::alert::redact;
 use crate::escape;
 use crate::event::{ContentClass, FileState, SCHEMA_VERSION};
-use crate::hook::kind::Version;
+use crate::hook::location::Version;
 use crate::users::Users;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -16,7 +16,8 @@ pub fn of(report: &Report) -> String {
     for class in ContentClass::ALL {
         classes.insert(class.as_str().into(), report.count(*class).into());
     }
-    let unread = report.inventory.unread.iter().map(|directory| json!({ "path": text(directory), "reason": null }));
+    let unread =
+        report.inventory.unreadable_paths.iter().map(|directory| json!({ "path": text(directory), "reason": null }));
     let unread_hooks = report.unread.iter().map(|(hook, reason)| json!({ "path": text(hook), "reason": line(reason) }));
     let document = json!({
         "pyhookwatch": { "schema_version": SCHEMA_VERSION },
@@ -40,9 +41,9 @@ fn python(python: &crate::hook::sites::Python) -> Value {
     let directories = python.directories.iter().map(|site| {
         json!({
             "path": text(&site.path),
-            "location": site.place.as_str(),
+            "location": site.location.as_str(),
             "link": site.is_link,
-            "real_path": site.leads_to.as_deref().map(text),
+            "real_path": site.real_path.as_deref().map(text),
         })
     });
     json!({
@@ -67,11 +68,11 @@ fn hook(judged: &Judged, users: &mut Users) -> Value {
     };
     json!({
         "path": text(&found.path),
-        "real_path": found.lies.as_deref().map(text),
-        "kind": found.at.kind.as_str(),
-        "form": found.at.form.as_str(),
-        "location": found.at.location.as_str(),
-        "version": found.at.version.map(version),
+        "real_path": found.real_path.as_deref().map(text),
+        "kind": found.hook_path.kind.as_str(),
+        "form": found.hook_path.form.as_str(),
+        "location": found.hook_path.location.as_str(),
+        "version": found.hook_path.version.map(version),
         "class": hook.content.class.as_str(),
         "signals": hook.content.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>(),
         "decoded": lines(&hook.content.decoded),

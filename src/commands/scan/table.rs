@@ -5,7 +5,7 @@ use super::{Judged, Report};
 use crate::commands::style::{Color, Style, shorten_middle};
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance};
-use crate::hook::kind::Version;
+use crate::hook::location::Version;
 use crate::hook::sites::{self, Python};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ pub fn of(report: &Report, style: &Style) -> String {
 
 /// The Python that a hook is listed with.
 fn key(judged: &Judged, pythons: &[Python]) -> Key {
-    let at = judged.found.at;
+    let at = judged.found.hook_path;
     if at.kind == HookKind::Environment {
         return None;
     }
@@ -89,7 +89,7 @@ fn heading(key: &Key, pythons: &[Python]) -> String {
 
 fn entry(judged: &Judged, style: &Style) -> String {
     let Judged { found, hook } = judged;
-    let shape = format!("{}/{}", found.at.kind.as_str(), found.at.form.as_str());
+    let shape = format!("{}/{}", found.hook_path.kind.as_str(), found.hook_path.form.as_str());
     let owner = match hook.provenance.package() {
         Some(package) if matches!(hook.provenance, Provenance::Changed(_)) => {
             format!("changed since {}", escape::one_line(package))
@@ -102,7 +102,7 @@ fn entry(judged: &Judged, style: &Style) -> String {
         style.paint(color(hook.content.class), style.fit(&format!("  {:<10}  {name}", hook.content.class.as_str())));
     let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
     tell("is", &format!("{shape}, {owner}"));
-    if let Some(lies) = &found.lies {
+    if let Some(lies) = &found.real_path {
         tell("lies in", &text(lies));
     }
     match &hook.file.state {
@@ -150,7 +150,7 @@ fn summary(report: &Report, style: &Style) -> String {
     let count = |class| report.count(class);
     let hooks = report.hooks.len();
     let installations =
-        report.inventory.pythons.iter().filter(|python| python.role == sites::Role::Installation).count();
+        report.inventory.pythons.iter().filter(|python| python.role == sites::PythonRole::Installation).count();
     let mut output = style.fit(&format!(
         "{hooks} hooks ({} hostile, {} suspicious, {} opaque) and {installations} installed Pythons in {} directories",
         count(ContentClass::Hostile),
@@ -162,7 +162,7 @@ fn summary(report: &Report, style: &Style) -> String {
     let unread = inventory.unreadable + report.unread.len() as u64;
     if unread > 0 {
         output += &style.fit(&format!("NOT READ: {unread} files and directories, among them"));
-        let names = inventory.unread.iter().chain(report.unread.iter().map(|(path, _)| path));
+        let names = inventory.unreadable_paths.iter().chain(report.unread.iter().map(|(path, _)| path));
         names.take(SHOWN_UNREAD).for_each(|path| output += &style.fit(&format!("  {}", text(path))));
     }
     if inventory.truncated {

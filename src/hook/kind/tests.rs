@@ -3,6 +3,8 @@ use crate::event::HookForm::{Archive, Bytecode, Directory as Folder, Extension, 
 use crate::event::HookKind as Kind;
 use crate::event::HookLocation::{self, Elsewhere, Etc, Program, Site, Stdlib, System, User, UserSite};
 use proptest::prelude::*;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 const IN_ZIP: HookLocation = HookLocation::Archive;
 
@@ -11,23 +13,23 @@ fn of(path: &str) -> HookPath {
 }
 
 #[track_caller]
-fn all(kind: Kind, table: &[(&str, HookForm, HookLocation)]) {
-    for (path, form, place) in table {
-        let at = of(path);
-        assert_eq!((at.kind, at.form, at.location), (kind, *form, *place), "{path}");
+fn assert_all(kind: Kind, table: &[(&str, HookForm, HookLocation)]) {
+    for (path, form, location) in table {
+        let found = of(path);
+        assert_eq!((found.kind, found.form, found.location), (kind, *form, *location), "{path}");
     }
 }
 
 #[track_caller]
-fn none(paths: &[&str]) {
+fn assert_other(paths: &[&str]) {
     for path in paths {
         assert_eq!((of(path).kind, of(path).location), (Kind::Other, Elsewhere), "{path}");
     }
 }
 
 #[test]
-fn every_form_of_sitecustomize_is_known_where_python_looks() {
-    all(
+fn every_form_of_sitecustomize_is_recognised_where_python_searches() {
+    assert_all(
         Kind::Sitecustomize,
         &[
             ("/usr/lib/python3.11/sitecustomize.py", Module, Stdlib),
@@ -60,8 +62,8 @@ fn every_form_of_sitecustomize_is_known_where_python_looks() {
 }
 
 #[test]
-fn every_form_of_usercustomize_is_known_in_every_searched_directory() {
-    all(
+fn every_form_of_usercustomize_is_recognised_in_every_searched_directory() {
+    assert_all(
         Kind::Usercustomize,
         &[
             ("/home/u/.local/lib/python3.11/site-packages/usercustomize.py", Module, UserSite),
@@ -81,7 +83,7 @@ fn every_form_of_usercustomize_is_known_in_every_searched_directory() {
 /// Without one of these being on PYTHONPATH or added by a `.pth`, nothing of it runs.
 #[test]
 fn a_customize_module_below_a_package_or_anywhere_else_is_elsewhere() {
-    all(
+    assert_all(
         Kind::Sitecustomize,
         &[
             ("/usr/lib/python3/dist-packages/ddtrace/bootstrap/sitecustomize.py", Module, Elsewhere),
@@ -106,12 +108,12 @@ fn a_customize_module_below_a_package_or_anywhere_else_is_elsewhere() {
             ("/usr/lib/python3.11/__pycache__/sitecustomize.py", Module, Elsewhere),
         ],
     );
-    all(Kind::Usercustomize, &[("/home/u/.config/python/usercustomize.py", Module, Elsewhere)]);
+    assert_all(Kind::Usercustomize, &[("/home/u/.config/python/usercustomize.py", Module, Elsewhere)]);
 }
 
 #[test]
-fn what_is_only_like_a_customize_module_is_none() {
-    none(&[
+fn similar_names_are_no_customize_module() {
+    assert_other(&[
         "/v/lib/python3.11/site-packages/debugpy/_vendored/pydevd/pydev_sitecustomize/__init__.py",
         "/usr/lib/python3.11/sitecustomize.py~",
         "/usr/lib/python3.11/sitecustomize.py.dpkg-new",
@@ -155,11 +157,11 @@ fn path_configuration_files_count_directly_in_a_site_directory_only() {
             ("/srv/site-packages", Elsewhere),
         ] {
             for stem in ["x", "", ".hidden", ".", "a b", "-x", "с", "line\nbreak", "__editable__.x", "sitecustomize"] {
-                all(kind, &[(&format!("{directory}/{stem}.{ending}"), File, place)]);
+                assert_all(kind, &[(&format!("{directory}/{stem}.{ending}"), File, place)]);
             }
         }
     }
-    none(&[
+    assert_other(&[
         "/usr/lib/python3/dist-packages/zz.PTH",
         "/usr/lib/python3/dist-packages/zz.pth~",
         "/usr/lib/python3/dist-packages/zz.pth.bak",
@@ -171,8 +173,8 @@ fn path_configuration_files_count_directly_in_a_site_directory_only() {
 }
 
 #[test]
-fn what_runs_before_everything_else_is_known_in_every_form() {
-    all(
+fn the_boot_modules_are_recognised_in_every_form() {
+    assert_all(
         Kind::StdlibBoot,
         &[
             ("/usr/lib/python3.11/encodings/__init__.py", Package, Stdlib),
@@ -191,7 +193,7 @@ fn what_runs_before_everything_else_is_known_in_every_form() {
             ("/usr/lib/python311.zip/encodings/__init__.py", Package, IN_ZIP),
         ],
     );
-    none(&[
+    assert_other(&[
         "/usr/lib/python3.11/encodings/cp437.py",
         "/usr/lib/python3.11/utf_8.py",
         "/usr/lib/python3/dist-packages/encodings/__init__.py",
@@ -202,9 +204,10 @@ fn what_runs_before_everything_else_is_known_in_every_form() {
 }
 
 #[test]
-fn modules_that_older_interpreters_run_are_known_in_the_standard_library_only() {
-    for name in STDLIB {
-        all(
+fn modules_that_older_interpreters_run_count_in_the_standard_library_only() {
+    let stdlib = table::MODULES.iter().find(|modules| modules.kind == Kind::StdlibFile).unwrap();
+    for name in stdlib.names {
+        assert_all(
             Kind::StdlibFile,
             &[
                 (&format!("/usr/lib/python3.10/{name}.py"), Module, Stdlib),
@@ -213,9 +216,9 @@ fn modules_that_older_interpreters_run_are_known_in_the_standard_library_only() 
                 (&format!("/usr/lib/python310.zip/{name}.pyc"), Sourceless, IN_ZIP),
             ],
         );
-        none(&[&format!("/srv/app/{name}.py"), &format!("/v/lib/python3.10/site-packages/{name}.py")]);
+        assert_other(&[&format!("/srv/app/{name}.py"), &format!("/v/lib/python3.10/site-packages/{name}.py")]);
     }
-    all(
+    assert_all(
         Kind::Site,
         &[
             ("/usr/lib/python3.11/site.py", Module, Stdlib),
@@ -228,20 +231,30 @@ fn modules_that_older_interpreters_run_are_known_in_the_standard_library_only() 
             ("/site.py", Module, Elsewhere),
         ],
     );
-    none(&["/srv/django/site/__init__.py", "/srv/x/__pycache__/site.cpython-311.pyc", "/srv/mysite.py", "/srv/site"]);
+    assert_other(&[
+        "/srv/django/site/__init__.py",
+        "/srv/x/__pycache__/site.cpython-311.pyc",
+        "/srv/mysite.py",
+        "/srv/site",
+    ]);
 }
 
 #[test]
-fn the_zip_is_known_as_a_file_or_directory() {
+fn the_stdlib_zip_is_recognised_as_a_file_or_directory() {
     for path in ["/usr/lib/python311.zip", "/usr/lib64/python313t.zip", "/opt/conda/lib/python27.zip"] {
-        all(Kind::StdlibZip, &[(path, Archive, IN_ZIP)]);
+        assert_all(Kind::StdlibZip, &[(path, Archive, IN_ZIP)]);
     }
-    none(&["/usr/lib/python.zip", "/home/u/python311.zip", "/usr/lib/python3.zip", "/usr/lib/python311.zip/x.py"]);
+    assert_other(&[
+        "/usr/lib/python.zip",
+        "/home/u/python311.zip",
+        "/usr/lib/python3.zip",
+        "/usr/lib/python311.zip/x.py",
+    ]);
 }
 
 #[test]
-fn configuration_that_moves_the_interpreter_is_known_beside_and_above_it() {
-    all(
+fn interpreter_configuration_is_recognised_beside_and_above_the_interpreter() {
+    assert_all(
         Kind::InterpreterConfig,
         &[
             ("/usr/bin/pyvenv.cfg", File, Program),
@@ -260,7 +273,7 @@ fn configuration_that_moves_the_interpreter_is_known_beside_and_above_it() {
             ("/usr/bin/pybuilddir.txt", File, Program),
         ],
     );
-    all(
+    assert_all(
         Kind::VenvConfig,
         &[
             ("/srv/venv/pyvenv.cfg", File, Program),
@@ -268,12 +281,17 @@ fn configuration_that_moves_the_interpreter_is_known_beside_and_above_it() {
             ("/root/.pyenv/versions/myproject/pyvenv.cfg", File, Program),
         ],
     );
-    none(&["/usr/bin/x._pth", "/usr/lib/python3.11._pth", "/usr/src/pybuilddir.txt", "/srv/venv/pyvenv.cfg.bak"]);
+    assert_other(&[
+        "/usr/bin/x._pth",
+        "/usr/lib/python3.11._pth",
+        "/usr/src/pybuilddir.txt",
+        "/srv/venv/pyvenv.cfg.bak",
+    ]);
 }
 
 #[test]
-fn modules_of_known_hooks_are_known_where_python_looks() {
-    all(
+fn modules_of_common_packages_count_where_python_searches() {
+    assert_all(
         Kind::Module,
         &[
             ("/home/u/.local/lib/python3.11/site-packages/apport_python_hook.py", Module, UserSite),
@@ -287,7 +305,7 @@ fn modules_of_known_hooks_are_known_where_python_looks() {
             ("/usr/lib/python3.11/_distutils_hack.so", Extension, Stdlib),
         ],
     );
-    none(&[
+    assert_other(&[
         "/v/lib/python3.11/site-packages/_distutils_hack/override.py",
         "/home/u/src/_distutils_hack/__init__.py",
         "/etc/python3.11/apport_python_hook.py",
@@ -296,8 +314,8 @@ fn modules_of_known_hooks_are_known_where_python_looks() {
 }
 
 #[test]
-fn wheels_interpreters_directories_and_environment_files_are_known() {
-    all(
+fn wheels_interpreters_directories_and_environment_files_are_recognised() {
+    assert_all(
         Kind::BundledWheel,
         &[
             ("/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl", Archive, System),
@@ -305,7 +323,7 @@ fn wheels_interpreters_directories_and_environment_files_are_known() {
             ("/v/lib/python3.12/site-packages/virtualenv/seed/wheels/embed/pip-24.0-py3-none-any.whl", Archive, Site),
         ],
     );
-    all(
+    assert_all(
         Kind::Interpreter,
         &[
             ("/usr/bin/python3", File, Program),
@@ -320,7 +338,7 @@ fn wheels_interpreters_directories_and_environment_files_are_known() {
             ("/usr/bin/pypy", File, Program),
         ],
     );
-    all(
+    assert_all(
         Kind::SiteDirectory,
         &[
             ("/usr/lib/python3.11", Folder, Stdlib),
@@ -333,7 +351,7 @@ fn wheels_interpreters_directories_and_environment_files_are_known() {
             ("/usr/lib/python3.11/encodings/__pycache__", Folder, Stdlib),
         ],
     );
-    all(
+    assert_all(
         Kind::Environment,
         &[
             ("/etc/environment", File, System),
@@ -342,7 +360,7 @@ fn wheels_interpreters_directories_and_environment_files_are_known() {
             ("/home/u/.config/environment.d/x.conf", File, User),
         ],
     );
-    none(&[
+    assert_other(&[
         "/tmp/x.whl",
         "/v/lib/python3.12/site-packages/x/_bundled/pip.whl",
         "/usr/bin/python3-config",
@@ -380,7 +398,7 @@ fn the_version_comes_from_the_directory_or_the_tag() {
 
 /// The vectors of the public rules' evaluation: what the agent makes of each by its path.
 #[test]
-fn every_vector_that_executes_has_a_kind_and_a_place() {
+fn every_vector_of_the_public_rules_has_a_kind_and_a_location() {
     for (path, kind, place) in [
         ("/usr/local/lib/python3.11/dist-packages/sitecustomize.py", Kind::Sitecustomize, Site),
         ("/etc/python3.11/sitecustomize.py", Kind::Sitecustomize, Etc),
@@ -428,7 +446,7 @@ fn every_vector_that_executes_has_a_kind_and_a_place() {
 }
 
 #[test]
-fn the_import_that_a_path_satisfies_is_told_with_the_directory_that_must_be_searched() {
+fn a_path_gives_its_import_and_the_directory_that_must_be_on_the_path() {
     for (path, name, form, directory) in [
         ("/a/x.py", "x", Module, "/a"),
         ("/a/x.pyc", "x", Sourceless, "/a"),
@@ -440,10 +458,12 @@ fn the_import_that_a_path_satisfies_is_told_with_the_directory_that_must_be_sear
         ("/a/x/__pycache__/__init__.cpython-311.opt-1.pyc", "x", Bytecode, "/a"),
         ("/a/x", "x", Folder, "/a"),
     ] {
-        assert_eq!(module_of(Path::new(path)), Some((OsStr::new(name), form, Path::new(directory))), "{path}");
+        let import = Import::of(Path::new(path)).unwrap();
+        let expected = (OsStr::new(name), form, Path::new(directory));
+        assert_eq!((import.name(), import.form, import.directory()), expected, "{path}");
     }
     for path in ["/a/x.txt", "/a/x.pyi", "/a/.py", "/a/x.foo.so", "/a/x.cpython-311.pyc", "/a/x.y", "", "/"] {
-        assert_eq!(module_of(Path::new(path)), None, "{path}");
+        assert_eq!(Import::of(Path::new(path)), None, "{path}");
     }
 }
 
@@ -472,8 +492,7 @@ fn path() -> impl Strategy<Value = String> {
         "/usr/share/python-wheels",
         "/root/.local/lib/python3.11/site-packages",
     ]);
-    let known: Vec<String> =
-        Kind::ALL.iter().flat_map(|kind| names(kind.as_str())).map(|name| name.replace('*', "")).collect();
+    let known: Vec<String> = Kind::ALL.iter().flat_map(|kind| names(*kind)).map(|name| name.replace('*', "")).collect();
     let stem = prop_oneof![8 => prop::sample::select(known), 1 => "[._a-z0-9]{0,12}"];
     let middle = prop::sample::select(vec!["", "", "3.11", "311", "cpython-311", "x"]);
     let ending = prop::sample::select(vec![
@@ -498,7 +517,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 /// The patterns as the name filter reads them, apart from the code above.
-fn is_listed(name: &str, kind: &str) -> bool {
+fn is_listed(name: &str, kind: Kind) -> bool {
     names(kind).iter().any(|pattern| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(ending), _) => name.ends_with(ending),
         (_, Some(beginning)) => name.starts_with(beginning),
@@ -516,24 +535,23 @@ proptest! {
         let name = path.file_name().unwrap_or_default().to_str().unwrap();
         // The environment files of these directories can have any name.
         let any_name = env::directories().any(|directory| path.parent() == Some(Path::new(directory)));
-        let kind = super::of(path).kind.as_str();
-        prop_assert!(any_name || names(kind).is_empty() || is_listed(name, kind), "{kind}");
-        prop_assert!(any_name || !env::is_environment_file(path) || is_listed(name, "environment"));
+        let kind = super::of(path).kind;
+        prop_assert!(any_name || names(kind).is_empty() || is_listed(name, kind), "{kind:?}");
+        prop_assert!(any_name || !env::is_environment_file(path) || is_listed(name, Kind::Environment));
     }
 
     #[test]
     fn any_bytes_are_a_path(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let path = Path::new(OsStr::from_bytes(&bytes));
         super::of(path);
-        module_of(path);
-        directory(path);
+        Import::of(path);
     }
 }
 
 /// Its name may be asked for with every file that is made on the machine. The bound is for a build without
 /// optimisation on a busy machine: the optimised one takes a twentieth.
 #[test]
-fn a_path_is_judged_in_no_time() {
+fn a_path_is_classified_within_50_microseconds() {
     let paths = [
         "/srv/app/venv/lib/python3.11/site-packages/some/package/deep/below/__init__.py",
         "/usr/share/doc/packages/readme/os.txt",

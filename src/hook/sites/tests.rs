@@ -1,7 +1,13 @@
+use super::file_names::FileNames;
+use super::scan::MAX_PARTS;
 use super::*;
+use crate::event::{HookForm, HookKind, HookLocation};
 use crate::hook::content;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 struct Tree(tempfile::TempDir);
@@ -32,13 +38,17 @@ impl Tree {
         symlink(target, self.inside(path)).unwrap();
     }
 
-    fn stock(&self) -> Inventory {
-        take_stock(&self.root(), &[self.root()], &|_| {})
+    fn inventory(&self) -> Inventory {
+        take_inventory(&self.root(), &[self.root()], &|_| {})
     }
 }
 
 fn hooks(inventory: &Inventory) -> Vec<(&str, HookKind, HookLocation)> {
-    inventory.hooks.iter().map(|found| (found.path.to_str().unwrap(), found.at.kind, found.at.location)).collect()
+    inventory
+        .hooks
+        .iter()
+        .map(|found| (found.path.to_str().unwrap(), found.hook_path.kind, found.hook_path.location))
+        .collect()
 }
 
 #[test]
@@ -60,7 +70,7 @@ fn pythons_are_put_together_from_libraries_programs_and_environments() {
     ]);
     tree.link("python3.11", "/usr/bin/python3");
     tree.link("/usr/bin/python3.11", "/srv/venv/bin/python");
-    let inventory = tree.stock();
+    let inventory = tree.inventory();
     let pythons: Vec<_> = inventory
         .pythons
         .iter()
@@ -69,19 +79,19 @@ fn pythons_are_put_together_from_libraries_programs_and_environments() {
     assert_eq!(
         pythons,
         [
-            ("/home/u/.local", Some((3, 11)), Role::UserBase, 0),
-            ("/opt/py", Some((3, 12)), Role::Installation, 0),
-            ("/opt/shim", None, Role::Programs, 1),
-            ("/root/.local", Some((3, 11)), Role::UserBase, 0),
-            ("/srv/venv", Some((3, 12)), Role::VirtualEnvironment, 1),
-            ("/usr", None, Role::Packages, 0),
-            ("/usr", Some((3, 11)), Role::Installation, 2),
-            ("/usr/local", Some((3, 11)), Role::Packages, 0),
+            ("/home/u/.local", Some((3, 11)), PythonRole::UserBase, 0),
+            ("/opt/py", Some((3, 12)), PythonRole::Installation, 0),
+            ("/opt/shim", None, PythonRole::Programs, 1),
+            ("/root/.local", Some((3, 11)), PythonRole::UserBase, 0),
+            ("/srv/venv", Some((3, 12)), PythonRole::VirtualEnvironment, 1),
+            ("/usr", None, PythonRole::Packages, 0),
+            ("/usr", Some((3, 11)), PythonRole::Installation, 2),
+            ("/usr/local", Some((3, 11)), PythonRole::Packages, 0),
         ]
     );
     let user = &inventory.pythons[0].directories;
     assert_eq!(
-        user.iter().map(|site| (site.path.to_str().unwrap(), site.place)).collect::<Vec<_>>(),
+        user.iter().map(|site| (site.path.to_str().unwrap(), site.location)).collect::<Vec<_>>(),
         [
             ("/home/u/.local/lib/python3.11", HookLocation::Stdlib),
             ("/home/u/.local/lib/python3.11/site-packages", HookLocation::UserSite)
@@ -91,10 +101,7 @@ fn pythons_are_put_together_from_libraries_programs_and_environments() {
     let found = hooks(&inventory);
     assert!(found.contains(&("/opt/py/pyvenv.cfg", HookKind::InterpreterConfig, HookLocation::Program)));
     assert!(found.contains(&("/srv/venv/pyvenv.cfg", HookKind::VenvConfig, HookLocation::Program)));
-    assert_eq!(
-        assemble::prefix(Path::new("/etc/python3.11/sitecustomize.py"), HookKind::Sitecustomize),
-        Some("/usr".into())
-    );
+    assert_eq!(prefix(Path::new("/etc/python3.11/sitecustomize.py"), HookKind::Sitecustomize), Some("/usr".into()));
 }
 
 #[test]
@@ -110,7 +117,7 @@ fn every_hook_is_found_once_and_nothing_else() {
         "/site.py",
         "/a/b/c/d/e/f/lib/python3.11/site-packages/deep.pth",
     ]);
-    let inventory = tree.stock();
+    let inventory = tree.inventory();
     assert_eq!(
         hooks(&inventory),
         [
@@ -130,11 +137,11 @@ fn every_hook_is_found_once_and_nothing_else() {
         ]
     );
     assert_eq!((inventory.unreadable, inventory.truncated), (0, false));
-    assert_eq!(inventory.hooks[7].at.form, HookForm::Directory);
+    assert_eq!(inventory.hooks[7].hook_path.form, HookForm::Directory);
     // Two tops, one in the other: still once.
-    let again = take_stock(&tree.root(), &[tree.root(), tree.inside("/usr/lib")], &|_| {});
+    let again = take_inventory(&tree.root(), &[tree.root(), tree.inside("/usr/lib")], &|_| {});
     assert_eq!(hooks(&again), hooks(&inventory));
-    let part = take_stock(&tree.root(), &[tree.inside("/home"), tree.inside("/site.py")], &|_| {});
+    let part = take_inventory(&tree.root(), &[tree.inside("/home"), tree.inside("/site.py")], &|_| {});
     assert_eq!(part.hooks.len(), 2);
 }
 
@@ -148,11 +155,11 @@ fn a_link_in_the_place_of_a_searched_directory_is_followed_below_the_root() {
     tree.link("site-packages", "/w/lib/python3.11/dist-packages");
     tree.file("/w/lib/python3.11/site-packages/w.pth", "");
     tree.link("/", "/loop/lib/python3.11/site-packages");
-    let inventory = tree.stock();
+    let inventory = tree.inventory();
     let found = hooks(&inventory);
     for path in ["/usr/lib/python3.11/dist-packages/evil.pth", "/root/.local/lib/python3.11/site-packages/evil.pth"] {
         let hook = inventory.hooks.iter().find(|hook| hook.path == Path::new(path)).unwrap();
-        assert_eq!(hook.lies.as_deref(), Some(Path::new("/opt/hidden/evil.pth")));
+        assert_eq!(hook.real_path.as_deref(), Some(Path::new("/opt/hidden/evil.pth")));
         assert_eq!(content::metadata(&inventory.open(hook).unwrap()).size, Some(0));
     }
     assert!(found.contains(&(
@@ -166,7 +173,7 @@ fn a_link_in_the_place_of_a_searched_directory_is_followed_below_the_root() {
         .iter()
         .flat_map(|python| &python.directories)
         .filter(|site| site.is_link)
-        .map(|site| (site.path.to_str().unwrap(), site.leads_to.as_deref().and_then(Path::to_str)))
+        .map(|site| (site.path.to_str().unwrap(), site.real_path.as_deref().and_then(Path::to_str)))
         .collect();
     assert_eq!(
         leads,
@@ -190,12 +197,12 @@ fn a_directory_that_is_added_to_the_path_is_searched_one_level() {
         "/tmp/added/deeper/usercustomize.py",
         "/tmp/added/x.pth",
     ]);
-    let mut inventory = tree.stock();
+    let mut inventory = tree.inventory();
     let site = Path::new("/v/lib/python3.11/site-packages");
-    let real = inventory.search(site, b"../../../../tmp/added").unwrap();
+    let real = inventory.search_directory(site, b"../../../../tmp/added").unwrap();
     assert_eq!(real, Path::new("/tmp/added"));
-    assert_eq!(inventory.search(site, b"/nowhere"), None);
-    assert_eq!(inventory.search(site, b"x.pth"), None);
+    assert_eq!(inventory.search_directory(site, b"/nowhere"), None);
+    assert_eq!(inventory.search_directory(site, b"x.pth"), None);
     let searched: Vec<_> = hooks(&inventory)
         .into_iter()
         .filter(|(.., place)| *place == HookLocation::SearchPath)
@@ -222,15 +229,15 @@ fn modules_that_hooks_import_are_found_in_every_form() {
         "/v/lib/python3.11/site-packages/native.abi3.so",
         "/v/lib/python3.11/site-packages/__pycache__/_telemetry.cpython-311.pyc",
     ]);
-    let mut inventory = tree.stock();
+    let mut inventory = tree.inventory();
     let names = ["_telemetry", "pack", "native", "os"].map(OsString::from).into_iter().collect();
     inventory.find_modules(Path::new("/v/lib/python3.11/site-packages"), HookLocation::Site, &names);
     let modules: Vec<_> = inventory
         .hooks
         .iter()
-        .filter(|hook| hook.at.kind == HookKind::Module)
+        .filter(|hook| hook.hook_path.kind == HookKind::Module)
         .map(|hook| {
-            (hook.path.strip_prefix("/v/lib/python3.11/site-packages").unwrap().to_str().unwrap(), hook.at.form)
+            (hook.path.strip_prefix("/v/lib/python3.11/site-packages").unwrap().to_str().unwrap(), hook.hook_path.form)
         })
         .collect();
     assert_eq!(
@@ -250,10 +257,10 @@ fn the_walk_does_not_leave_the_root_by_a_link() {
     let tree = Tree::new(&["/usr/lib/python3.11/os.py"]);
     tree.link(outside.inside("/lib").to_str().unwrap(), "/usr/local");
     tree.link(outside.inside("/flat").to_str().unwrap(), "/usr/lib/python3.11/dist-packages");
-    let inventory = tree.stock();
+    let inventory = tree.inventory();
     assert_eq!(hooks(&inventory).len(), 1, "{:?}", hooks(&inventory));
     let mut inventory = inventory;
-    assert_eq!(inventory.search(Path::new("/usr"), outside.inside("/flat").as_os_str().as_bytes()), None);
+    assert_eq!(inventory.search_directory(Path::new("/usr"), outside.inside("/flat").as_os_str().as_bytes()), None);
 }
 
 #[test]
@@ -263,21 +270,21 @@ fn a_directory_with_more_than_its_share_of_directories_is_walked_all_the_same() 
         fs::create_dir_all(tree.inside(&format!("/home/u{number}/lib/python3.11/site-packages"))).unwrap();
         tree.file(&format!("/home/u{number}/lib/python3.11/site-packages/x.pth"), "");
     }
-    assert_eq!(tree.stock().hooks.len(), MAX_PARTS + 10);
-    let many = take_stock(&tree.root(), &[tree.inside("/home")], &|_| {});
+    assert_eq!(tree.inventory().hooks.len(), MAX_PARTS + 10);
+    let many = take_inventory(&tree.root(), &[tree.inside("/home")], &|_| {});
     assert_eq!(many.hooks.len(), MAX_PARTS + 10);
 }
 
 #[test]
-fn the_sieve_lets_every_hook_through() {
-    let names = HookNames::new();
+fn the_filter_passes_every_name_of_a_start_up_file() {
+    let names = FileNames::new();
     for name in
         ["sitecustomize.py", "x.pth", ".pth", "__init__.pyc", "os.py", "python3.11", "python311.zip", "pyvenv.cfg"]
     {
-        assert!(names.has(name.as_bytes()), "{name}");
+        assert!(names.contains(name.as_bytes()), "{name}");
     }
     for name in ["", "foo.py", "x.pth~", "README", "setup.cfg"] {
-        assert!(!names.has(name.as_bytes()), "{name}");
+        assert!(!names.contains(name.as_bytes()), "{name}");
     }
 }
 
@@ -294,7 +301,7 @@ fn a_large_tree_is_walked_in_seconds() {
         }
     }
     let start = Instant::now();
-    let inventory = tree.stock();
+    let inventory = tree.inventory();
     let took = start.elapsed();
     assert!(inventory.directories > 100_000 && took.as_secs() < 3, "{took:?} {}", inventory.directories);
 }

@@ -1,10 +1,10 @@
-//! A sieve for the names of a whole tree: could a hook have this name?
+//! A filter for the names of a whole tree: whether a start-up file can have this name.
 
 use crate::event::HookKind;
 use crate::hook::kind;
 
-/// The patterns of every kind of hook, by the byte that decides first.
-pub struct HookNames {
+/// The file name patterns of every kind, by their first byte, or by their last byte for endings.
+pub struct FileNames {
     beginnings: Vec<Vec<Pattern>>,
     endings: Vec<Vec<&'static [u8]>>,
 }
@@ -15,11 +15,19 @@ struct Pattern {
     exact: bool,
 }
 
-impl HookNames {
+impl Pattern {
+    fn matches(&self, name: &[u8]) -> bool {
+        if self.exact { name == self.text } else { name.starts_with(self.text) }
+    }
+}
+
+impl FileNames {
     pub fn new() -> Self {
-        let empty = || (0..=u8::MAX).map(|_| Vec::new()).collect();
-        let mut names = Self { beginnings: empty(), endings: (0..=u8::MAX).map(|_| Vec::new()).collect() };
-        for pattern in HookKind::ALL.iter().flat_map(|kind| kind::names(kind.as_str())) {
+        let mut names = Self {
+            beginnings: (0..=u8::MAX).map(|_| Vec::new()).collect(),
+            endings: (0..=u8::MAX).map(|_| Vec::new()).collect(),
+        };
+        for pattern in HookKind::ALL.iter().flat_map(|kind| kind::names(*kind)) {
             names.add(pattern);
         }
         names
@@ -41,15 +49,11 @@ impl HookNames {
         }
     }
 
-    /// Whether a hook can have this name. What it lets through is judged by its path.
-    pub fn has(&self, name: &[u8]) -> bool {
+    /// Whether a start-up file can have this name; [`kind::of`] then decides by the whole path.
+    pub fn contains(&self, name: &[u8]) -> bool {
         let (Some(first), Some(last)) = (name.first(), name.last()) else { return false };
-        let begins = self.beginnings.get(usize::from(*first)).is_some_and(|bucket| {
-            bucket
-                .iter()
-                .any(|pattern| if pattern.exact { name == pattern.text } else { name.starts_with(pattern.text) })
-        });
-        begins
-            || self.endings.get(usize::from(*last)).is_some_and(|bucket| bucket.iter().any(|text| name.ends_with(text)))
+        let mut beginnings = self.beginnings.get(usize::from(*first)).into_iter().flatten();
+        let mut endings = self.endings.get(usize::from(*last)).into_iter().flatten();
+        beginnings.any(|pattern| pattern.matches(name)) || endings.any(|ending| name.ends_with(ending))
     }
 }

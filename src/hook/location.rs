@@ -1,109 +1,111 @@
-//! What a directory is to Python, by its last names alone: a container's upper directory, a chroot and a Python
-//! in somebody's home have the same endings as the system's own. Pure, and without an allocation.
+//! What a directory is to Python, by the last components of its path alone. A container's upper directory, a chroot and
+//! a Python in a home directory end like the system's own. Pure, without allocation.
 //!
-//! What a path cannot tell: which of these directories an interpreter really has (the inventory of
-//! [`super::sites`] finds them), what PYTHONPATH, PYTHONUSERBASE and `.pth` files add, where links lead.
+//! A path does not show which of these directories an interpreter really has ([`super::sites`] lists them), what
+//! PYTHONPATH, PYTHONUSERBASE and `.pth` files add, and where symbolic links lead ([`super::tracked_paths`]).
 
 use crate::event::HookLocation;
 use std::path::Path;
 
-/// Python's version as a path tells it, (3, 11).
+/// Python's version by a path, as (3, 11).
 pub type Version = (u8, u8);
 
 /// What a directory is to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Directory {
-    /// Its role; [`HookLocation::Elsewhere`] when Python does not look there.
-    pub place: HookLocation,
-    /// Of which Python; `None` when the path does not tell.
+pub struct DirectoryRole {
+    /// [`HookLocation::Elsewhere`] when Python does not search it.
+    pub location: HookLocation,
+    /// `None` when the path does not show it.
     pub version: Option<Version>,
 }
 
-/// What the directory of this path is to Python.
-pub fn directory(path: &Path) -> Directory {
-    find(path.as_os_str().as_encoded_bytes())
+impl DirectoryRole {
+    pub(super) const ELSEWHERE: Self = Self { location: HookLocation::Elsewhere, version: None };
+
+    fn new(location: HookLocation, version: Option<Version>) -> Self {
+        Self { location, version }
+    }
+
+    /// Whether `encodings` and `os` are searched here first: the standard library, or the zip before it.
+    pub(super) fn is_stdlib(self) -> bool {
+        matches!(self.location, HookLocation::Stdlib | HookLocation::Archive)
+    }
+
+    /// Whether Python searches it for the modules that start-up files import.
+    pub(super) fn is_searched(self) -> bool {
+        matches!(
+            self.location,
+            HookLocation::Stdlib | HookLocation::Site | HookLocation::UserSite | HookLocation::Archive
+        )
+    }
 }
 
-const ELSEWHERE: Directory = Directory { place: HookLocation::Elsewhere, version: None };
+/// The directory that holds `pythonX.Y`: `sys.platlibdir` of CPython is `lib` or `lib64`; Debian's multilib has the others.
+const LIB_NAMES: [&[u8]; 4] = [b"lib", b"lib64", b"lib32", b"libx32"];
 
-/// As [`directory`].
-pub(super) fn find(path: &[u8]) -> Directory {
+/// On the path after the standard library: extension modules (CPython's `getpath`), and parts of Python 2's library.
+const STDLIB_PARTS: [&[u8]; 3] = [b"lib-dynload", b"lib-tk", b"lib-old"];
+
+/// The role of the directory at this path.
+pub fn of(path: &Path) -> DirectoryRole {
+    of_bytes(path.as_os_str().as_encoded_bytes())
+}
+
+/// As [`of`].
+pub(super) fn of_bytes(path: &[u8]) -> DirectoryRole {
     let (above, name) = split(path);
     match name {
         b"site-packages" | b"dist-packages" => site(above),
-        // On the path after the standard library itself: extension modules, and the parts of Python 2.
-        b"lib-dynload" | b"lib-tk" | b"lib-old" => part_of_stdlib(above),
-        _ if name.starts_with(b"plat-") => part_of_stdlib(above),
-        _ => library(path),
-    }
-}
-
-fn site(above: &[u8]) -> Directory {
-    let library = library(above);
-    let (prefix, name) = split(above);
-    match library.place {
-        // `~/.local/lib/python3.11/site-packages`.
-        HookLocation::Stdlib if split(split(prefix).0).1 == b".local" => {
-            Directory { place: HookLocation::UserSite, ..library }
+        _ if STDLIB_PARTS.contains(&name) || name.starts_with(b"plat-") => {
+            let library = stdlib(above);
+            if library.location == HookLocation::Stdlib { library } else { DirectoryRole::ELSEWHERE }
         }
-        HookLocation::Stdlib => Directory { place: HookLocation::Site, ..library },
-        // PyPy's own archives up to 3.7: `pypy3.7-v7.3.5-linux64/site-packages`.
-        _ if name.starts_with(b"pypy") => Directory { place: HookLocation::Site, version: None },
-        _ => ELSEWHERE,
+        _ => stdlib(path),
     }
 }
 
-fn part_of_stdlib(above: &[u8]) -> Directory {
-    let library = library(above);
-    if library.place == HookLocation::Stdlib { library } else { ELSEWHERE }
+fn site(above: &[u8]) -> DirectoryRole {
+    let library = stdlib(above);
+    let (prefix, name) = split(above);
+    match library.location {
+        // PEP 370: `~/.local/lib/python3.11/site-packages`.
+        HookLocation::Stdlib if split(split(prefix).0).1 == b".local" => {
+            DirectoryRole::new(HookLocation::UserSite, library.version)
+        }
+        HookLocation::Stdlib => DirectoryRole::new(HookLocation::Site, library.version),
+        // PyPy's own archives up to 3.7: `pypy3.7-v7.3.5-linux64/site-packages`.
+        _ if name.starts_with(b"pypy") => DirectoryRole::new(HookLocation::Site, None),
+        _ => DirectoryRole::ELSEWHERE,
+    }
 }
 
-/// The standard library itself, the zip before it, and Debian's `/etc/pythonX.Y`: no other role.
-pub(super) fn library(path: &[u8]) -> Directory {
+/// As [`of`], for the standard library itself, the zip before it, and Debian's `/etc/pythonX.Y`.
+pub(super) fn stdlib(path: &[u8]) -> DirectoryRole {
     let (above, name) = split(path);
-    match split(above).1 {
-        // `sys.platlibdir` is `lib64` on some distributions; 32-bit ones exist.
-        b"lib" | b"lib64" | b"lib32" | b"libx32" => match zip(name) {
-            Some(version) => Directory { place: HookLocation::Archive, version: Some(version) },
-            None => named(name).map_or(ELSEWHERE, |version| Directory { place: HookLocation::Stdlib, version }),
+    let found = match split(above).1 {
+        parent if LIB_NAMES.contains(&parent) => match zip_version(name) {
+            Some(version) => Some(DirectoryRole::new(HookLocation::Archive, Some(version))),
+            None => interpreter_version(name).map(|version| DirectoryRole::new(HookLocation::Stdlib, version)),
         },
-        b"etc" => match named(name) {
-            Some(version @ Some(_)) => Directory { place: HookLocation::Etc, version },
-            _ => ELSEWHERE,
+        b"etc" => match interpreter_version(name) {
+            Some(version @ Some(_)) => Some(DirectoryRole::new(HookLocation::Etc, version)),
+            _ => None,
         },
         // PyPy: `lib-python/3`, `lib-python/2.7`.
-        b"lib-python" => version(name).map_or(ELSEWHERE, |version| Directory { place: HookLocation::Stdlib, version }),
-        _ => ELSEWHERE,
-    }
-}
-
-/// Whether a directory of this path is the standard library or stands before it: where `encodings` and `os`
-/// are looked for first.
-pub(super) fn is_core(directory: Directory) -> bool {
-    matches!(directory.place, HookLocation::Stdlib | HookLocation::Archive)
-}
-
-/// Whether Python looks in such a directory for the modules that hooks import.
-pub(super) fn is_searched(directory: Directory) -> bool {
-    matches!(
-        directory.place,
-        HookLocation::Stdlib | HookLocation::Site | HookLocation::UserSite | HookLocation::Archive
-    )
-}
-
-/// `python3.11`, `python3.13t`, `python3`, `pypy3.10`, `pypy`: the version, if the name has both its numbers.
-/// `None`: another name.
-pub(super) fn named(name: &[u8]) -> Option<Option<Version>> {
-    match (name.strip_prefix(b"python"), name.strip_prefix(b"pypy")) {
-        (Some(rest), _) if !rest.is_empty() => version(rest),
-        (None, Some(rest)) => {
-            if rest.is_empty() {
-                Some(None)
-            } else {
-                version(rest)
-            }
-        }
+        b"lib-python" => version(name).map(|version| DirectoryRole::new(HookLocation::Stdlib, version)),
         _ => None,
+    };
+    found.unwrap_or(DirectoryRole::ELSEWHERE)
+}
+
+/// The version in `python3.11`, `python3.13t` and `pypy3.10`; `Some(None)` for `python3`, `pypy3` and `pypy`, which have
+/// none of two numbers. `None`: another name.
+pub(super) fn interpreter_version(name: &[u8]) -> Option<Option<Version>> {
+    match (name.strip_prefix(b"python"), name.strip_prefix(b"pypy")) {
+        (Some(rest), _) => version(rest),
+        (None, Some(b"")) => Some(None),
+        (None, Some(rest)) => version(rest),
+        (None, None) => None,
     }
 }
 
@@ -117,13 +119,13 @@ fn version(text: &[u8]) -> Option<Option<Version>> {
 }
 
 /// `python311.zip` and `python313t.zip`.
-fn zip(name: &[u8]) -> Option<Version> {
+fn zip_version(name: &[u8]) -> Option<Version> {
     let digits = name.strip_prefix(b"python")?.strip_suffix(b".zip")?;
-    joined(digits.strip_suffix(b"t").unwrap_or(digits))
+    joined_version(digits.strip_suffix(b"t").unwrap_or(digits))
 }
 
 /// `311` as (3, 11).
-pub(super) fn joined(digits: &[u8]) -> Option<Version> {
+pub(super) fn joined_version(digits: &[u8]) -> Option<Version> {
     let (major, minor) = digits.split_at_checked(1)?;
     Some((number(major)?, number(minor)?))
 }
@@ -138,7 +140,7 @@ fn number(digits: &[u8]) -> Option<u8> {
     })
 }
 
-/// The path above, and the last name; slashes at the end do not count. Both empty: the root.
+/// The parent and the last component; slashes at the end do not count. Both are empty for the root.
 pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     let path = path.get(..end).unwrap_or_default();
@@ -153,12 +155,12 @@ mod tests {
     use super::*;
 
     fn role(path: &str) -> (HookLocation, Option<Version>) {
-        let directory = directory(Path::new(path));
-        (directory.place, directory.version)
+        let DirectoryRole { location, version } = of(Path::new(path));
+        (location, version)
     }
 
     #[test]
-    fn the_standard_library_is_known_by_its_last_two_names_wherever_it_lies() {
+    fn the_standard_library_is_recognised_by_its_last_two_components() {
         for (path, version) in [
             ("/usr/lib/python3.11", Some((3, 11))),
             ("/usr/lib64/python3.12", Some((3, 12))),
@@ -188,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn site_directories_and_user_sites_are_told_apart() {
-        for (path, place) in [
+    fn site_directories_and_user_sites_are_distinguished() {
+        for (path, location) in [
             ("/usr/lib/python3/dist-packages", HookLocation::Site),
             ("/usr/local/lib/python3.11/dist-packages", HookLocation::Site),
             ("/usr/lib64/python3.6/site-packages", HookLocation::Site),
@@ -201,12 +203,12 @@ mod tests {
             ("/root/.local/lib/python2.7/site-packages", HookLocation::UserSite),
             ("/home/u/.local/lib/pypy3.10/site-packages", HookLocation::UserSite),
         ] {
-            assert_eq!(role(path).0, place, "{path}");
+            assert_eq!(role(path).0, location, "{path}");
         }
     }
 
     #[test]
-    fn the_zip_and_the_directory_of_debian_have_their_own_places() {
+    fn the_zip_and_debians_directory_in_etc_have_their_own_locations() {
         assert_eq!(role("/usr/lib/python311.zip"), (HookLocation::Archive, Some((3, 11))));
         assert_eq!(role("/usr/lib64/python313t.zip"), (HookLocation::Archive, Some((3, 13))));
         assert_eq!(role("/etc/python3.11"), (HookLocation::Etc, Some((3, 11))));
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_it_is_elsewhere() {
+    fn similar_names_are_elsewhere() {
         for path in [
             "",
             "/",
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_split_at_its_last_name() {
+    fn a_path_is_split_before_its_last_component() {
         for (path, above, name) in
             [("/a/b", "/a", "b"), ("/a//b//", "/a/", "b"), ("/a", "", "a"), ("a", "", "a"), ("/", "", ""), ("", "", "")]
         {
