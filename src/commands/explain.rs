@@ -163,7 +163,7 @@ pub fn supposed_writer(question: &ExplainRequest) -> Writer {
     };
     let mut writer =
         Writer { evidence, confidence, process: Some(process), ..Writer::unknown(Doubt::ExecutableUnknown) };
-    identity::tell(&mut writer, None);
+    identity::identify(&mut writer, None);
     writer
 }
 

@@ -1,14 +1,15 @@
 //! Names the writer of each change: looks at the process at once, collects what the kernel's records
 //! tell, and has [`super::judge`] decide when all records of that time have been read.
 
-use super::collector::{Collector, now};
+use super::clock::now;
+use super::collector::Collector;
+use super::decision::{Attribution, CurrentProgram, History};
 use super::identity;
-use super::judge::{Case, Last, Named};
 use super::process;
-use super::process_table::{ProcessKey, ProcessRecord, Program, Start};
-use super::program::{ProgramLocator, Resolved};
+use super::process_record::{ProcessKey, ProcessRecord, Program, Start};
+use super::program::{LocatedProgram, ProgramLocator};
 use super::records::RecordSources;
-use super::{ProcSnapshot, look};
+use super::snapshot::ProcSnapshot;
 use crate::event::{Candidate, Doubt, Evidence, Executable, FileId, HandleName, Locate, LossReport, Process, Writer};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ impl WriterResolver {
         self.empty_sequence = self.sequence;
         if !self.records.counts_execs() {
             // Without forks nobody can tell whose they are after the pid was used again.
-            self.records.ledger.forget_waiting();
+            self.records.ledger.discard_unassigned();
         }
     }
 
@@ -99,7 +100,7 @@ impl WriterResolver {
 
     /// So many exec records have come that the others should be read.
     pub fn is_behind(&self) -> bool {
-        self.records.ledger.waiting() >= MAX_WAITING
+        self.records.ledger.unassigned() >= MAX_WAITING
     }
 
     /// A read of the queue of writes begins. Processes looked at for the last one are looked at again.
@@ -114,10 +115,10 @@ impl WriterResolver {
         self.starts += 1;
         if !self.records.counts_execs() && self.is_behind() {
             // Nobody will put them to a process before the queue is empty.
-            self.records.ledger.forget_waiting();
+            self.records.ledger.discard_unassigned();
             self.records.lose();
         }
-        self.records.ledger.start(pid, self.sequence, self.empty_at, program);
+        self.records.ledger.add_start(pid, self.sequence, self.empty_at, program);
     }
 
     /// Looks at the process of a write at once. [`WriterResolver::judge`] gives its writer, in the order
@@ -129,7 +130,7 @@ impl WriterResolver {
         self.sequence += 1;
         let known = self.looks.iter().find(|(known, _)| *known == pid).map(|(_, look)| look.clone());
         let look = known.unwrap_or_else(|| {
-            let look = Arc::new(look(pid, pidfd));
+            let look = Arc::new(ProcSnapshot::take(pid, pidfd));
             if look.held_pid {
                 self.looks.push((pid, look.clone()));
             }
@@ -188,11 +189,11 @@ impl WriterResolver {
             return ticket.look.writer.clone();
         }
         let lives = match ticket.look.held_pid {
-            true => self.records.ledger.life_at(ticket.pid, ticket.look.time).into_iter().collect(),
-            false => self.records.ledger.lives_of(ticket.pid, ticket.since, ticket.look.time),
+            true => self.records.ledger.process_at(ticket.pid, ticket.look.time).into_iter().collect(),
+            false => self.records.ledger.candidates_for_pid(ticket.pid, ticket.since, ticket.look.time),
         };
-        let mut answers: Vec<(Option<ProcessKey>, Named)> =
-            lives.iter().map(|&id| (Some(id), self.name(ticket, self.records.ledger.life(id), resolver))).collect();
+        let mut answers: Vec<(Option<ProcessKey>, Attribution)> =
+            lives.iter().map(|&id| (Some(id), self.name(ticket, self.records.ledger.get(id), resolver))).collect();
         if answers.is_empty() {
             answers.push((None, self.name(ticket, None, resolver)));
         }
@@ -202,24 +203,24 @@ impl WriterResolver {
             let named = if is_only { named } else { named.with_doubt(Doubt::SharedPid) };
             return self.writer(ticket, life.filter(|_| is_only), named, resolver);
         }
-        let mut named = Named::unknown(Doubt::SharedPid, candidates_of(named));
+        let mut named = Attribution::unknown(Doubt::SharedPid, candidates_of(named));
         named.candidates.extend(answers.into_iter().flat_map(|(_, other)| candidates_of(other)));
         named.candidates.truncate(Writer::MAX_CANDIDATES);
         self.writer(ticket, None, named, resolver)
     }
 
     /// The program of one process at the time of the write.
-    fn name(&self, ticket: &Ticket, life: Option<&ProcessRecord>, resolver: &mut ProgramLocator<'_>) -> Named {
+    fn name(&self, ticket: &Ticket, life: Option<&ProcessRecord>, resolver: &mut ProgramLocator<'_>) -> Attribution {
         let look = &ticket.look;
         let counted = self.records.counts_execs()
-            && life.is_some_and(|life| !life.muddled)
+            && life.is_some_and(|life| !life.ambiguous)
             && self.records.has_all_since(ticket.since);
         let exit = life.and_then(ProcessRecord::exit);
         let seen = look.writer.process.as_ref();
         let recorded =
-            life.into_iter().flat_map(ProcessRecord::starts).chain(self.records.ledger.waiting_of(ticket.pid));
+            life.into_iter().flat_map(ProcessRecord::starts).chain(self.records.ledger.unassigned_of(ticket.pid));
         let last_id = seen.and_then(|process| process.executable_id).or(exit.and_then(|exit| exit.executable));
-        let starts: Vec<(&Start, Arc<Resolved>)> =
+        let starts: Vec<(&Start, Arc<LocatedProgram>)> =
             recorded.map(|start| (start, started(&start.program, last_id, resolver))).collect();
         let (before, after): (Vec<_>, Vec<_>) = starts
             .iter()
@@ -232,16 +233,16 @@ impl WriterResolver {
         let path = seen.filter(|process| process.executable_id.is_some() || exit.is_none() || is_its_last);
         let path = path.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_path());
         let by = if path.is_some() { Evidence::Proc } else { Evidence::ExitRecord };
-        let last = (path.is_some() || exit.is_some_and(|exit| exit.executable.is_some())).then(|| Last {
-            by,
+        let last = (path.is_some() || exit.is_some_and(|exit| exit.executable.is_some())).then(|| CurrentProgram {
+            evidence: by,
             path,
             id: last_id,
             may_be_unrecorded: path.is_some() && seen.is_some_and(may_be_unrecorded),
-            since: life.and_then(ProcessRecord::runs_since),
+            since: life.and_then(ProcessRecord::current_since),
         });
-        let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver, 0));
+        let inherited = life.filter(|_| counted).and_then(|life| self.records.ledger.inherited(life, resolver));
         let of_sibling = match last {
-            Some(Last { by: Evidence::ExitRecord, id: Some(id), .. })
+            Some(CurrentProgram { evidence: Evidence::ExitRecord, id: Some(id), .. })
                 if starts.is_empty() && inherited.as_ref().is_some_and(|program| program.id != Some(id)) =>
             {
                 life.and_then(|life| self.records.ledger.program_of_sibling(life, id, resolver))
@@ -249,8 +250,8 @@ impl WriterResolver {
             _ => None,
         };
         let never_ran_exec = path.is_none() && exit.is_some_and(|exit| exit.never_ran_exec == Some(true));
-        let named = Case {
-            last,
+        let named = History {
+            current: last,
             inherited: inherited.as_deref(),
             may_have_inherited: last.is_none() && life.is_some_and(|life| self.records.ledger.may_have_inherited(life)),
             before: before.iter().map(|(_, program)| &**program).collect(),
@@ -262,7 +263,7 @@ impl WriterResolver {
             had_threads: life.is_some_and(ProcessRecord::had_threads),
             of_sibling: of_sibling.as_deref(),
         }
-        .judge();
+        .decide();
         let may_be_told_anything = match named.evidence {
             Evidence::ExitRecord => exit.is_some_and(|exit| exit.uid != 0),
             Evidence::Proc => seen.is_none_or(|process| process.in_host_users != Some(true)),
@@ -270,7 +271,7 @@ impl WriterResolver {
         };
         let named = if may_be_told_anything { named.with_doubt(Doubt::OwnUserNamespace) } else { named };
         let named = if self.records.has_all_since(ticket.since) { named } else { named.with_doubt(Doubt::LostRecords) };
-        match life.is_some_and(|life| life.muddled) || !counted && !self.emptied {
+        match life.is_some_and(|life| life.ambiguous) || !counted && !self.emptied {
             true => named.with_doubt(Doubt::Ambiguous),
             false => named,
         }
@@ -281,11 +282,11 @@ impl WriterResolver {
         &self,
         ticket: &Ticket,
         life: Option<ProcessKey>,
-        named: Named,
+        named: Attribution,
         resolver: &mut ProgramLocator<'_>,
     ) -> Writer {
         let look = &ticket.look;
-        let life = life.and_then(|id| self.records.ledger.life(id));
+        let life = life.and_then(|id| self.records.ledger.get(id));
         let exit = life.and_then(ProcessRecord::exit);
         let mut writer = look.writer.clone();
         let mut process = writer.process.take().unwrap_or_else(|| Process { pid: ticket.pid, ..Process::default() });
@@ -317,8 +318,8 @@ impl WriterResolver {
         let mut script = None;
         if let Some(life) = life {
             let parents = std::mem::take(&mut writer.parents);
-            writer.parents = self.records.ledger.parents(life, parents, resolver);
-            writer.living_ancestor = if look.held_pid { None } else { self.records.ledger.nearest(life) };
+            writer.parents = self.records.ledger.ancestors(life, parents, resolver);
+            writer.living_ancestor = if look.held_pid { None } else { self.records.ledger.living_ancestor(life) };
             script = recorded_script(life, ticket.sequence, process.executable.as_ref(), resolver);
         }
         let mut writer = Writer {
@@ -329,14 +330,14 @@ impl WriterResolver {
             process: Some(process),
             ..writer
         };
-        identity::tell(&mut writer, script.as_deref());
+        identity::identify(&mut writer, script.as_deref());
         writer
     }
 }
 
 /// A program as it is found now; nothing of one of which only the loader left a record.
-fn started(program: &Arc<Program>, last: Option<FileId>, resolver: &mut ProgramLocator<'_>) -> Arc<Resolved> {
-    let found = resolver.resolve(program);
+fn started(program: &Arc<Program>, last: Option<FileId>, resolver: &mut ProgramLocator<'_>) -> Arc<LocatedProgram> {
+    let found = resolver.locate(program);
     match program.is_loader() && (last.is_none() || found.id != last) {
         true => Arc::default(),
         false => found,
@@ -358,10 +359,10 @@ fn recorded_script(
     resolver: &mut ProgramLocator<'_>,
 ) -> Option<PathBuf> {
     let starts: Vec<_> = life.starts().filter(|start| start.sequence < sequence).collect();
-    let programs: Vec<_> = starts.into_iter().map(|start| resolver.resolve(&start.program)).collect();
+    let programs: Vec<_> = starts.into_iter().map(|start| resolver.locate(&start.program)).collect();
     let (interpreter, before) = programs.split_last()?;
     // `#!/usr/bin/env python3`: env looks for the interpreter.
-    let is_env = |program: &Resolved| program.path.as_deref().is_some_and(|path| path.ends_with("env"));
+    let is_env = |program: &LocatedProgram| program.path.as_deref().is_some_and(|path| path.ends_with("env"));
     let script = match before {
         [.., script, env] if is_env(env) => script,
         [.., script] => script,
@@ -371,7 +372,7 @@ fn recorded_script(
     script.path.clone().filter(|_| is_it && script.is_script && !interpreter.is_script)
 }
 
-fn candidates_of(named: Named) -> Vec<Candidate> {
+fn candidates_of(named: Attribution) -> Vec<Candidate> {
     match named.path.is_some() || named.id.is_some() {
         true => vec![Candidate { evidence: named.evidence, path: named.path, id: named.id }],
         false => named.candidates,

@@ -1,13 +1,14 @@
 //! Reads the kernel's queues of records about processes into the [`ProcessTable`], and notices what is lost.
 
+use super::clock::now;
 use super::process::{self, Pinned};
-use super::process_table::{Observed, ProcessTable, Program};
+use super::process_record::{Observed, Program};
+use super::process_table::ProcessTable;
 use super::program::ProgramLocator;
 use super::records::connector::{Connector, ProcessEvent};
 use super::records::taskstats::{Exit, Taskstats};
 use super::records::{RecordSource, RecordSources};
 use crate::event::{LossCause, LossReport};
-use rustix::time::ClockId;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -133,7 +134,7 @@ impl Collector {
         lost.retain(|(lost, _)| *lost > 0);
         if !lost.is_empty() {
             self.lost_at = Some(time);
-            self.ledger.clear(time);
+            self.ledger.reset(time);
             self.known_since = time;
             self.snapshot_is_due = true;
             let lost: Vec<String> = lost.into_iter().map(|(count, what)| format!("{count} {what}")).collect();
@@ -148,7 +149,7 @@ impl Collector {
             self.snapshot();
         }
         if self.connector.is_some() {
-            self.ledger.assign(&mut |program| resolver.resolve(program).is_script);
+            self.ledger.assign(&mut |program| resolver.locate(program).is_script);
         }
         count > 0 || self.snapshot_is_due
     }
@@ -199,18 +200,6 @@ impl Collector {
             let observed = Observed { time: now(), program, start_time: Some(start_time), parent };
             self.ledger.observe(pid, observed);
         }
-        self.ledger.connect();
+        self.ledger.link_parents();
     }
-}
-
-/// This moment, in nanoseconds of the clock that the process connector uses (CLOCK_MONOTONIC).
-pub fn now() -> u64 {
-    nanoseconds(ClockId::Monotonic)
-}
-
-/// This moment by a clock.
-pub fn nanoseconds(clock: ClockId) -> u64 {
-    let time = rustix::time::clock_gettime(clock);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default())
 }

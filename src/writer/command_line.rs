@@ -1,16 +1,14 @@
-//! Reading command lines of processes that may never let them be read.
+//! Reads command lines of processes that may block every reader.
 //!
-//! `/proc/PID/cmdline` is in the memory of the process, and the kernel reads it under a lock of that
-//! memory. A process can keep this lock for as long as it likes: one thread reads, through
-//! `/proc/self/mem`, a page that is mapped from a FUSE filesystem which does not answer, another waits to
-//! map something. Any user can do so. Whoever reads then waits with them and cannot be interrupted, so
-//! a thread does it that can be left behind.
+//! The kernel reads `/proc/PID/cmdline` from the memory of the process, under a lock of that memory. A process can hold
+//! the lock for any time: one thread reads, through `/proc/self/mem`, a page mapped from a FUSE filesystem that does not
+//! answer, and another waits to map something. Any user can do this. A reader then blocks and cannot be interrupted, so
+//! a thread reads that can be abandoned.
 //!
-//! Asking another thread costs far more than the reading, so what was read is known for a second: a
-//! process can show other arguments at any time anyway.
+//! The switch to that thread costs far more than the read, so a command line is cached for a second. A process can show
+//! other arguments at any time anyway.
 
-use crate::privileges;
-use crate::privileges::Role;
+use crate::privileges::{self, Role};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -18,96 +16,96 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How long a command line is waited for: the thread that reads it may have to wait for a busy processor.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Threads left behind; while there are as many, no command line is read.
-const MAX_STUCK: usize = 16;
-/// How long a command line is taken for that of the same program in the same process.
-const FRESH: Duration = Duration::from_secs(1);
-/// Command lines that are known at a time.
-const MAX_KNOWN: usize = 64;
-/// Stack of such a thread, which needs little.
+/// Longest wait for a command line. The thread that reads it may have to wait for a busy processor.
+const TIMEOUT: Duration = Duration::from_millis(200);
+/// Most abandoned threads. While there are as many, no command line is read.
+const MAX_BLOCKED: usize = 16;
+/// How long a command line is cached.
+const CACHE_TIME: Duration = Duration::from_secs(1);
+/// Most cached command lines.
+const MAX_CACHED: usize = 64;
+/// Stack of a reading thread, in bytes.
 const STACK: usize = 64 << 10;
 
 /// A thread that reads one file at a time.
 pub struct Reader {
-    requests: Sender<(OwnedFd, u64)>,
-    answers: Receiver<Vec<u8>>,
+    files: Sender<(OwnedFd, u64)>,
+    contents: Receiver<Vec<u8>>,
 }
 
-/// A program in a process: each start of a program puts its arguments somewhere else.
+/// A program in a process. Each exec puts the arguments at another address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// The process.
+pub struct ProgramImage {
+    /// Process id.
     pub pid: u32,
-    /// When it started.
+    /// Start time of the process in clock ticks since boot.
     pub start_time: u64,
-    /// Where its arguments begin and end.
+    /// Addresses at which its arguments begin and end.
     pub arguments: (u64, u64),
 }
 
-struct Known {
-    program: Program,
-    since: Instant,
+struct Cached {
+    program: ProgramImage,
+    read_at: Instant,
     bytes: Vec<u8>,
 }
 
-/// Command lines for one thread that wants them.
+/// Reads and caches command lines for one thread.
 #[derive(Default)]
-pub struct Readers {
+pub struct CommandLines {
     idle: Option<Reader>,
-    stuck: Vec<(u32, Reader)>,
-    known: VecDeque<Known>,
+    /// Abandoned threads, each with the pid of the process that blocks it.
+    blocked: Vec<(u32, Reader)>,
+    cached: VecDeque<Cached>,
 }
 
-/// A command line that was asked for.
-pub enum Asked {
-    /// There it is; empty when it cannot be had.
-    Known(Vec<u8>),
+/// A requested command line.
+pub enum Request {
+    /// It is cached; empty when it cannot be read.
+    Done(Vec<u8>),
     /// A thread reads it.
-    Wanted(Program, Reader),
+    Reading(ProgramImage, Reader),
 }
 
-impl Readers {
-    /// Begins to read the file of this program; [`Readers::finish`] gives what it held. Other things can be
-    /// done meanwhile.
-    pub fn begin(&mut self, program: Program, open: impl FnOnce() -> Option<OwnedFd>, limit: u64) -> Asked {
-        while self.known.front().is_some_and(|known| known.since.elapsed() > FRESH) {
-            self.known.pop_front();
+impl CommandLines {
+    /// Begins to read the file of this program, at most `limit` bytes. [`CommandLines::finish`] returns its content.
+    pub fn begin(&mut self, program: ProgramImage, open: impl FnOnce() -> Option<OwnedFd>, limit: u64) -> Request {
+        while self.cached.front().is_some_and(|cached| cached.read_at.elapsed() > CACHE_TIME) {
+            self.cached.pop_front();
         }
-        if let Some(known) = self.known.iter().find(|known| known.program == program) {
-            return Asked::Known(known.bytes.clone());
+        if let Some(cached) = self.cached.iter().find(|cached| cached.program == program) {
+            return Request::Done(cached.bytes.clone());
         }
-        // A thread whose answer came at last ends when nobody can ask it any more.
-        self.stuck.retain(|(_, reader)| reader.answers.try_recv().is_err());
-        if self.stuck.len() < MAX_STUCK
-            && self.stuck.iter().all(|(pid, _)| *pid != program.pid)
+        // A thread whose read has completed ends when its channel is dropped.
+        self.blocked.retain(|(_, reader)| reader.contents.try_recv().is_err());
+        if self.blocked.len() < MAX_BLOCKED
+            && self.blocked.iter().all(|(pid, _)| *pid != program.pid)
             && let Some(file) = open()
             && let Some(reader) = self.idle.take().or_else(Reader::start)
-            && reader.requests.send((file, limit)).is_ok()
+            && reader.files.send((file, limit)).is_ok()
         {
-            return Asked::Wanted(program, reader);
+            return Request::Reading(program, reader);
         }
-        Asked::Known(Vec::new())
+        Request::Done(Vec::new())
     }
 
-    /// What the file held; empty when that could not be read in time.
-    pub fn finish(&mut self, asked: Asked) -> Vec<u8> {
-        let (program, reader) = match asked {
-            Asked::Known(bytes) => return bytes,
-            Asked::Wanted(program, reader) => (program, reader),
+    /// The content of the file; empty when it could not be read in time.
+    pub fn finish(&mut self, request: Request) -> Vec<u8> {
+        let (program, reader) = match request {
+            Request::Done(bytes) => return bytes,
+            Request::Reading(program, reader) => (program, reader),
         };
-        match reader.answers.recv_timeout(PATIENCE) {
+        match reader.contents.recv_timeout(TIMEOUT) {
             Ok(bytes) => {
                 self.idle = Some(reader);
-                if self.known.len() >= MAX_KNOWN {
-                    self.known.pop_front();
+                if self.cached.len() >= MAX_CACHED {
+                    self.cached.pop_front();
                 }
-                self.known.push_back(Known { program, since: Instant::now(), bytes: bytes.clone() });
+                self.cached.push_back(Cached { program, read_at: Instant::now(), bytes: bytes.clone() });
                 bytes
             }
             Err(_) => {
-                self.stuck.push((program.pid, reader));
+                self.blocked.push((program.pid, reader));
                 Vec::new()
             }
         }
@@ -116,26 +114,26 @@ impl Readers {
 
 impl Reader {
     fn start() -> Option<Self> {
-        let (requests, wanted) = channel::<(OwnedFd, u64)>();
-        let (sender, answers) = channel();
+        let (files, requested) = channel::<(OwnedFd, u64)>();
+        let (sender, contents) = channel();
         let read = move || {
-            // The reader has opened the file.
+            // The files are already open.
             privileges::drop_to(Role::Nothing);
-            for (file, limit) in wanted {
+            for (file, limit) in requested {
                 if sender.send(all_of(file, limit)).is_err() {
                     break;
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("pyhookwatch-arg".into()).stack_size(STACK);
+        let thread = std::thread::Builder::new().name("phw-cmdline".into()).stack_size(STACK);
         thread.spawn(read).ok()?;
-        Some(Self { requests, answers })
+        Some(Self { files, contents })
     }
 }
 
-/// At most `limit` bytes of a file; what was read so far when reading fails.
+/// At most `limit` bytes of a file, or those before a read error.
 pub fn all_of(file: OwnedFd, limit: u64) -> Vec<u8> {
-    // Room for all of it at once: growing step by step took more than twice as many reads.
+    // With a growing buffer, reading took more than twice as many system calls.
     let mut bytes = Vec::with_capacity(limit as usize + 1);
     let _ = File::from(file).take(limit).read_to_end(&mut bytes);
     bytes
@@ -146,62 +144,62 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    /// A pipe that nobody writes to stands for a process that does not let itself be read.
+    /// A pipe without data stands for a process that blocks its lines.
     fn pipe() -> (OwnedFd, OwnedFd) {
         let (end, writer) = std::io::pipe().unwrap();
         (end.into(), writer.into())
     }
 
-    fn program(pid: u32) -> Program {
-        Program { pid, start_time: 1, arguments: (2, 3) }
+    fn program(pid: u32) -> ProgramImage {
+        ProgramImage { pid, start_time: 1, arguments: (2, 3) }
     }
 
-    fn read(readers: &mut Readers, pid: u32, file: OwnedFd) -> Vec<u8> {
-        let asked = readers.begin(program(pid), || Some(file), 100);
-        readers.finish(asked)
+    fn read(lines: &mut CommandLines, pid: u32, file: OwnedFd) -> Vec<u8> {
+        let request = lines.begin(program(pid), || Some(file), 100);
+        lines.finish(request)
     }
 
     #[test]
-    fn programs_are_read_by_one_thread_and_the_same_one_not_again_at_once() {
-        let mut readers = Readers::default();
+    fn one_thread_reads_all_programs_and_the_same_program_comes_from_the_cache() {
+        let mut lines = CommandLines::default();
         let file = || std::fs::File::open("/proc/self/comm").unwrap().into();
         for pid in 0..200 {
-            assert!(!read(&mut readers, pid, file()).is_empty());
+            assert!(!read(&mut lines, pid, file()).is_empty());
         }
-        assert!(readers.stuck.is_empty());
-        assert_eq!(readers.known.len(), MAX_KNOWN);
-        let asked = readers.begin(program(199), || panic!("it was read already"), 100);
-        assert!(!readers.finish(asked).is_empty());
-        let other = Program { arguments: (2, 4), ..program(199) };
-        assert!(matches!(readers.begin(other, || Some(file()), 100), Asked::Wanted(..)));
+        assert!(lines.blocked.is_empty());
+        assert_eq!(lines.cached.len(), MAX_CACHED);
+        let request = lines.begin(program(199), || panic!("read a second time"), 100);
+        assert!(!lines.finish(request).is_empty());
+        let other = ProgramImage { arguments: (2, 4), ..program(199) };
+        assert!(matches!(lines.begin(other, || Some(file()), 100), Request::Reading(..)));
     }
 
     #[test]
-    fn one_process_that_never_answers_costs_one_wait_and_one_thread() {
-        let mut readers = Readers::default();
+    fn a_process_that_blocks_its_readers_costs_one_timeout_and_one_thread() {
+        let mut lines = CommandLines::default();
         let (end, _writer) = pipe();
-        assert!(read(&mut readers, 1, end.try_clone().unwrap()).is_empty());
+        assert!(read(&mut lines, 1, end.try_clone().unwrap()).is_empty());
         let begin = Instant::now();
         for _ in 0..100 {
-            assert!(read(&mut readers, 1, end.try_clone().unwrap()).is_empty());
+            assert!(read(&mut lines, 1, end.try_clone().unwrap()).is_empty());
         }
-        assert!(begin.elapsed() < PATIENCE);
-        assert_eq!(readers.stuck.len(), 1);
+        assert!(begin.elapsed() < TIMEOUT);
+        assert_eq!(lines.blocked.len(), 1);
         let file = std::fs::File::open("/proc/self/comm").unwrap();
-        assert!(!read(&mut readers, 2, file.into()).is_empty(), "another process must still be read");
+        assert!(!read(&mut lines, 2, file.into()).is_empty(), "another process must still be read");
     }
 
     #[test]
-    fn many_that_never_answer_are_given_up_and_come_back_when_they_answer() {
-        let mut readers = Readers::default();
+    fn reading_stops_while_too_many_threads_are_blocked_and_then_resumes() {
+        let mut lines = CommandLines::default();
         let (end, writer) = pipe();
-        for pid in 0..MAX_STUCK as u32 + 5 {
-            assert!(read(&mut readers, pid, end.try_clone().unwrap()).is_empty());
+        for pid in 0..MAX_BLOCKED as u32 + 5 {
+            assert!(read(&mut lines, pid, end.try_clone().unwrap()).is_empty());
         }
-        assert_eq!(readers.stuck.len(), MAX_STUCK);
+        assert_eq!(lines.blocked.len(), MAX_BLOCKED);
         drop(writer);
         let file = || std::fs::File::open("/proc/self/comm").unwrap();
-        while read(&mut readers, 100, file().into()).is_empty() {
+        while read(&mut lines, 100, file().into()).is_empty() {
             std::thread::yield_now();
         }
     }

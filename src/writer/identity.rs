@@ -1,319 +1,33 @@
-//! Which script an interpreter runs, and which installer a process is by its name. Pure.
+//! Fills the names of a writer: the script that an interpreter runs, and the installer that it is called. Pure.
 //!
-//! Both are names: a process chooses its arguments, and whoever may write a file chooses what it is called.
+//! A process chooses its arguments, and anyone who may write a file chooses the file's name.
 
-use crate::event::{Process, Script, Writer};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use super::installer::installer;
+use super::interpreter;
+use crate::event::{Script, Writer};
+use std::path::Path;
 
-/// Fills what the writer's arguments and those of its parents say. `recorded` is the script that the
-/// kernel told to have been started, if it did: that counts for more than the arguments.
-pub fn tell(writer: &mut Writer, recorded: Option<&Path>) {
+/// Fills script and installers from the arguments of the writer and its parents. `recorded` is the script in the
+/// kernel's exec record, which takes precedence over the arguments.
+pub fn identify(writer: &mut Writer, recorded: Option<&Path>) {
     if let Some(process) = &writer.process {
-        writer.script = script(process, recorded);
+        let recorded = recorded.map(|name| Script { name: name.to_path_buf(), is_module: false, is_recorded: true });
+        writer.script = recorded.or_else(|| interpreter::script(process));
         writer.installer = installer(process, writer.script.as_ref());
     }
     // An ancestor whose executable is not the host's could have any name.
     let verified = writer.parents.iter().filter(|parent| {
         parent.executable.as_ref().is_some_and(|executable| executable.is_host_file && !executable.deleted)
     });
-    writer.ancestor_installer = verified.filter_map(|parent| installer(parent, script(parent, None).as_ref())).next();
-}
-
-/// The script or module that an interpreter runs; `None` when it runs a program text or standard input,
-/// or is no interpreter.
-fn script(process: &Process, recorded: Option<&Path>) -> Option<Script> {
-    if let Some(name) = recorded {
-        return Some(Script { name: name.to_path_buf(), is_module: false, is_recorded: true });
-    }
-    let (language, arguments) = language(process)?;
-    match language.what_runs(arguments)? {
-        Runs::Module(name) => Some(Script { name: path(name).to_path_buf(), is_module: true, is_recorded: false }),
-        Runs::File(name) => Some(Script { name: absolute(name, process), is_module: false, is_recorded: false }),
-    }
-}
-
-fn absolute(name: &[u8], process: &Process) -> PathBuf {
-    let name = path(name);
-    let name = name.strip_prefix(".").ok().filter(|name| !name.as_os_str().is_empty()).unwrap_or(name);
-    process.working_directory.as_ref().map_or_else(|| name.to_path_buf(), |directory| directory.join(name))
-}
-
-fn path(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
-}
-
-fn base_name(name: &Path) -> &[u8] {
-    name.file_name().map_or(b"", OsStr::as_bytes)
-}
-
-/// The name of the program: of its executable, or where that is not known what it calls itself.
-fn program(process: &Process) -> &[u8] {
-    match &process.executable {
-        Some(executable) => base_name(&executable.path),
-        None => process.arguments.first().map_or(b"", |name| base_name(path(name))),
-    }
-}
-
-/// What an interpreter was told to run.
-#[derive(Debug, PartialEq, Eq)]
-enum Runs<'a> {
-    File(&'a [u8]),
-    Module(&'a [u8]),
-}
-
-/// How an interpreter reads its command line.
-#[derive(Debug)]
-struct Language {
-    /// Options with an argument: the rest of the word, or else the next one.
-    with_argument: &'static [u8],
-    /// Options that take the rest of the word, which may be empty.
-    with_rest: &'static [u8],
-    /// Options that give the program or say that it comes from standard input: there is no script.
-    without_script: &'static [u8],
-    /// The option that names a module.
-    module: Option<u8>,
-    /// Options begin also with `+`.
-    plus: bool,
-    /// Long options whose argument is the next word.
-    long_with_argument: &'static [&'static str],
-    /// Long options that give the program.
-    long_without_script: &'static [&'static str],
-}
-
-const PYTHON: Language = Language {
-    with_argument: b"WX",
-    with_rest: b"",
-    without_script: b"c",
-    module: Some(b'm'),
-    plus: false,
-    long_with_argument: &["--check-hash-based-pycs", "--jit"],
-    long_without_script: &[],
-};
-
-const SHELL: Language = Language {
-    with_argument: b"oO",
-    with_rest: b"",
-    without_script: b"cs",
-    module: None,
-    plus: true,
-    long_with_argument: &["--rcfile", "--init-file"],
-    long_without_script: &[],
-};
-
-const FISH: Language = Language {
-    with_argument: b"CdDfo",
-    with_rest: b"",
-    without_script: b"c",
-    module: None,
-    plus: false,
-    long_with_argument: &["--init-command", "--debug", "--debug-output", "--features", "--profile"],
-    long_without_script: &["--command"],
-};
-
-const PERL: Language = Language {
-    with_argument: b"I",
-    with_rest: b"MmiFDxCVd",
-    without_script: b"eE",
-    module: None,
-    plus: false,
-    long_with_argument: &[],
-    long_without_script: &[],
-};
-
-const RUBY: Language = Language {
-    with_argument: b"IrCE",
-    with_rest: b"XiFKTWx",
-    without_script: b"e",
-    module: None,
-    plus: false,
-    long_with_argument: &["--encoding", "--external-encoding", "--internal-encoding"],
-    long_without_script: &[],
-};
-
-const NODE: Language = Language {
-    with_argument: b"rC",
-    with_rest: b"",
-    without_script: b"ep",
-    module: None,
-    plus: false,
-    long_with_argument: &["--require", "--import", "--loader", "--experimental-loader", "--conditions"],
-    long_without_script: &["--eval", "--print"],
-};
-
-/// How this process reads its command line, and the arguments that it reads, if it is an interpreter.
-fn language(process: &Process) -> Option<(&'static Language, &[Vec<u8>])> {
-    let arguments = process.arguments.get(1..)?;
-    if program(process) == b"busybox" {
-        // It is what it is called: `sh`, or `busybox sh`.
-        let called = base_name(path(process.arguments.first()?));
-        let (applet, arguments) = if called == b"busybox" {
-            (arguments.first()?.as_slice(), arguments.get(1..)?)
-        } else {
-            (called, arguments)
-        };
-        return Some((by_name(applet)?, arguments));
-    }
-    Some((by_name(program(process))?, arguments))
-}
-
-fn by_name(program: &[u8]) -> Option<&'static Language> {
-    let of_version = |name: &[u8]| {
-        // `python3.13t`, `perl5.36.0`: free-threaded and debugging builds have a letter.
-        program.strip_prefix(name).is_some_and(|version| {
-            let digits =
-                version.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(version.len());
-            let (number, letters) = version.split_at(digits);
-            letters.is_empty()
-                || (!number.is_empty() && letters.len() <= 2 && letters.iter().all(u8::is_ascii_lowercase))
-        })
-    };
-    match program {
-        b"sh" | b"bash" | b"rbash" | b"dash" | b"ash" | b"zsh" | b"ksh" | b"ksh93" | b"mksh" => Some(&SHELL),
-        b"fish" => Some(&FISH),
-        b"node" | b"nodejs" => Some(&NODE),
-        _ if of_version(b"python") || of_version(b"pypy") => Some(&PYTHON),
-        _ if of_version(b"perl") => Some(&PERL),
-        _ if of_version(b"ruby") => Some(&RUBY),
-        _ => None,
-    }
-}
-
-impl Language {
-    fn what_runs<'a>(&self, arguments: &'a [Vec<u8>]) -> Option<Runs<'a>> {
-        let mut words = arguments.iter().map(Vec::as_slice);
-        while let Some(word) = words.next() {
-            match word {
-                // An interpreter that is given no script reads standard input.
-                b"" => return None,
-                b"--" => return words.next().filter(|name| !name.is_empty()).map(Runs::File),
-                // Of a shell the end of the options, of the others standard input.
-                b"-" => {
-                    return if self.plus { words.next().filter(|name| !name.is_empty()).map(Runs::File) } else { None };
-                }
-                [b'-', b'-', ..] => {
-                    let word = std::str::from_utf8(word).ok()?;
-                    let name = word.split('=').next().unwrap_or(word);
-                    if self.long_without_script.contains(&name) {
-                        return None;
-                    }
-                    if self.long_with_argument.contains(&word) {
-                        words.next()?;
-                    }
-                }
-                [b'-', letters @ ..] => {
-                    if let Some(result) = self.short(letters, &mut words) {
-                        return result;
-                    }
-                }
-                [b'+', letters @ ..] if self.plus => {
-                    // `+o NAME`: the other letters take nothing.
-                    for _ in letters.iter().filter(|letter| self.with_argument.contains(letter)) {
-                        words.next()?;
-                    }
-                }
-                name => return Some(Runs::File(name)),
-            }
-        }
-        None
-    }
-
-    /// Reads one word of options in one letter. `Some` when it ends the command line of the interpreter.
-    fn short<'a>(&self, letters: &'a [u8], words: &mut impl Iterator<Item = &'a [u8]>) -> Option<Option<Runs<'a>>> {
-        let mut rest = letters;
-        while let [letter, after @ ..] = rest {
-            rest = after;
-            if self.without_script.contains(letter) {
-                return Some(None);
-            }
-            if self.module == Some(*letter) {
-                let name = if rest.is_empty() { words.next() } else { Some(rest) };
-                return Some(name.filter(|name| !name.is_empty()).map(Runs::Module));
-            }
-            if self.with_rest.contains(letter) {
-                return None;
-            }
-            if self.with_argument.contains(letter) {
-                // A shell looks for its argument in the next word and goes on with this one.
-                if !self.plus {
-                    if rest.is_empty() {
-                        words.next();
-                    }
-                    return None;
-                }
-                words.next();
-            }
-        }
-        None
-    }
-}
-
-/// The installer that a process is by the name of its executable, its script or its module.
-fn installer(process: &Process, script: Option<&Script>) -> Option<&'static str> {
-    match script {
-        Some(script) if script.is_module => of_module(script.name.as_os_str().as_bytes()),
-        Some(script) => of_script(&script.name, &process.arguments),
-        // Arguments that could not be read: a script started by its `#!` gives the process its name.
-        None if process.arguments.is_empty() && by_name(program(process)).is_some() => of_name(&process.comm),
-        None => of_name(program(process)),
-    }
-}
-
-fn of_module(module: &[u8]) -> Option<&'static str> {
-    // `python -m pip`, `python -m pip._internal.cli.main`.
-    match module.split(|&byte| byte == b'.').next().unwrap_or_default() {
-        // It installs pip with the pip that it brings.
-        b"ensurepip" => Some("pip"),
-        package => of_name(package),
-    }
-}
-
-fn of_script(script: &Path, arguments: &[Vec<u8>]) -> Option<&'static str> {
-    match base_name(script) {
-        b"setup.py" => arguments.iter().any(|word| word == b"install" || word == b"develop").then_some("setuptools"),
-        b"get-pip.py" | b"pip.pyz" | b"__pip-runner__.py" => Some("pip"),
-        // A package that is run as a directory: `python .../site-packages/pip`.
-        b"__main__.py" => of_name(base_name(script.parent()?)),
-        name => of_name(name),
-    }
-}
-
-fn of_name(name: &[u8]) -> Option<&'static str> {
-    let is_version = |rest: &[u8]| {
-        let rest = rest.strip_prefix(b"-").unwrap_or(rest);
-        rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-    };
-    match name {
-        b"uv" | b"uvx" => Some("uv"),
-        b"poetry" => Some("poetry"),
-        b"pipx" => Some("pipx"),
-        b"pdm" => Some("pdm"),
-        b"hatch" => Some("hatch"),
-        b"conda" | b"_conda" | b"conda.exe" => Some("conda"),
-        b"mamba" => Some("mamba"),
-        b"micromamba" => Some("micromamba"),
-        b"dpkg" => Some("dpkg"),
-        b"apt" | b"apt-get" => Some("apt"),
-        b"rpm" => Some("rpm"),
-        b"dnf" | b"dnf-3" | b"dnf5" | b"microdnf" => Some("dnf"),
-        b"yum" => Some("yum"),
-        b"apk" => Some("apk"),
-        b"zypper" => Some("zypper"),
-        b"pacman" => Some("pacman"),
-        b"snap" | b"snapd" => Some("snap"),
-        _ => {
-            let of = |word: &str| name.strip_prefix(word.as_bytes()).is_some_and(is_version);
-            ["pip", "easy_install"].into_iter().find(|word| of(word))
-        }
-    }
+    writer.ancestor_installer =
+        verified.filter_map(|parent| installer(parent, interpreter::script(parent).as_ref())).next();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::Doubt;
-    use crate::event::Executable;
+    use crate::event::{Executable, Process};
     use proptest::prelude::*;
 
     fn process(executable: &str, words: &[&str]) -> Process {
@@ -325,11 +39,11 @@ mod tests {
         }
     }
 
-    /// The script (a module with `-m` before it) and the installer of this command line.
-    fn told(executable: &str, line: &str) -> (Option<String>, Option<&'static str>) {
+    /// The script (a module with `-m` before it) and the installer of a command line.
+    fn identified(executable: &str, line: &str) -> (Option<String>, Option<&'static str>) {
         let words: Vec<&str> = line.split(' ').collect();
         let mut writer = Writer { process: Some(process(executable, &words)), ..Writer::unknown(Doubt::NoRecord) };
-        tell(&mut writer, None);
+        identify(&mut writer, None);
         let shown = |script: &Script| {
             assert!(!script.is_recorded);
             format!("{}{}", if script.is_module { "-m " } else { "" }, script.name.display())
@@ -338,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn installers_are_known_as_they_really_appear() {
+    fn installers_are_recognised_by_their_real_command_lines() {
         let python = "/usr/bin/python3.11";
         for (executable, line, script, installer) in [
             (python, "/home/a/v1/bin/python3.11 v1/bin/pip install x", "/w/v1/bin/pip", "pip"),
@@ -364,7 +78,7 @@ mod tests {
             ("/usr/bin/python2.7", "/usr/bin/python /usr/bin/yum install x", "/usr/bin/yum", "yum"),
             (python, "python3 /u/bin/easy_install-3.11 x", "/u/bin/easy_install-3.11", "easy_install"),
         ] {
-            assert_eq!(told(executable, line), (Some(script.to_owned()), Some(installer)), "{line}");
+            assert_eq!(identified(executable, line), (Some(script.to_owned()), Some(installer)), "{line}");
         }
         for (executable, installer) in [
             ("/root/.local/bin/uv", "uv"),
@@ -379,12 +93,12 @@ mod tests {
             ("/sbin/apk", "apk"),
             ("/usr/lib/snapd/snapd", "snap"),
         ] {
-            assert_eq!(told(executable, "what it likes"), (None, Some(installer)), "{executable}");
+            assert_eq!(identified(executable, "any words"), (None, Some(installer)), "{executable}");
         }
     }
 
     #[test]
-    fn what_only_resembles_an_installer_is_none() {
+    fn a_similar_name_is_no_installer() {
         for (executable, line) in [
             ("/usr/bin/pipewire", "pipewire"),
             ("/usr/bin/python3", "python3 /usr/bin/pipdeptree"),
@@ -397,12 +111,12 @@ mod tests {
             ("/bin/sh", "sh -c pip"),
             ("/bin/sh", "sh /var/lib/dpkg/info/x.postinst configure"),
         ] {
-            assert_eq!(told(executable, line).1, None, "{line}");
+            assert_eq!(identified(executable, line).1, None, "{line}");
         }
     }
 
     #[test]
-    fn a_script_is_found_where_the_interpreter_finds_it() {
+    fn the_script_is_the_one_that_the_interpreter_runs() {
         for (executable, line, script) in [
             ("/usr/bin/python3", "python3", None),
             ("/usr/bin/python3", "python3 -", None),
@@ -446,15 +160,15 @@ mod tests {
             ("/usr/bin/env", "env python3 a.py", None),
             ("/usr/bin/cp", "cp a b", None),
         ] {
-            assert_eq!(told(executable, line).0.as_deref(), script, "{executable}: {line}");
+            assert_eq!(identified(executable, line).0.as_deref(), script, "{executable}: {line}");
         }
     }
 
     #[test]
-    fn a_recorded_script_counts_for_more_than_the_arguments() {
+    fn a_recorded_script_takes_precedence_over_the_arguments() {
         let process = process("/usr/bin/python3", &["python3", "/tmp/harmless.py"]);
         let mut writer = Writer { process: Some(process), ..Writer::unknown(Doubt::NoRecord) };
-        tell(&mut writer, Some(Path::new("/usr/bin/pip3")));
+        identify(&mut writer, Some(Path::new("/usr/bin/pip3")));
         let expected = Script { name: "/usr/bin/pip3".into(), is_module: false, is_recorded: true };
         assert_eq!((writer.script, writer.installer), (Some(expected), Some("pip")));
     }
@@ -472,18 +186,18 @@ mod tests {
             parents: vec![sh, dpkg.clone(), apt.clone()],
             ..Writer::unknown(Doubt::NoRecord)
         };
-        tell(&mut writer, None);
+        identify(&mut writer, None);
         assert_eq!((writer.installer, writer.ancestor_installer), (None, Some("dpkg")));
         writer.parents = vec![faked(dpkg), apt];
-        tell(&mut writer, None);
+        identify(&mut writer, None);
         assert_eq!(writer.ancestor_installer, Some("apt"));
         writer.parents.clear();
-        tell(&mut writer, None);
+        identify(&mut writer, None);
         assert_eq!(writer.ancestor_installer, None);
     }
 
     #[test]
-    fn a_name_without_arguments_is_the_kernels_name_of_the_process() {
+    fn an_interpreter_without_arguments_has_the_kernels_name_of_its_script() {
         let mut process = process("/usr/bin/python3", &[]);
         process.comm = b"pip".to_vec();
         assert_eq!(installer(&process, None), Some("pip"));
@@ -502,7 +216,7 @@ mod tests {
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             let mut process = process(&name, &all);
             process.working_directory = None;
-            if let Some(script) = script(&process, None) {
+            if let Some(script) = interpreter::script(&process) {
                 let name = script.name.as_os_str().as_encoded_bytes();
                 prop_assert!(!name.is_empty());
                 prop_assert!(words.iter().any(|word| word.as_bytes().ends_with(name)), "{script:?}");

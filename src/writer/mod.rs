@@ -1,37 +1,33 @@
-//! The second stage: who wrote it? Answered at once, in the thread that reads the kernel's queue,
-//! because a one-shot writer is gone a millisecond later.
+//! The second stage: which process wrote.
 //!
-//! `/proc/PID` is pinned by a descriptor first; then the pidfd of the event is asked whether its
-//! process still holds the pid. If it does, what was pinned is that process, and whatever is read
-//! through the descriptor from then on is its own, or fails.
+//! [`WriterResolver`] runs on the thread that reads the kernel's queue. It reads `/proc` at once (`snapshot`), joins the
+//! kernel's records about processes (`process_table`), and compares both (`decision`).
 
+mod agreement;
 mod attribution;
+mod clock;
 mod collector;
 mod command_line;
 mod container;
+mod decision;
 pub mod identity;
-mod judge;
+mod installer;
+mod interpreter;
 mod lineage;
 mod process;
+mod process_record;
 mod process_table;
 mod program;
 pub mod records;
+mod snapshot;
 
 pub use attribution::WriterResolver;
 pub use records::{Available, RecordSource, RecordSources};
 
-use crate::event::{Confidence, Doubt, Evidence, Process, Writer};
 use crate::privileges;
-use crate::sys;
-use collector::now;
-use process::Pinned;
-use std::os::fd::{AsFd, OwnedFd};
 
-/// How many ancestors are named.
-const MAX_PARENTS: usize = 16;
-
-/// Whether the processes of others can be looked at: hidden by `hidepid`, or refused without CAP_SYS_PTRACE. Single ones
-/// that refuse all the same (a security module) are counted.
+/// Whether `/proc` shows other users' processes: hidden by `hidepid`, or refused without CAP_SYS_PTRACE. Processes that
+/// a security module protects all the same are counted.
 pub fn processes_of_others() -> RecordSource {
     let all = process::all();
     let is_refused = |pid: &&u32| {
@@ -50,207 +46,7 @@ pub fn processes_of_others() -> RecordSource {
     })
 }
 
-/// Whether a writer's executable can be found to be this host's file at its path.
+/// Whether a writer's executable can be recognised as this host's file at its path.
 pub fn programs_of_the_host() -> RecordSource {
     RecordSource::host_programs(process::can_look_up())
-}
-
-/// What one look at a process showed.
-#[derive(Debug)]
-pub struct ProcSnapshot {
-    /// What was read; its evidence is `proc` or `unknown`.
-    pub writer: Writer,
-    /// The process of the event still held its pid: what was read is its own.
-    pub held_pid: bool,
-    /// A moment at which it held its pid, before it was read; else when it was found to be gone. Nanoseconds
-    /// of CLOCK_MONOTONIC.
-    pub time: u64,
-}
-
-/// Looks at the process of an event, given by its pid and pidfd. Never fails: what cannot be
-/// established is left out, and the doubt says why.
-pub fn look(pid: u32, pidfd: Option<&OwnedFd>) -> ProcSnapshot {
-    let only_pid = || Some(Process { pid, ..Process::default() });
-    let gone = |note, process| ProcSnapshot {
-        writer: Writer { process, ..Writer::unknown(note) },
-        held_pid: false,
-        time: now(),
-    };
-    if pid == 0 {
-        return gone(Doubt::OtherPidNamespace, None);
-    }
-    let Some(pidfd) = pidfd else {
-        return gone(Doubt::NoPidfd, only_pid());
-    };
-    let Ok(pinned) = Pinned::open(pid) else {
-        return gone(Doubt::EndedUnread, only_pid());
-    };
-    // Pinned first, asked then: only this order proves that what is pinned is this process.
-    let time = now();
-    if !sys::pidfd_holds_pid(pidfd.as_fd()) {
-        return gone(Doubt::EndedUnread, only_pid());
-    }
-    let (process, parent) = pinned.read();
-    let (parents, cgroup) = (ancestors(&pinned, parent), pinned.cgroup());
-    let (evidence, confidence) = match process.executable {
-        Some(_) => (Evidence::Proc, Confidence::Confirmed),
-        None => (Evidence::Unknown, Confidence::Doubted(Doubt::EndedHalfRead)),
-    };
-    let (container_id, unit) = (container::id(&cgroup), container::unit(&cgroup));
-    let process = Some(process);
-    let writer =
-        Writer { evidence, confidence, process, parents, container_id, unit, ..Writer::unknown(Doubt::EndedHalfRead) };
-    ProcSnapshot { writer, held_pid: true, time }
-}
-
-/// A living process and its ancestors.
-fn with_ancestors(pinned: &Pinned) -> Vec<Process> {
-    let (process, parent) = pinned.read_ancestor();
-    let mut all = vec![process];
-    all.extend(ancestors(pinned, parent));
-    all
-}
-
-/// Parent, grandparent and so on, from the parent's pid that was read last. A parent counts only if
-/// the child still names it after it was read: until then the parent held its pid.
-fn ancestors(child: &Pinned, parent: Option<u32>) -> Vec<Process> {
-    let mut parents: Vec<Process> = Vec::new();
-    let mut current: Option<Pinned> = None;
-    let mut next = parent;
-    while parents.len() < MAX_PARENTS
-        && let Some(parent_pid) = next
-    {
-        let child = current.as_ref().unwrap_or(child);
-        let Ok(parent) = Pinned::open(parent_pid) else { break };
-        let (facts, grandparent) = parent.read_ancestor();
-        if child.parent() != Some(parent_pid) {
-            break;
-        }
-        parents.push(facts);
-        current = Some(parent);
-        next = grandparent;
-    }
-    parents
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::process::CommandExt;
-    use std::process::{Command, Stdio};
-
-    fn identify(pid: u32, pidfd: Option<&OwnedFd>) -> Writer {
-        look(pid, pidfd).writer
-    }
-
-    fn pidfd_of(pid: u32) -> OwnedFd {
-        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
-    }
-
-    /// Copied by another process: a child of a test that runs beside this one could inherit a descriptor
-    /// that is open for writing, and then the copy cannot be run (ETXTBSY).
-    fn copy_of_cat(to: &std::path::Path) {
-        assert!(Command::new("/bin/cp").arg("/bin/cat").arg(to).status().unwrap().success());
-    }
-
-    #[test]
-    fn a_living_process_is_named_with_its_command_line_and_parents() {
-        let mut child =
-            Command::new("/bin/sh").args(["-c", "read line", "a\nb"]).stdin(Stdio::piped()).spawn().unwrap();
-        // The child has run exec once its executable is not this test program any more.
-        let me = std::env::current_exe().unwrap();
-        let writer = loop {
-            let writer = identify(child.id(), Some(&pidfd_of(child.id())));
-            let has_run_exec = writer.executable().is_some_and(|exe| exe.path != me);
-            if has_run_exec && writer.process.as_ref().is_some_and(|process| process.arguments.len() == 4) {
-                break writer;
-            }
-        };
-        assert_eq!(writer.evidence, Evidence::Proc);
-        assert_eq!(writer.executable().unwrap().path, std::path::Path::new("/bin/sh").canonicalize().unwrap());
-        assert!(writer.executable().unwrap().is_host_file);
-        assert_eq!(writer.process.as_ref().unwrap().arguments.last().unwrap(), b"a\nb");
-        assert_eq!(writer.parents[0].pid, std::process::id());
-        assert_eq!(writer.may_be_excluded(), Ok(()));
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
-
-    #[test]
-    fn a_zombie_is_answered_with_its_name_and_parent_and_never_excluded() {
-        let mut child = Command::new("/bin/true").arg0("zombie").spawn().unwrap();
-        let pidfd = pidfd_of(child.id());
-        let mut fds = [nix::poll::PollFd::new(pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
-        nix::poll::poll(&mut fds, nix::poll::PollTimeout::NONE).unwrap();
-        let writer = identify(child.id(), Some(&pidfd));
-        child.wait().unwrap();
-        assert_eq!(writer.evidence, Evidence::Unknown);
-        let process = writer.process.as_ref().unwrap();
-        assert_eq!(process.comm, b"true");
-        assert_eq!(process.executable, None);
-        assert_eq!(writer.parents[0].pid, std::process::id());
-        assert!(writer.may_be_excluded().is_err());
-    }
-
-    #[test]
-    fn a_reaped_process_leaves_only_its_pid_even_if_the_pid_lives_again() {
-        let mut child = Command::new("/bin/true").spawn().unwrap();
-        let pidfd = pidfd_of(child.id());
-        child.wait().unwrap();
-        // The pid of this test stands for the pid that was given to another process since.
-        let writer = identify(std::process::id(), Some(&pidfd));
-        assert_eq!(writer.evidence, Evidence::Unknown);
-        assert_eq!(writer.executable(), None);
-        assert!(writer.process.unwrap().comm.is_empty());
-    }
-
-    #[test]
-    fn a_pid_without_a_pidfd_is_never_looked_up() {
-        let writer = identify(std::process::id(), None);
-        assert_eq!(writer.evidence, Evidence::Unknown);
-        assert_eq!(writer.executable(), None);
-    }
-
-    #[test]
-    fn a_deleted_executable_is_named_without_the_kernels_mark_and_never_excluded() {
-        let directory = tempfile::tempdir().unwrap();
-        let copy = directory.path().join("tool");
-        copy_of_cat(&copy);
-        let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
-        let pidfd = pidfd_of(child.id());
-        let live = |path: &std::path::Path| {
-            loop {
-                let writer = identify(child.id(), Some(&pidfd));
-                if writer.executable().is_some_and(|exe| exe.path == path) {
-                    break writer;
-                }
-            }
-        };
-        assert!(!live(&copy).executable().unwrap().deleted);
-        std::fs::remove_file(&copy).unwrap();
-        let writer = live(&copy);
-        assert!(writer.executable().unwrap().deleted);
-        assert!(writer.may_be_excluded().is_err());
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
-
-    #[test]
-    fn a_name_that_really_ends_in_deleted_is_not_mistaken() {
-        let directory = tempfile::tempdir().unwrap();
-        let copy = directory.path().join("tool (deleted)");
-        copy_of_cat(&copy);
-        let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
-        let pidfd = pidfd_of(child.id());
-        let writer = loop {
-            let writer = identify(child.id(), Some(&pidfd));
-            if writer.executable().is_some_and(|exe| exe.path == copy) {
-                break writer;
-            }
-        };
-        assert!(!writer.executable().unwrap().deleted);
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
 }

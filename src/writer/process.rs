@@ -1,18 +1,13 @@
-//! One process, pinned: a descriptor of `/proc/PID` that can never come to mean another process.
+//! Reads one process through a descriptor of its `/proc` directory, which never leads to another process.
 //!
-//! `procfs` parses `stat`; what a process may choose freely (`cmdline`, `comm`, `exe`) is read as
-//! bytes here, because the crate wants UTF-8 there, and with a cap.
+//! `procfs` parses `stat`. What a process may choose freely (`cmdline`, `comm`, `exe`) is read here, as bytes and with a
+//! cap, because the crate requires UTF-8.
 
-use super::collector::{nanoseconds, now};
-use super::command_line;
-use super::command_line::Asked;
-use super::command_line::Program;
-use super::command_line::Readers;
+use super::command_line::{self, CommandLines, ProgramImage, Request};
 use crate::event::{Credentials, Executable, FileId, Process};
 use procfs::FromRead;
 use procfs::process::Stat;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
-use rustix::time::ClockId;
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -25,16 +20,14 @@ use std::sync::OnceLock;
 const MAX_COMMAND_LINE: u64 = 4096;
 /// Most bytes read of `status`, `cgroup` and the like.
 const MAX_SMALL: u64 = 4096;
-
-/// Threads of which the executable is asked where the main thread has ended.
+/// Threads searched for an executable where the main thread has ended.
 const MAX_THREADS: usize = 16;
 
 thread_local! {
-    static COMMAND_LINES: RefCell<Readers> = RefCell::default();
+    static COMMAND_LINES: RefCell<CommandLines> = RefCell::default();
 }
 
-/// A process by the descriptor of its `/proc` directory. Reads fail once it has been reaped; they
-/// never give another process's data.
+/// A process by the descriptor of its `/proc` directory. Reads fail once it has been reaped.
 pub struct Pinned {
     pid: u32,
     directory: OwnedFd,
@@ -51,14 +44,14 @@ impl Pinned {
         Ok(Self { pid, directory })
     }
 
-    /// Reads what there is to know, the executable first because it goes first, and the parent's pid
-    /// as [`Pinned::parent`] gives it. What cannot be read stays empty.
+    /// Reads everything, and the parent's pid. The executable is read first because it disappears first. What cannot be
+    /// read stays empty.
     pub fn read(&self) -> (Process, Option<u32>) {
         let found = executable(&self.directory).map(|found| (None, found));
         let found = found.or_else(|| self.living_thread().map(|(thread, found)| (Some(thread), found)));
         let (thread, found) = found.unzip();
         let task = thread.as_ref().and_then(Option::as_ref).unwrap_or(&self.directory);
-        // Right after the executable: what that means depends on them.
+        // Right after the executable, whose path has its meaning in these namespaces.
         let namespaces = NAMESPACES.map(|name| {
             let hosts = host_namespace(name)?;
             Some(link(task, name)? == *hosts)
@@ -72,19 +65,19 @@ impl Pinned {
         (process, parent)
     }
 
-    /// The same without what nobody asks of an ancestor: each hook that is written has many.
+    /// The same without what only writers need: each written hook has many ancestors.
     pub fn read_ancestor(&self) -> (Process, Option<u32>) {
         self.read_through(&self.directory, executable(&self.directory))
     }
 
-    /// Reads by the directory of the process or of one of its threads.
+    /// Reads through the directory of the process or of one of its threads.
     fn read_through(&self, task: &OwnedFd, found: Option<(Executable, Option<FileId>)>) -> (Process, Option<u32>) {
         let (executable, executable_id) = found.unzip();
         let stat = self.stat();
-        let asked = stat.as_ref().map(|stat| self.ask_for_arguments(task, stat));
-        let comm = self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default();
+        let request = stat.as_ref().map(|stat| self.request_arguments(task, stat));
+        let comm = self.name();
         let user = self.user();
-        let (arguments, arguments_truncated) = asked.map(arguments).unwrap_or_default();
+        let (arguments, arguments_truncated) = request.map(arguments).unwrap_or_default();
         let process = Process {
             pid: self.pid,
             start_time: stat.as_ref().map(|stat| stat.starttime),
@@ -105,6 +98,23 @@ impl Pinned {
         self.stat().as_ref().and_then(parent)
     }
 
+    /// When it started, in clock ticks since boot, and its parent's pid.
+    pub fn origin(&self) -> Option<(u64, Option<u32>)> {
+        let stat = self.stat()?;
+        Some((stat.starttime, parent(&stat)))
+    }
+
+    /// The kernel's name of the process, which it can choose itself. Empty when it is gone.
+    pub fn name(&self) -> Vec<u8> {
+        self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default()
+    }
+
+    /// Path and file of its executable.
+    pub fn program(&self) -> Option<(PathBuf, FileId)> {
+        let (executable, id) = executable(&self.directory)?;
+        Some((executable.path, id?))
+    }
+
     /// The lines of its cgroups.
     pub fn cgroup(&self) -> Vec<u8> {
         self.small("cgroup")
@@ -114,8 +124,7 @@ impl Pinned {
         Stat::from_read(self.small("stat").as_slice()).ok()
     }
 
-    /// A thread with the executable of all of them, for a process whose main thread has ended: of that one
-    /// nothing but the name is left.
+    /// A thread and the executable, for a process whose main thread has ended: only the name of that thread is left.
     fn living_thread(&self) -> Option<(OwnedFd, (Executable, Option<FileId>))> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let tasks = rustix::fs::openat(&self.directory, "task", flags, Mode::empty()).ok()?;
@@ -131,13 +140,13 @@ impl Pinned {
         })
     }
 
-    /// Meanwhile other things can be read; [`arguments`] gives them.
-    fn ask_for_arguments(&self, task: &OwnedFd, stat: &Stat) -> Asked {
+    /// Begins to read the arguments, which [`arguments`] returns. Other things can be read meanwhile.
+    fn request_arguments(&self, task: &OwnedFd, stat: &Stat) -> Request {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let open = || rustix::fs::openat(task, "cmdline", flags, Mode::empty()).ok();
         let arguments = (stat.arg_start.unwrap_or_default(), stat.arg_end.unwrap_or_default());
-        let program = Program { pid: self.pid, start_time: stat.starttime, arguments };
-        COMMAND_LINES.with_borrow_mut(|readers| readers.begin(program, open, MAX_COMMAND_LINE + 1))
+        let program = ProgramImage { pid: self.pid, start_time: stat.starttime, arguments };
+        COMMAND_LINES.with_borrow_mut(|lines| lines.begin(program, open, MAX_COMMAND_LINE + 1))
     }
 
     fn user(&self) -> Option<Credentials> {
@@ -149,7 +158,7 @@ impl Pinned {
         Some(Credentials { real, effective: Some(effective), login: self.audit_id("loginuid"), session: None })
     }
 
-    /// A number that the audit subsystem gave; services have none.
+    /// An id that the audit subsystem assigned; services have none.
     fn audit_id(&self, name: &str) -> Option<u32> {
         let id = std::str::from_utf8(&self.small(name)).ok().and_then(|text| text.trim().parse().ok());
         id.filter(|&id| id != u32::MAX)
@@ -163,23 +172,23 @@ impl Pinned {
 }
 
 fn executable(task: &OwnedFd) -> Option<(Executable, Option<FileId>)> {
-    let told = PathBuf::from(link(task, "exe")?);
-    // Through the link itself, which leads to the running file whatever its name is by now.
+    let shown = PathBuf::from(link(task, "exe")?);
+    // The link itself leads to the running file, whatever its name is by now.
     let running = file_id(task, "exe");
-    let is_host_file = running.is_some() && look_up(&told) == running;
-    // "(deleted)" is the kernel's mark, unless a file of that very name is the one that runs.
-    let executable = match told.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+    let is_host_file = running.is_some() && look_up(&shown) == running;
+    // "(deleted)" is the kernel's mark, unless the running file has that very name.
+    let executable = match shown.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) if !is_host_file => {
             Executable { path: PathBuf::from(OsStr::from_bytes(path)), deleted: true, is_host_file: false }
         }
-        _ => Executable { path: told, deleted: false, is_host_file },
+        _ => Executable { path: shown, deleted: false, is_host_file },
     };
     Some((executable, running))
 }
 
-/// The arguments that were asked for; whether there are more.
-fn arguments(asked: Asked) -> (Vec<Vec<u8>>, bool) {
-    let mut line = COMMAND_LINES.with_borrow_mut(|readers| readers.finish(asked));
+/// The requested arguments, and whether there are more.
+fn arguments(request: Request) -> (Vec<Vec<u8>>, bool) {
+    let mut line = COMMAND_LINES.with_borrow_mut(|lines| lines.finish(request));
     let truncated = line.len() as u64 > MAX_COMMAND_LINE;
     line.truncate(MAX_COMMAND_LINE as usize);
     if line.last() == Some(&0) {
@@ -191,10 +200,10 @@ fn arguments(asked: Asked) -> (Vec<Vec<u8>>, bool) {
     (line.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect(), truncated)
 }
 
-/// The namespaces that are compared with the host's, as they are called below `/proc/PID`.
+/// The namespaces compared with the host's, by their paths below `/proc/PID`.
 const NAMESPACES: [&str; 2] = ["ns/mnt", "ns/user"];
 
-/// A namespace of the first process, or our own where that may not be read.
+/// A namespace of pid 1, or of this process where that one cannot be read.
 fn host_namespace(name: &str) -> Option<&'static OsString> {
     static HOST: OnceLock<[Option<OsString>; 2]> = OnceLock::new();
     let read = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
@@ -205,11 +214,11 @@ fn host_namespace(name: &str) -> Option<&'static OsString> {
 }
 
 fn link(directory: &OwnedFd, name: &str) -> Option<OsString> {
-    let told = rustix::fs::readlinkat(directory, name, Vec::new()).ok()?;
-    Some(OsString::from_vec(told.into_bytes()))
+    let target = rustix::fs::readlinkat(directory, name, Vec::new()).ok()?;
+    Some(OsString::from_vec(target.into_bytes()))
 }
 
-/// `pts/3`, `tty1`, `ttyS0` as their devices are named; of other kinds the device number.
+/// The name of a terminal's device: `pts/3`, `tty1`, `ttyS0`; otherwise its number.
 fn terminal(number: i32) -> Option<String> {
     let number = number as u32;
     let (major, minor) = ((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
@@ -222,56 +231,27 @@ fn terminal(number: i32) -> Option<String> {
     }
 }
 
-/// For the table of processes that records are put to.
-impl Pinned {
-    /// When it started, in clock ticks since boot, and its parent's pid.
-    pub fn origin(&self) -> Option<(u64, Option<u32>)> {
-        let stat = self.stat()?;
-        Some((stat.starttime, parent(&stat)))
-    }
-
-    /// The kernel's name of it, which it may have chosen itself. Empty when it is gone.
-    pub fn name(&self) -> Vec<u8> {
-        self.small("comm").strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or_default()
-    }
-
-    /// The path of what it runs, as the kernel tells it, and the file.
-    pub fn program(&self) -> Option<(PathBuf, FileId)> {
-        let (executable, id) = executable(&self.directory)?;
-        Some((executable.path, id?))
-    }
-}
-
-/// Every process id of this moment.
+/// Every process id at this moment.
 pub fn all() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().map_while(Result::ok);
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Whether this host has the file at this path.
+/// Whether this host has this file at the path.
 pub fn is_host_file(path: &Path, id: FileId) -> bool {
     look_up(path) == Some(id)
 }
 
-/// A start time in clock ticks since boot as nanoseconds of CLOCK_MONOTONIC, which stands still while
-/// the machine sleeps.
-pub fn moment(start_time: u64) -> u64 {
-    let asleep = nanoseconds(ClockId::Boottime).saturating_sub(now());
-    let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
-    start_time.saturating_mul(tick).saturating_sub(asleep)
-}
-
-/// Device and inode, without asking a server for it: a process may run from a filesystem that never
-/// answers.
+/// Device and inode. Asks no server: a process may run from a filesystem that never answers.
 fn file_id(directory: impl AsFd, path: &str) -> Option<FileId> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
     let found = rustix::fs::statx(directory, path, flags, StatxFlags::INO).ok()?;
     Some(FileId { device: (found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
 }
 
-/// What this host has at a path that the process chose (its mount namespace may be a private one): only
-/// if the kernel knows it already (RESOLVE_CACHED, Linux 5.12), because a path can lead to a mount that
-/// never answers. A program that really runs from there is known.
+/// This host's file at a path that the process chose: its mount namespace may be private. Only paths that the kernel
+/// has cached are followed (RESOLVE_CACHED, Linux 5.12), because others may lead to a mount that never answers. The path
+/// of a running program is cached.
 fn look_up(path: &Path) -> Option<FileId> {
     file_id(open_cached(path).ok()?, "")
 }
@@ -280,7 +260,7 @@ fn open_cached(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat2(rustix::fs::CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED)
 }
 
-/// Whether [`is_host_file`] can be true here at all.
+/// Checks that [`is_host_file`] can be true on this machine.
 ///
 /// # Errors
 /// EINVAL before Linux 5.12; ENOSYS or EPERM where a filter of system calls denies `openat2(2)`.
@@ -298,12 +278,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_is_named_as_its_device_is() {
+    fn a_terminal_has_the_name_of_its_device() {
         for (number, name) in [
             (0, None),
             (34816, Some("pts/0")),
             (34816 + 255, Some("pts/255")),
-            // The 12 low bits of the minor number are not together.
+            // The minor number is in two parts.
             (34816 + (1 << 20) + 44, Some("pts/300")),
             (1025, Some("tty1")),
             (1024 + 64, Some("ttyS0")),
@@ -316,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_read_with_its_place_and_its_executables_id() {
+    fn this_process_is_read_with_its_directory_and_executable() {
         let (process, _) = Pinned::open(std::process::id()).unwrap().read();
         assert_eq!(process.working_directory, std::env::current_dir().ok());
         let metadata = std::fs::metadata(std::env::current_exe().unwrap()).unwrap();

@@ -1,7 +1,7 @@
-//! From what a record tells of a program to its path and file, as they are now.
+//! Finds the path and file that a recorded program has now.
 
-use super::collector::now;
-use super::process_table::Program;
+use super::clock::now;
+use super::process_record::Program;
 use crate::event::{FileId, Locate};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::collections::HashMap;
@@ -13,76 +13,77 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// How far a filesystem's clock may be behind, in nanoseconds. It goes on with the kernel's tick, which comes
-/// late on a busy machine: 7 ms were measured where a tick takes 4.
+/// How far a filesystem's clock may be behind, in nanoseconds. It advances with the kernel's tick, which comes late on
+/// a busy machine: 7 ms were measured with a tick of 4 ms.
 const COARSE: u64 = 100_000_000;
 
-/// A program as it is found now.
+/// A program with the path and file that it has now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resolved {
+pub struct LocatedProgram {
     /// Its path; `None` when its directory is gone.
     pub path: Option<PathBuf>,
-    /// The file that has this path now; `None` when none has.
+    /// The file that has this path now; `None` when the path is gone.
     pub id: Option<FileId>,
-    /// When the file was last changed, renamed or linked, in nanoseconds of CLOCK_MONOTONIC, up to the
-    /// coarseness of its filesystem's clock. No program can set it back.
+    /// When the file was last changed, renamed or linked (ctime) in nanoseconds of CLOCK_MONOTONIC, within [`COARSE`].
+    /// No program can set it back. `None` for a program seen while it ran.
     pub changed: Option<u64>,
     /// The device of its directory.
     pub device: Option<(u32, u32)>,
-    /// It begins with `#!`: the kernel runs its interpreter, which has a record of its own.
+    /// It begins with `#!`: the kernel runs its interpreter, which has its own exec record.
     pub is_script: bool,
 }
 
-impl Resolved {
-    /// Something was started of which nothing more is known.
+impl LocatedProgram {
+    /// A program seen while it ran. It had this file then, whatever the path leads to now.
+    pub fn running(path: PathBuf, id: FileId) -> Self {
+        Self { path: Some(path), id: Some(id), device: Some(id.device), ..Self::default() }
+    }
+
+    /// A program was started, and neither its path nor its file is known.
     pub fn is_unseen(&self) -> bool {
         self.path.is_none() && self.id.is_none()
     }
 
-    /// Whether the name has had its file since before this time. Otherwise the file may be another one than
-    /// ran then, also with the same inode number: those are used again.
+    /// Whether the path has had its file since before this time. Otherwise another file may have run then, even
+    /// with the same inode number: the numbers are used again.
     pub fn is_older_than(&self, time: Option<u64>) -> bool {
         match (self.changed, time) {
             (Some(changed), Some(time)) => changed.saturating_add(COARSE) < time,
-            // What was seen while it ran cannot have become another one.
             (None, _) => true,
             (Some(_), None) => false,
         }
     }
 }
 
-/// Looks each program up once for all the writers that are judged together.
+/// Looks each program up once for all writers of a batch.
 pub struct ProgramLocator<'a> {
     locate: Locate<'a>,
-    known: HashMap<Arc<Program>, Arc<Resolved>>,
+    known: HashMap<Arc<Program>, Arc<LocatedProgram>>,
 }
 
 impl<'a> ProgramLocator<'a> {
-    /// Knows nothing yet.
+    /// Without any known program.
     pub fn new(locate: Locate<'a>) -> Self {
         Self { locate, known: HashMap::new() }
     }
 
-    /// The program as it is now.
-    pub fn resolve(&mut self, program: &Arc<Program>) -> Arc<Resolved> {
+    /// The path and file that the program has now.
+    pub fn locate(&mut self, program: &Arc<Program>) -> Arc<LocatedProgram> {
         if let Some(known) = self.known.get(program) {
             return known.clone();
         }
-        let resolved = Arc::new(match &**program {
-            Program::Seen { path, id } => {
-                // Seen while it ran: whatever has become of its name since, it was this file.
-                Resolved { path: Some(path.clone()), id: Some(*id), device: Some(id.device), ..Resolved::default() }
-            }
+        let located = Arc::new(match &**program {
+            Program::Seen { path, id } => LocatedProgram::running(path.clone(), *id),
             Program::Recorded(name) => (self.locate)(name)
-                .map(|(directory, path)| look(&directory, OsStr::from_bytes(&name.name), path))
+                .map(|(directory, path)| find(&directory, OsStr::from_bytes(&name.name), path))
                 .unwrap_or_default(),
         });
-        self.known.insert(program.clone(), resolved.clone());
-        resolved
+        self.known.insert(program.clone(), located.clone());
+        located
     }
 }
 
-fn look(directory: &OwnedFd, name: &OsStr, path: PathBuf) -> Resolved {
+fn find(directory: &OwnedFd, name: &OsStr, path: PathBuf) -> LocatedProgram {
     let device = stat(directory, OsStr::new("")).map(|found| file_id(&found).device);
     let found = stat(directory, name);
     let id = found.as_ref().map(file_id);
@@ -91,7 +92,7 @@ fn look(directory: &OwnedFd, name: &OsStr, path: PathBuf) -> Resolved {
         now().saturating_sub(u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX))
     });
     let is_script = id.is_some() && begins_like_a_script(directory, name);
-    Resolved { path: Some(path), id, changed, device, is_script }
+    LocatedProgram { path: Some(path), id, changed, device, is_script }
 }
 
 fn changed(found: &Statx) -> SystemTime {
@@ -99,8 +100,7 @@ fn changed(found: &Statx) -> SystemTime {
     SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(found.stx_ctime.tv_nsec.into())
 }
 
-/// Without following a link and without asking a server: a process may run from a filesystem that never
-/// answers.
+/// Follows no link and asks no server: a process may run from a filesystem that never answers.
 fn stat(directory: impl AsFd, name: &OsStr) -> Option<Statx> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT | AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::statx(directory, name, flags, StatxFlags::INO | StatxFlags::CTIME).ok()
@@ -111,8 +111,7 @@ fn file_id(found: &Statx) -> FileId {
 }
 
 fn begins_like_a_script(directory: &OwnedFd, name: &OsStr) -> bool {
-    // Somebody may have put something else in its place by now, a device too, which must not even be opened:
-    // first pinned, then looked at, then opened.
+    // A device may have taken its place, and must not be opened. So the file is pinned, then checked, then opened.
     let pin = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(pinned) = rustix::fs::openat(directory, name, pin, Mode::empty()) else { return false };
     let is_file = rustix::fs::fstat(&pinned).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file());

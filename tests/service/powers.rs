@@ -14,7 +14,7 @@ const SYS_ADMIN: u64 = 1 << 21;
 fn allowed(name: &str) -> u64 {
     match name {
         "pyhookwatch-fan" => SYS_ADMIN | SYS_PTRACE | DAC_READ_SEARCH | NET_ADMIN,
-        "pyhookwatch-arg" | "tokio-rt-worker" => 0,
+        "phw-cmdline" | "tokio-rt-worker" => 0,
         _ => DAC_READ_SEARCH,
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::writer::process_record::MAX_STARTS;
 use crate::writer::records::taskstats::Comm;
 
 fn exit(pid: u32) -> Exit {
@@ -20,8 +21,8 @@ fn name(name: &str) -> HandleName {
     HandleName { fsid: 1, handle_type: 1, handle: Box::new([1; 8]), name: name.as_bytes().into() }
 }
 
-fn names(ledger: &ProcessTable, id: ProcessKey) -> Vec<String> {
-    let starts = ledger.life(id).unwrap().starts();
+fn names(table: &ProcessTable, id: ProcessKey) -> Vec<String> {
+    let starts = table.get(id).unwrap().starts();
     let name = |start: &Start| match &*start.program {
         Program::Recorded(name) => String::from_utf8_lossy(&name.name).into_owned(),
         Program::Seen { path, .. } => path.display().to_string(),
@@ -29,184 +30,184 @@ fn names(ledger: &ProcessTable, id: ProcessKey) -> Vec<String> {
     starts.map(name).collect()
 }
 
-fn assign(ledger: &mut ProcessTable) {
-    ledger.assign(&mut |program| matches!(&**program, Program::Recorded(name) if name.name.ends_with(b".sh")));
+fn assign(table: &mut ProcessTable) {
+    table.assign(&mut |program| matches!(&**program, Program::Recorded(name) if name.name.ends_with(b".sh")));
 }
 
 #[test]
 fn the_starts_of_a_process_are_kept_in_order_without_the_loaders_of_its_programs() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.exec(7, 110);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.exec(7, 110);
     for (sequence, file) in ["script.sh", "bash", "ld-linux-x86-64.so.2"].into_iter().enumerate() {
-        ledger.start(7, sequence as u64, 90, name(file));
+        table.add_start(7, sequence as u64, 90, name(file));
     }
-    ledger.start(8, 3, 90, name("ld-linux-x86-64.so.2"));
-    assign(&mut ledger);
-    assert_eq!(names(&ledger, ledger.life_at(7, 200).unwrap()), ["script.sh", "bash"]);
+    table.add_start(8, 3, 90, name("ld-linux-x86-64.so.2"));
+    assign(&mut table);
+    assert_eq!(names(&table, table.process_at(7, 200).unwrap()), ["script.sh", "bash"]);
     // Started as `ld.so program`, it is the program itself.
-    assert_eq!(names(&ledger, ledger.life_at(8, 200).unwrap()), ["ld-linux-x86-64.so.2"]);
+    assert_eq!(names(&table, table.process_at(8, 200).unwrap()), ["ld-linux-x86-64.so.2"]);
 }
 
 #[test]
 fn an_exec_record_that_is_read_after_the_process_has_ended_is_still_its_own() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.exec(7, 110);
-    ledger.exit(exit(7), 0, 500);
-    ledger.start(7, 1, 90, name("cp"));
-    assign(&mut ledger);
-    let [id] = ledger.lives_of(7, 90, 600)[..] else { panic!() };
-    assert_eq!(names(&ledger, id), ["cp"]);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.exec(7, 110);
+    table.exit(exit(7), 0, 500);
+    table.add_start(7, 1, 90, name("cp"));
+    assign(&mut table);
+    let [id] = table.candidates_for_pid(7, 90, 600)[..] else { panic!() };
+    assert_eq!(names(&table, id), ["cp"]);
 }
 
 #[test]
 fn two_processes_of_one_pid_are_told_apart_where_every_exec_has_its_record() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.exec(7, 110);
-    ledger.fork(1, 7, 200);
-    ledger.exec(7, 210);
-    ledger.exit(exit(7), 0, 150);
-    ledger.exit(exit(7), 150, 900);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.exec(7, 110);
+    table.fork(1, 7, 200);
+    table.exec(7, 210);
+    table.exit(exit(7), 0, 150);
+    table.exit(exit(7), 150, 900);
     for (sequence, file) in ["run.sh", "one", "two"].into_iter().enumerate() {
-        ledger.start(7, sequence as u64, 90, name(file));
+        table.add_start(7, sequence as u64, 90, name(file));
     }
-    assign(&mut ledger);
-    let lives = ledger.lives_of(7, 90, 1000);
-    assert_eq!(lives.len(), 2);
-    assert_eq!(names(&ledger, lives[0]), ["run.sh", "one"]);
-    assert_eq!(names(&ledger, lives[1]), ["two"]);
-    assert!(!ledger.life(lives[0]).unwrap().muddled);
-    assert!(lives.iter().all(|id| ledger.life(*id).unwrap().end.as_ref().unwrap().record.is_some()));
+    assign(&mut table);
+    let processes = table.candidates_for_pid(7, 90, 1000);
+    assert_eq!(processes.len(), 2);
+    assert_eq!(names(&table, processes[0]), ["run.sh", "one"]);
+    assert_eq!(names(&table, processes[1]), ["two"]);
+    assert!(!table.get(processes[0]).unwrap().ambiguous);
+    assert!(processes.iter().all(|id| table.get(*id).unwrap().end.as_ref().unwrap().record.is_some()));
 }
 
 #[test]
 fn two_processes_of_one_pid_with_a_record_too_many_are_muddled() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.exec(7, 110);
-    ledger.fork(1, 7, 200);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.exec(7, 110);
+    table.fork(1, 7, 200);
     for (sequence, file) in ["one", "failed"].into_iter().enumerate() {
-        ledger.start(7, sequence as u64, 90, name(file));
+        table.add_start(7, sequence as u64, 90, name(file));
     }
-    assign(&mut ledger);
-    assert!(ledger.lives_of(7, 90, 1000).iter().all(|id| ledger.life(*id).unwrap().muddled));
+    assign(&mut table);
+    assert!(table.candidates_for_pid(7, 90, 1000).iter().all(|id| table.get(*id).unwrap().ambiguous));
 }
 
 #[test]
 fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 1_000_000_000);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 1_000_000_000);
     // Its age tells when it ended, more exactly than when that was read.
-    ledger.exit(Exit { elapsed_us: Some(1000), ..exit(7) }, 0, 9_000_000_000);
-    ledger.fork(1, 7, 2_000_000_000);
-    assert_eq!(ledger.lives_of(7, 1_900_000_000, 3_000_000_000).len(), 1);
-    assert_eq!(ledger.lives_of(7, 500_000_000, 3_000_000_000).len(), 2);
-    assert_eq!(ledger.lives_of(7, 500_000_000, 1_500_000_000).len(), 1);
+    table.exit(Exit { elapsed_us: Some(1000), ..exit(7) }, 0, 9_000_000_000);
+    table.fork(1, 7, 2_000_000_000);
+    assert_eq!(table.candidates_for_pid(7, 1_900_000_000, 3_000_000_000).len(), 1);
+    assert_eq!(table.candidates_for_pid(7, 500_000_000, 3_000_000_000).len(), 2);
+    assert_eq!(table.candidates_for_pid(7, 500_000_000, 1_500_000_000).len(), 1);
 }
 
 #[test]
 fn what_proc_showed_replaces_what_was_recorded_before_it() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.exec(7, 110);
-    ledger.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
-    ledger.observe(1, Observed { time: 151, program: None, start_time: Some(0), parent: None });
-    ledger.connect();
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.exec(7, 110);
+    table.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
+    table.observe(1, Observed { time: 151, program: None, start_time: Some(0), parent: None });
+    table.link_parents();
     // Told late.
-    ledger.exec(7, 140);
-    let life = ledger.life(ledger.life_at(7, 200).unwrap()).unwrap();
-    assert!(life.execs.is_empty());
-    assert_eq!(ledger.lives_of(7, 0, 1000).len(), 1);
-    ledger.exec(7, 160);
-    assert_eq!(ledger.life(ledger.life_at(7, 200).unwrap()).unwrap().execs, [160]);
+    table.exec(7, 140);
+    let process = table.get(table.process_at(7, 200).unwrap()).unwrap();
+    assert!(process.execs.is_empty());
+    assert_eq!(table.candidates_for_pid(7, 0, 1000).len(), 1);
+    table.exec(7, 160);
+    assert_eq!(table.get(table.process_at(7, 200).unwrap()).unwrap().execs, [160]);
 }
 
 #[test]
 fn a_fork_that_is_told_after_the_process_was_observed_is_the_same_process() {
-    let mut ledger = ProcessTable::default();
-    ledger.observe(1, Observed { time: 90, program: None, start_time: Some(0), parent: None });
-    ledger.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
-    ledger.fork(1, 7, 100);
-    assert_eq!(ledger.len(), 2);
-    let life = ledger.life(ledger.life_at(7, 200).unwrap()).unwrap();
-    assert_eq!((life.began, life.parent), (Some(100), ledger.life_at(1, 200)));
+    let mut table = ProcessTable::default();
+    table.observe(1, Observed { time: 90, program: None, start_time: Some(0), parent: None });
+    table.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
+    table.fork(1, 7, 100);
+    assert_eq!(table.len(), 2);
+    let process = table.get(table.process_at(7, 200).unwrap()).unwrap();
+    assert_eq!((process.forked_at, process.parent), (Some(100), table.process_at(1, 200)));
 }
 
 #[test]
 fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
-    let mut ledger = ProcessTable::default();
+    let mut table = ProcessTable::default();
     for pid in 1..100_000 {
-        ledger.fork(1, pid, u64::from(pid));
-        ledger.start(pid, u64::from(pid), 0, name(&format!("program-{pid}")));
-        ledger.exit(exit(pid), 0, u64::from(pid));
-        if ledger.waiting() > 1000 {
-            assign(&mut ledger);
+        table.fork(1, pid, u64::from(pid));
+        table.add_start(pid, u64::from(pid), 0, name(&format!("program-{pid}")));
+        table.exit(exit(pid), 0, u64::from(pid));
+        if table.unassigned() > 1000 {
+            assign(&mut table);
         }
     }
-    assert!(ledger.len() <= MAX_ENDED + MAX_LIVING, "{}", ledger.len());
-    assert!(ledger.living.len() <= MAX_LIVING && ledger.latest.len() <= ledger.len());
-    assert!(ledger.programs.len() <= MAX_PROGRAMS);
-    let mut ledger = ProcessTable::default();
+    assert!(table.len() <= MAX_ENDED + MAX_LIVING, "{}", table.len());
+    assert!(table.living.len() <= MAX_LIVING && table.latest.len() <= table.len());
+    assert!(table.programs.len() <= MAX_PROGRAMS);
+    let mut table = ProcessTable::default();
     for pid in 1..100_000 {
-        ledger.fork(1, pid, u64::from(pid));
+        table.fork(1, pid, u64::from(pid));
     }
-    assert_eq!(ledger.len(), MAX_LIVING);
+    assert_eq!(table.len(), MAX_LIVING);
     for sequence in 0..100_000 {
-        ledger.exec(99_999, sequence);
-        ledger.start(99_999, sequence, 0, name("x"));
+        table.exec(99_999, sequence);
+        table.add_start(99_999, sequence, 0, name("x"));
     }
-    assign(&mut ledger);
-    let life = ledger.life(ledger.life_at(99_999, u64::MAX).unwrap()).unwrap();
-    assert!(life.muddled && life.execs.len() <= 2 * MAX_STARTS && life.starts.len() <= MAX_STARTS);
+    assign(&mut table);
+    let process = table.get(table.process_at(99_999, u64::MAX).unwrap()).unwrap();
+    assert!(process.ambiguous && process.execs.len() <= 2 * MAX_STARTS && process.starts().count() <= MAX_STARTS);
 }
 
 #[test]
 fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.start(7, 1, 90, name("cp"));
-    ledger.clear(200);
-    assert_eq!((ledger.len(), ledger.waiting()), (0, 1));
-    assert_eq!(ledger.life_at(7, u64::MAX), None);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.add_start(7, 1, 90, name("cp"));
+    table.reset(200);
+    assert_eq!((table.len(), table.unassigned()), (0, 1));
+    assert_eq!(table.process_at(7, u64::MAX), None);
 }
 
 #[test]
 fn a_process_that_has_ended_holds_its_pid_until_it_is_waited_for_and_a_predecessor_does_not() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.exit(exit(7), 0, 150);
-    assert!(ledger.life_at(7, 400_000_000_000).is_some());
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.exit(exit(7), 0, 150);
+    assert!(table.process_at(7, 400_000_000_000).is_some());
     // Without fork records nobody knows when it began.
-    ledger.exit(exit(8), 0, 150);
-    assert_eq!(ledger.life_at(8, 400_000_000_000), None);
+    table.exit(exit(8), 0, 150);
+    assert_eq!(table.process_at(8, 400_000_000_000), None);
 }
 
 #[test]
 fn the_loader_tells_when_a_start_was_that_of_an_earlier_attempt() {
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.start(7, 1, 90, name("dpkg"));
-    ledger.start(7, 3, 90, name("ld-linux-x86-64.so.2"));
-    assign(&mut ledger);
-    let life = ledger.life(ledger.life_at(7, 200).unwrap()).unwrap();
-    let start = life.starts().next().unwrap();
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.add_start(7, 1, 90, name("dpkg"));
+    table.add_start(7, 3, 90, name("ld-linux-x86-64.so.2"));
+    assign(&mut table);
+    let process = table.get(table.process_at(7, 200).unwrap()).unwrap();
+    let start = process.starts().next().unwrap();
     // The write between them is not that of the program.
     assert_eq!((start.is_before(2), start.is_before(4)), (false, true));
 }
 
 #[test]
 fn living_processes_are_not_forgotten_before_there_are_too_many() {
-    let mut ledger = ProcessTable::default();
+    let mut table = ProcessTable::default();
     for pid in 1..9_000 {
-        ledger.fork(0, pid, u64::from(pid));
+        table.fork(0, pid, u64::from(pid));
     }
     for pid in 10_000..60_000 {
-        ledger.fork(1, pid, u64::from(pid));
-        ledger.exit(exit(pid), 0, u64::from(pid));
+        table.fork(1, pid, u64::from(pid));
+        table.exit(exit(pid), 0, u64::from(pid));
     }
-    assert!((1..9_000).all(|pid| ledger.life_at(pid, 100_000).is_some()));
+    assert!((1..9_000).all(|pid| table.process_at(pid, 100_000).is_some()));
 }
 
 /// Before Linux 5.19 the end of a leader looks like that of a process without threads.
@@ -214,21 +215,21 @@ fn living_processes_are_not_forgotten_before_there_are_too_many() {
 fn the_end_of_a_leader_on_an_old_kernel_is_not_taken_for_that_of_its_process_and_that_of_the_process_is_known() {
     let of_a_task = || Exit { is_whole_process: false, ..exit(7) };
     let of_the_last = || Exit { elapsed_us: None, ..exit(7) };
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    ledger.thread(7);
-    assert!(ledger.exit(of_a_task(), 150, 200));
-    let id = ledger.life_at(7, 1000).unwrap();
-    assert!(ledger.life(id).unwrap().end.is_none(), "a thread lives on");
-    assert!(ledger.exit(of_the_last(), 1000, 2000));
-    assert_eq!(ledger.life(id).unwrap().end.as_ref().unwrap().before, 2000);
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    table.thread(7);
+    assert!(table.exit(of_a_task(), 150, 200));
+    let id = table.process_at(7, 1000).unwrap();
+    assert!(table.get(id).unwrap().end.is_none(), "a thread processes on");
+    assert!(table.exit(of_the_last(), 1000, 2000));
+    assert_eq!(table.get(id).unwrap().end.as_ref().unwrap().before, 2000);
 
     // Its threads were made before the records began.
-    let mut ledger = ProcessTable::default();
-    ledger.fork(1, 7, 100);
-    assert!(ledger.exit(of_a_task(), 150, 200));
-    assert!(ledger.exit(of_the_last(), 9_000_000_000, 9_000_000_100), "no fork was lost");
+    let mut table = ProcessTable::default();
+    table.fork(1, 7, 100);
+    assert!(table.exit(of_a_task(), 150, 200));
+    assert!(table.exit(of_the_last(), 9_000_000_000, 9_000_000_100), "no fork was lost");
     // A thread's own number is no process's.
-    assert!(ledger.exit(Exit { pid: 8, ..of_a_task() }, 150, 200));
-    assert!(!ledger.exit(Exit { pid: 9, ..of_the_last() }, 150, 200));
+    assert!(table.exit(Exit { pid: 8, ..of_a_task() }, 150, 200));
+    assert!(!table.exit(Exit { pid: 9, ..of_the_last() }, 150, 200));
 }

@@ -1,5 +1,4 @@
-//! Which evidence about writers there is to be had, and why some is missing: found by opening it, never by comparing
-//! versions.
+//! Which evidence about writers is available, and why some is missing. Found by opening it, never by comparing versions.
 
 use super::connector::Connector;
 use super::taskstats::Taskstats;
@@ -12,29 +11,29 @@ pub struct RecordSource {
     /// The word for it in reports: `pidfd`, `exec-records`, `fork-records`, `exit-records`, `processes`,
     /// `host-programs`.
     pub name: &'static str,
-    /// Whether it works here.
+    /// Whether it works on this machine.
     pub available: Available,
 }
 
 /// Whether a source works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Available {
-    /// It does; perhaps something should be known of it.
+    /// It works; perhaps with a remark.
     Full(Option<String>),
-    /// It does, but something is missing.
+    /// It works, but this is missing.
     Partly(String),
-    /// It does not, for this reason.
+    /// It does not work, for this reason.
     Missing(String),
 }
 
 impl RecordSource {
-    /// What the kernel adds to each event: a descriptor of its process.
+    /// Process descriptors in events.
     pub fn pidfds(there: bool) -> Self {
-        let missing = "pidfds in file events: this kernel gives none (they need Linux 5.15)";
+        let missing = "pidfds in file events: this kernel supplies none (they need Linux 5.15)";
         Self::new("pidfd", if there { Available::Full(None) } else { Available::Missing(missing.into()) })
     }
 
-    /// The starts of programs, which come with the writes.
+    /// Exec records, which come in the queue of the writes.
     pub fn starts(there: bool) -> Self {
         let missing = "exec records: no filesystem could be marked";
         Self::new("exec-records", if there { Available::Full(None) } else { Available::Missing(missing.into()) })
@@ -44,7 +43,7 @@ impl RecordSource {
     pub fn forks(opened: &io::Result<Connector>) -> Self {
         let available = match opened {
             Ok(connector) if connector.is_filtered() => full("filtered by the kernel"),
-            Ok(_) => full("not filtered by the kernel: it tells more than is asked for (before Linux 6.6)"),
+            Ok(_) => full("not filtered by the kernel: it sends other events too (before Linux 6.6)"),
             Err(error) => Available::Missing(format!("fork records (process connector): {error}")),
         };
         Self::new("fork-records", available)
@@ -60,12 +59,12 @@ impl RecordSource {
         Self::new("exit-records", available)
     }
 
-    /// `/proc` of other users' processes, which this process may read or not.
+    /// `/proc` of other users' processes.
     pub fn processes(available: Available) -> Self {
         Self::new("processes", available)
     }
 
-    /// Whether this host's file at the path of an executable can be looked up without waiting for anybody.
+    /// Looking up this host's file at the path of an executable without waiting for a server.
     pub fn host_programs(looked_up: io::Result<()>) -> Self {
         let available = match looked_up {
             Ok(()) => Available::Full(None),
@@ -94,32 +93,32 @@ fn full(detail: &str) -> Available {
     Available::Full(Some(detail.into()))
 }
 
-/// The sources of a running watcher: one can fail while it runs.
+/// The sources of a running watcher. One can fail while it runs.
 #[derive(Debug, Default)]
 pub struct RecordSources(Mutex<Vec<RecordSource>>);
 
 impl RecordSources {
-    /// These.
+    /// With these sources.
     pub fn new(sources: Vec<RecordSource>) -> Self {
         Self(Mutex::new(sources))
     }
 
-    /// Puts these before all others.
+    /// Inserts sources before all others.
     pub fn begin_with(&self, first: impl IntoIterator<Item = RecordSource>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).splice(0..0, first);
     }
 
-    /// Adds one.
+    /// Adds a source.
     pub fn add(&self, source: RecordSource) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
-    /// How they are at this moment.
+    /// Their state at this moment.
     pub fn all(&self) -> Vec<RecordSource> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One has failed.
+    /// Marks a source as failed.
     pub fn fail(&self, name: &str, reason: String) {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = sources.iter_mut().find(|source| source.name == name) {

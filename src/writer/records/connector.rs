@@ -1,4 +1,4 @@
-//! The process connector: which process was made by which, and when one ran another program.
+//! The process connector: forks and execs.
 //!
 //! A message holds (`<linux/connector.h>`, `<linux/cn_proc.h>`, native byte order):
 //!
@@ -10,56 +10,50 @@
 //! 36 acknowledgement: u32 error
 //! ```
 
-use super::Drained;
-use super::Malformed;
-use super::netlink;
-use super::netlink::{RECEIVE_BUFFER, Socket};
-use super::netlink::{u16_at, u32_at, u64_at};
+use super::netlink::{self, Drained, Malformed, RECEIVE_BUFFER, Socket, u16_at, u32_at, u64_at};
 use rustix::net::netlink::CONNECTOR;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// What the process connector tells. A process is named by its thread group id; times are
-/// CLOCK_MONOTONIC nanoseconds.
+/// A record of the process connector. Pids are thread group ids; times are nanoseconds of CLOCK_MONOTONIC.
 ///
-/// The record of a fork is queued before the child runs, that of an exec before the new program does.
-/// Times are taken before queueing, so records of two processors may stand a little out of order.
+/// The kernel queues the record of a fork before the child runs, and that of an exec before the new program runs. It takes
+/// the time before it queues, so records of two processors may be slightly out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
-    /// A process was made.
+    /// A new process.
     Fork {
-        /// Its parent by the process tree. Not always the process that it is a copy of: with
-        /// CLONE_PARENT that is a sibling, which is not told.
+        /// Its parent in the process tree. With CLONE_PARENT the child is a copy of a sibling, which no record names.
         parent: u32,
         /// The new process.
         child: u32,
-        /// When.
+        /// Time.
         time: u64,
     },
-    /// A thread was made.
+    /// A new thread.
     Thread {
-        /// The process that it belongs to.
+        /// Its process.
         process: u32,
-        /// When.
+        /// Time.
         time: u64,
     },
-    /// A process runs another program from now on.
+    /// A completed exec.
     Exec {
         /// The process.
         pid: u32,
-        /// When.
+        /// Time.
         time: u64,
     },
 }
 
-/// Index and value of the process connector, as they stand in messages.
+/// Index and value of the process connector in messages.
 const INDEX: u32 = 1;
 const VALUE: u32 = 1;
 /// Bit of its multicast group.
 const GROUP: u32 = 1 << (INDEX - 1);
-/// Where the event begins in a message.
+/// Offset of the event in a message.
 const EVENT: usize = 20;
-/// Length of an event without what is particular to its kind.
+/// Length of an event's common fields.
 const EVENT_HEADER: usize = 16;
 
 const LISTEN: u32 = 1;
@@ -68,34 +62,34 @@ const IGNORE: u32 = 2;
 const ACKNOWLEDGEMENT: u32 = 0;
 const FORK: u32 = 1;
 const EXEC: u32 = 2;
-/// The kernel takes the bits that it knows.
+/// Every kind of event. The kernel ignores unknown bits.
 const EVERYTHING: u32 = u32::MAX;
 
-/// An event as it stands in a message.
+/// A parsed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Parsed {
     Event(ProcessEvent),
     Acknowledged { number: u32, error: u32 },
     Other,
 }
 
-/// The events in a datagram, those of other kinds left out. Ends after the first malformed one.
+/// The forks, threads and execs in a datagram. Ends after the first malformed message.
 pub fn events(datagram: &[u8]) -> impl Iterator<Item = Result<ProcessEvent, Malformed>> {
-    told(datagram).filter_map(|told| match told {
-        Ok(Told::Event(event)) => Some(Ok(event)),
+    parsed(datagram).filter_map(|parsed| match parsed {
+        Ok(Parsed::Event(event)) => Some(Ok(event)),
         Ok(_) => None,
         Err(malformed) => Some(Err(malformed)),
     })
 }
 
-fn told(datagram: &[u8]) -> impl Iterator<Item = Result<Told, Malformed>> {
+fn parsed(datagram: &[u8]) -> impl Iterator<Item = Result<Parsed, Malformed>> {
     netlink::up_to_malformed(netlink::messages(datagram).map(|message| parse(message?.payload)))
 }
 
-fn parse(payload: &[u8]) -> Result<Told, Malformed> {
+fn parse(payload: &[u8]) -> Result<Parsed, Malformed> {
     let word = |offset| u32_at(payload, offset).ok_or(Malformed("shorter than a connector message"));
     if (word(0)?, word(4)?) != (INDEX, VALUE) {
-        return Ok(Told::Other);
+        return Ok(Parsed::Other);
     }
     let length = u16_at(payload, 16).ok_or(Malformed("connector message without a length"))?;
     let event = payload.get(EVENT..).and_then(|rest| rest.get(..usize::from(length)));
@@ -106,22 +100,22 @@ fn parse(payload: &[u8]) -> Result<Told, Malformed> {
     Ok(match what {
         FORK => {
             let (parent, task, process) = (number(1)?, number(2)?, number(3)?);
-            Told::Event(if task == process {
+            Parsed::Event(if task == process {
                 ProcessEvent::Fork { parent, child: process, time }
             } else {
                 ProcessEvent::Thread { process, time }
             })
         }
-        EXEC => Told::Event(ProcessEvent::Exec { pid: number(1)?, time }),
-        ACKNOWLEDGEMENT => Told::Acknowledged { number: word(12)?, error: number(0)? },
-        _ => Told::Other,
+        EXEC => Parsed::Event(ProcessEvent::Exec { pid: number(1)?, time }),
+        ACKNOWLEDGEMENT => Parsed::Acknowledged { number: word(12)?, error: number(0)? },
+        _ => Parsed::Other,
     })
 }
 
 /// A subscription to forks and execs.
 ///
-/// Into its receive buffer of [`RECEIVE_BUFFER`] fit 20,000 records (measured on Linux 6.18: 832 bytes of
-/// kernel memory each), which are 10,000 programs started by fork and exec.
+/// The receive buffer of [`RECEIVE_BUFFER`] holds 20,000 records (measured on Linux 6.18: 832 bytes of kernel memory
+/// each): 10,000 programs started by fork and exec.
 #[derive(Debug)]
 pub struct Connector {
     socket: Socket,
@@ -131,13 +125,13 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Subscribes to forks and execs. Before Linux 6.6 the kernel tells everything (exits, changes of
-    /// credentials), and the parser leaves the rest out.
+    /// Subscribes to forks and execs. Before Linux 6.6 the kernel sends every kind of event (exits, changes of
+    /// credentials), and the parser skips the others.
     ///
     /// # Errors
     /// PermissionDenied without CAP_NET_ADMIN, ConnectionRefused in another network namespace than the
     /// initial one, Unsupported in another pid or user namespace or when another process silenced the
-    /// connector, others as the system calls give them.
+    /// connector; others are those of the system calls.
     pub fn open() -> io::Result<Self> {
         Self::with_receive_buffer(RECEIVE_BUFFER)
     }
@@ -145,14 +139,14 @@ impl Connector {
     fn with_receive_buffer(receive_buffer: usize) -> io::Result<Self> {
         let socket = Socket::open(CONNECTOR, GROUP, receive_buffer)?;
         let mut this = Self { socket, is_counted: false, is_filtered: false };
-        // A kernel that knows no filter ignores the longer form and acknowledges nothing. With a
-        // filter in place no acknowledgement passes it: so first everything, then the narrow one.
+        // A kernel without filters ignores the longer form and does not acknowledge it. A filter would drop the
+        // acknowledgement, so the first one passes everything.
         let [operation, everything, narrow] = [LISTEN, EVERYTHING, FORK | EXEC].map(u32::to_ne_bytes);
         let is_filtered = this.ask(&[operation, everything].concat())?;
         this.is_counted = is_filtered || this.ask(&operation)?;
         if !this.is_counted {
-            // Not taken back (see Drop): if the kernel's count of listeners is too low, because
-            // another process lowered it, this raises it for the next attempt.
+            // Not undone on drop: another process may have lowered the kernel's count of listeners, and this raises
+            // it for the next attempt.
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the process connector does not answer: it works only in the initial pid and user namespaces, \
@@ -166,17 +160,15 @@ impl Connector {
         Ok(this)
     }
 
-    /// Sends an operation; whether it was acknowledged. The kernel queues the answer
-    /// within the send.
+    /// Sends an operation and returns whether it was acknowledged. The kernel queues the answer within the send.
     fn ask(&mut self, operation: &[u8]) -> io::Result<bool> {
         let number = self.socket.port();
         let sent = self.socket.send(&request(number, operation));
         sent.map_err(|error| netlink::because(error, "no process connector in this network namespace"))?;
         while let Some(datagram) = self.socket.receive()? {
-            for told in told(datagram) {
-                // All listeners get all acknowledgements: the number, an address that no other has, makes it
-                // ours.
-                let Ok(Told::Acknowledged { number: answered, error }) = told else { continue };
+            for parsed in parsed(datagram) {
+                // Every listener gets every acknowledgement. The number is this socket's unique address.
+                let Ok(Parsed::Acknowledged { number: answered, error }) = parsed else { continue };
                 if answered != number.wrapping_add(1) {
                     continue;
                 }
@@ -190,21 +182,20 @@ impl Connector {
         Ok(false)
     }
 
-    /// Closes it without taking it back from the kernel's count of listeners, for a socket that the kernel
-    /// does not count any more.
+    /// Closes a socket that the kernel no longer counts as a listener, without lowering the count.
     pub fn leave_uncounted(mut self) {
         self.is_counted = false;
     }
 
-    /// Whether the kernel tells only what was asked for (Linux 6.6).
+    /// Whether the kernel sends only forks and execs (Linux 6.6).
     pub fn is_filtered(&self) -> bool {
         self.is_filtered
     }
 
-    /// Hands on every event that is queued, without waiting.
+    /// Passes on every queued event, without waiting.
     ///
     /// # Errors
-    /// As `recvfrom(2)` gives them. An overflow is none; see [`Drained::lost`].
+    /// Those of `recvfrom(2)`. An overflow is not an error; see [`Drained::lost`].
     pub fn drain(&mut self, take: &mut dyn FnMut(ProcessEvent)) -> io::Result<Drained> {
         self.socket.drain(&mut |datagram| {
             let mut records = 0;
@@ -225,7 +216,7 @@ impl AsFd for Connector {
 
 impl Drop for Connector {
     fn drop(&mut self) {
-        // The kernel does not notice by the close, and would go on making records for nobody.
+        // The kernel does not notice the close and would continue to make records.
         if self.is_counted
             && let Err(error) = self.socket.send(&request(0, &IGNORE.to_ne_bytes()))
         {

@@ -1,4 +1,4 @@
-//! Netlink, as far as both sources need it: a socket that only believes the kernel, and the framing.
+//! Netlink for both sources: a socket that accepts messages of the kernel only, and the framing.
 //!
 //! Layout from `<linux/netlink.h>`, native byte order:
 //!
@@ -7,11 +7,9 @@
 //! attribute: 0 u16 length | 2 u16 kind | 4 value
 //! ```
 //!
-//! Lengths count the header; each message and attribute starts at a multiple of four bytes. The
-//! parsers are pure and trust no length.
+//! Lengths include the header; each message and attribute starts at a multiple of four bytes. The parsers are pure and
+//! check every length.
 
-use super::Drained;
-use super::Malformed;
 use crate::sys;
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -19,16 +17,15 @@ use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, So
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Bound on the kernel memory that waits in one socket, in bytes: SO_RCVBUFFORCE with half of it, as
-/// the kernel doubles what it is given. What comes when it is full is dropped and counted, until the
-/// socket has been read empty.
+/// Most kernel memory queued in one socket, in bytes. SO_RCVBUFFORCE gets half, because the kernel doubles the value.
+/// A full socket drops and counts records until it has been read empty.
 pub const RECEIVE_BUFFER: usize = 16 << 20;
 
-/// Longest datagram. Records have at most about 1,000 bytes; the connector's limit is 16 KiB.
+/// Longest datagram, in bytes. Records have at most about 1,000; the connector's limit is 16 KiB.
 const MAX_DATAGRAM: usize = 16 << 10;
 
-/// More datagrams than fit into [`RECEIVE_BUFFER`], each being charged more than 512 bytes there. What
-/// was queued before a draining began is read after as many, so that it ends also under a flood.
+/// More datagrams than fit into [`RECEIVE_BUFFER`], each taking more than 512 bytes there. A drain ends after so many
+/// even under a flood, with everything read that was queued when it began.
 const MAX_DATAGRAMS: usize = RECEIVE_BUFFER / 512;
 
 /// Length of a message's header.
@@ -36,12 +33,27 @@ const HEADER: usize = 16;
 /// Length of an attribute's header.
 const ATTRIBUTE_HEADER: usize = 4;
 
+/// The result of one drain of a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Records passed on.
+    pub records: usize,
+    /// At least so many records were dropped since the last drain, because the receive buffer was full, or were
+    /// malformed. 0: none were dropped so far.
+    pub lost: u64,
+}
+
+/// A datagram that is not what the kernel promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed netlink record: {0}")]
+pub struct Malformed(pub &'static str);
+
 /// One message of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     /// `nlmsg_type`.
     pub kind: u16,
-    /// `nlmsg_seq`: that of the request in an answer.
+    /// `nlmsg_seq`; an answer has that of its request.
     pub sequence: u32,
     /// What follows the header.
     pub payload: &'a [u8],
@@ -68,7 +80,7 @@ pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'_>, Mal
     })
 }
 
-/// The attributes in `bytes`: kind and value. Ends after the first malformed one.
+/// The attributes in `bytes`, kind and value each. Ends after the first malformed one.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), Malformed>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -100,7 +112,7 @@ pub fn attribute(bytes: &[u8], kind: u16) -> Result<Option<&[u8]>, Malformed> {
     Ok(None)
 }
 
-/// What an iterator gives, up to and with the first malformed one: after it nothing is believed.
+/// The items up to and including the first malformed one. Nothing after it is trusted.
 pub(super) fn up_to_malformed<T>(
     all: impl Iterator<Item = Result<T, Malformed>>,
 ) -> impl Iterator<Item = Result<T, Malformed>> {
@@ -131,19 +143,19 @@ pub(super) fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> V
     bytes
 }
 
-/// A netlink socket that is connected to the kernel and never waited on.
+/// A netlink socket connected to the kernel. Reading never waits.
 #[derive(Debug)]
 pub(super) struct Socket {
     descriptor: OwnedFd,
     buffer: Box<[u8]>,
     port: u32,
-    /// The kernel's count of dropped datagrams at the last draining.
+    /// The kernel's count of dropped datagrams at the last drain.
     drops: u32,
 }
 
 impl Socket {
-    /// Opens a socket of a protocol and joins its groups (a bit mask). `receive_buffer` is
-    /// [`RECEIVE_BUFFER`] but in tests.
+    /// Opens a socket of a protocol and joins its groups (a bit mask). `receive_buffer` differs from
+    /// [`RECEIVE_BUFFER`] only in tests.
     pub fn open(protocol: Protocol, groups: u32, receive_buffer: usize) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let descriptor = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(protocol))
@@ -152,7 +164,7 @@ impl Socket {
             .map_err(|error| because(error, "needs CAP_NET_ADMIN in the initial user namespace"))?;
         rustix::net::bind(&descriptor, &SocketAddrNetlink::new(0, groups))
             .map_err(|error| because(error, "cannot join the group of records"))?;
-        // From now on the kernel refuses what others send to this port.
+        // From now on the kernel refuses messages of others to this port.
         rustix::net::connect(&descriptor, &SocketAddrNetlink::new(0, 0))?;
         let port = SocketAddrNetlink::try_from(rustix::net::getsockname(&descriptor)?)?.pid();
         let drops = sys::socket_drops(descriptor.as_fd())?;
@@ -163,7 +175,7 @@ impl Socket {
         self.descriptor.as_fd()
     }
 
-    /// The address of this socket, which no other of its protocol has.
+    /// The address of this socket, unique within its protocol.
     pub fn port(&self) -> u32 {
         self.port
     }
@@ -178,15 +190,15 @@ impl Socket {
         let length = loop {
             match rustix::net::recvfrom(&self.descriptor, &mut *self.buffer, RecvFlags::DONTWAIT) {
                 Ok((length, _, Some(sender))) => {
-                    // Whoever may send to the group is not the kernel, whose port is 0.
+                    // Others may send to the group. The kernel has port 0.
                     if SocketAddrNetlink::try_from(sender).is_ok_and(|sender| sender.pid() == 0) {
                         break length;
                     }
                 }
                 Ok((_, _, None)) => {}
                 Err(Errno::AGAIN) => return Ok(None),
-                // Told once for each overflow; what was queued before it can still be read, and
-                // `drain` counts.
+                // Reported once for each overflow. Datagrams queued before it are still readable, and `drain`
+                // counts the lost ones.
                 Err(Errno::NOBUFS | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -194,8 +206,7 @@ impl Socket {
         Ok(self.buffer.get(..length))
     }
 
-    /// Hands on every datagram that is queued; `take` tells how many records it held, or that it
-    /// could not be read.
+    /// Passes on every queued datagram. `take` returns the number of records in it.
     pub fn drain(&mut self, take: &mut dyn FnMut(&[u8]) -> Result<usize, Malformed>) -> io::Result<Drained> {
         let mut drained = Drained::default();
         for _ in 0..MAX_DATAGRAMS {
@@ -205,7 +216,7 @@ impl Socket {
                 Err(_) => drained.lost += 1,
             }
         }
-        // After the reading: when this is 0, nothing that came before it was dropped.
+        // Read after the datagrams: a difference of 0 means that none before this moment was dropped.
         let drops = sys::socket_drops(self.descriptor.as_fd())?;
         drained.lost += u64::from(drops.wrapping_sub(self.drops));
         self.drops = drops;
@@ -213,7 +224,7 @@ impl Socket {
     }
 }
 
-/// An error of the kernel with what it means here.
+/// An error of the kernel with its meaning here.
 pub(super) fn because(error: impl Into<io::Error>, meaning: &str) -> io::Error {
     let error = error.into();
     io::Error::new(error.kind(), format!("{meaning}: {error}"))

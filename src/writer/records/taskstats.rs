@@ -1,4 +1,4 @@
-//! taskstats: what the kernel tells of a task that ends.
+//! taskstats: the ends of processes.
 //!
 //! A message of the generic netlink family `TASKSTATS` holds (`<linux/genetlink.h>`,
 //! `<linux/taskstats.h>`, native byte order):
@@ -9,61 +9,50 @@
 //!   attribute 5 (a thread group):  attribute 2 u32 tgid | attribute 3 struct taskstats (sums only)
 //! ```
 //!
-//! The second attribute comes with the last task of a process that ever had threads. `struct
-//! taskstats` only grows at its end, so that each field has one offset and a shorter struct lacks it.
+//! The second attribute comes with the last task of a process that ever had threads. `struct taskstats` only grows at
+//! its end: each field has one offset, and a shorter struct lacks the last fields.
 //!
-//! **When is a whole process gone?** Every task that ends makes a record, also a thread, and a leader
-//! may end before its threads. From Linux 5.19 (struct version 12) a flag marks the last task of a
-//! process, and only that is handed on. Before, a record with the second attribute is surely the last;
-//! one without it is either of a process that never had threads, or of a thread (or leader) that is
-//! not the last: the kernel does not tell which. It is handed on with [`Exit::is_whole_process`] false.
-//! Its `pid` is then a thread's own number or that of the process; a thread's number is no process's,
-//! so it does no harm to whoever looks for processes.
+//! **When has a whole process ended?** Every task makes a record at its end, a thread too, and the main thread may end
+//! before the others. From Linux 5.19 (struct version 12) a flag marks the last task of a process, and only its record is
+//! passed on. Before, a record with the second attribute is the last. One without it is of a process that never had
+//! threads, or of a thread that is not the last; the kernel does not say which. It is passed on with
+//! [`Exit::is_whole_process`] false. Its `pid` may be that of a thread, which is never the pid of a process.
 
-use super::Drained;
-use super::Malformed;
-use super::netlink;
-use super::netlink::{RECEIVE_BUFFER, Socket};
-use super::netlink::{attribute, u32_at, u64_at};
-use crate::event::Credentials;
-use crate::event::FileId;
+use super::netlink::{self, Drained, Malformed, RECEIVE_BUFFER, Socket, attribute, u32_at, u64_at};
+use crate::event::{Credentials, FileId};
 use rustix::net::netlink::GENERIC;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// What taskstats tells of a whole process (thread group) that ended. Ids are those of the initial
-/// namespaces.
+/// The end of a process (thread group). Ids are those of the initial namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// The process, by its thread group id.
+    /// Thread group id.
     pub pid: u32,
-    /// The process that was its parent when it ended; 0 for none.
+    /// Pid of its parent at the end; 0 for none.
     pub parent: u32,
     /// Real user id at the end.
     pub uid: u32,
     /// Real group id at the end.
     pub gid: u32,
-    /// The kernel's name of the last task: of the process itself unless its leader ended first.
+    /// The kernel's name of the last task, which is the main thread unless that ended first.
     pub comm: Comm,
-    /// Device and inode of the executable at the end. `None` before Linux 5.19 and for the kernel's own
-    /// processes. The device is that of the filesystem (superblock), which `stat(2)` tells differently
-    /// on btrfs.
+    /// Device and inode of the executable at the end. `None` before Linux 5.19 and for kernel threads. The device is
+    /// that of the filesystem (superblock); on btrfs `stat(2)` has another.
     pub executable: Option<FileId>,
-    /// It was a copy of its parent to its end, and ran no program of its own. `None` when the kernel
-    /// does not tell, because the last task was not the leader.
+    /// It never completed an exec. `None` when the last task was not the main thread, whose flag it is.
     pub never_ran_exec: Option<bool>,
-    /// Time from the start of the process to its end, in microseconds. `None` before Linux 5.19 when the last task was
-    /// not the leader: its own age is told then.
+    /// Age of the process at its end, in microseconds. `None` before Linux 5.19 when the last task was not the main
+    /// thread, because the record has the age of the task.
     pub elapsed_us: Option<u64>,
-    /// Status as `wait(2)` gives it, of the last task.
+    /// Status of the last task, as in `wait(2)`.
     pub exit_code: u32,
-    /// The whole process ended. False only before Linux 5.19, for a record that may also be that of one
-    /// thread of several.
+    /// The whole process has ended. False only before Linux 5.19, where the record may be that of one thread of several.
     pub is_whole_process: bool,
 }
 
 impl Exit {
-    /// Its users, as far as the record tells them.
+    /// Its users; the record has only the real one.
     pub fn user(&self) -> Credentials {
         Credentials { real: self.uid, effective: None, login: None, session: None }
     }
@@ -99,7 +88,7 @@ const TYPE_GROUP_ID: u16 = 2;
 /// Length of the header of a generic netlink message.
 const GENERIC_HEADER: usize = 4;
 
-/// Flag: the task was a leader and ran no program of its own.
+/// Flag: the task was a main thread and never completed an exec.
 const AFORK: u8 = 0x01;
 /// Flag: the last task of its process (version 12).
 const AGROUP: u8 = 0x20;
@@ -108,8 +97,8 @@ const VERSION_WITH_GROUP: u16 = 12;
 /// Length of the name in the struct.
 const COMM: usize = 32;
 
-// Offsets in `struct taskstats`, the same on every 64-bit architecture and on 32-bit ones, as each
-// 64-bit field after the first is aligned by hand.
+// Offsets in `struct taskstats`. They are the same on 32-bit and 64-bit architectures, because the struct aligns its
+// 64-bit fields explicitly.
 const AT_VERSION: usize = 0;
 const AT_EXIT_CODE: usize = 4;
 const AT_FLAG: usize = 8;
@@ -124,8 +113,8 @@ const AT_GROUP_ELAPSED: usize = 376;
 const AT_EXECUTABLE_DEVICE: usize = 384;
 const AT_EXECUTABLE_INODE: usize = 392;
 
-/// The ends of processes in a datagram; `family` is the number that the kernel gave `TASKSTATS`. The
-/// ends of single threads and other messages are left out. Ends after the first malformed one.
+/// The ends of processes in a datagram; `family` is the kernel's number for `TASKSTATS`. Ends of single threads and
+/// other messages are skipped. Ends after the first malformed message.
 pub fn exits(datagram: &[u8], family: u16) -> impl Iterator<Item = Result<Exit, Malformed>> {
     tasks(datagram, family).filter_map(|task| match task {
         Ok(task) => task.exit().map(Ok),
@@ -133,13 +122,13 @@ pub fn exits(datagram: &[u8], family: u16) -> impl Iterator<Item = Result<Exit, 
     })
 }
 
-/// What a message tells of one task.
+/// The record of one task.
 #[derive(Clone, Copy, Debug)]
 struct Task<'a> {
     stats: &'a [u8],
     fields: Exit,
     flag: u8,
-    /// Process of which this was surely the last task, by the second attribute.
+    /// The process whose last task this was, by the second attribute.
     group: Option<u32>,
 }
 
@@ -219,14 +208,14 @@ impl Task<'_> {
             Exit { pid, elapsed_us, is_whole_process: self.group.is_some(), ..self.fields }
         };
         let is_leader = exit.pid == task;
-        // Without a thread group's number the flag still tells a leader by being set.
+        // Without a thread group id only a set flag proves a main thread.
         let ran_none = self.flag & AFORK != 0;
         let never_ran_exec = (is_leader && (exit.is_whole_process || ran_none)).then_some(ran_none);
         Some(Exit { never_ran_exec, ..exit })
     }
 }
 
-/// A device number as the kernel encodes it: 12 bits of major between the low 8 and the high 12 of minor.
+/// Decodes the kernel's device number: 12 bits of major between the low 8 and the high 12 bits of minor.
 fn major_and_minor(device: u64) -> (u32, u32) {
     let device = device as u32;
     ((device & 0xf_ff00) >> 8, device & 0xff | (device >> 12) & 0xf_ff00)
@@ -234,8 +223,8 @@ fn major_and_minor(device: u64) -> (u32, u32) {
 
 /// A subscription to the ends of all processes.
 ///
-/// Into its receive buffer of [`RECEIVE_BUFFER`] fit 13,000 records (measured on Linux 6.18: 1,280 bytes of
-/// kernel memory each), fewer where threads end: each makes a record that is not handed on.
+/// The receive buffer of [`RECEIVE_BUFFER`] holds 13,000 records (measured on Linux 6.18: 1,280 bytes of kernel memory
+/// each). The records of threads, which are not passed on, take room too.
 #[derive(Debug)]
 pub struct Taskstats {
     socket: Socket,
@@ -244,13 +233,13 @@ pub struct Taskstats {
 }
 
 impl Taskstats {
-    /// Subscribes. Closing the socket ends the subscription. A thread is started and ended, to see that
-    /// its record comes and what it holds.
+    /// Subscribes. Closing the socket ends the subscription. A thread is started and ended, to check that its record
+    /// arrives and which fields it has.
     ///
     /// # Errors
     /// PermissionDenied without CAP_NET_ADMIN, NotFound in a kernel without taskstats, InvalidInput in
     /// another pid or user namespace than the initial one, Unsupported in another network namespace,
-    /// others as the system calls give them.
+    /// others are those of the system calls.
     pub fn open() -> io::Result<Self> {
         Self::with_receive_buffer(RECEIVE_BUFFER)
     }
@@ -263,7 +252,7 @@ impl Taskstats {
             .map_err(|error| netlink::because(error, "this kernel has no taskstats"))?;
         let family = answer.get(GENERIC_HEADER..).map(|rest| attribute(rest, libc::CTRL_ATTR_FAMILY_ID as u16));
         let family = family.and_then(|found| found.ok().flatten()).and_then(|value| netlink::u16_at(value, 0));
-        this.family = family.ok_or_else(|| io::Error::other("the kernel does not tell the family of taskstats"))?;
+        this.family = family.ok_or_else(|| io::Error::other("the kernel does not report the family of taskstats"))?;
 
         let processors = possible_processors()?;
         this.ask(2, this.family, &request(COMMAND_GET, REGISTER_CPU_MASK, &processors)).map_err(|error| {
@@ -273,12 +262,12 @@ impl Taskstats {
             };
             netlink::because(error, meaning)
         })?;
-        this.has_executables = this.see_a_thread_end()?;
+        this.has_executables = this.probe()?;
         Ok(this)
     }
 
-    /// Sends a request and gives the payload of its answer (empty when it is only acknowledged). The
-    /// kernel queues the answer within the send.
+    /// Sends a request and returns the payload of its answer, which is empty for a mere acknowledgement. The kernel
+    /// queues the answer within the send.
     fn ask(&mut self, sequence: u32, kind: u16, payload: &[u8]) -> io::Result<Vec<u8>> {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
         self.socket.send(&netlink::message(kind, flags, sequence, payload))?;
@@ -300,10 +289,10 @@ impl Taskstats {
         Err(io::Error::other("no answer"))
     }
 
-    /// Ends a thread and looks for its record: the kernel sends records into the initial network
-    /// namespace only, and says nothing elsewhere. Tells whether records name executables.
-    fn see_a_thread_end(&mut self) -> io::Result<bool> {
-        // The record is queued before the memory of the thread is given back, which join waits for.
+    /// Ends a thread and waits for its record, because the kernel sends records only into the initial network namespace.
+    /// Returns whether records hold executables.
+    fn probe(&mut self) -> io::Result<bool> {
+        // The record is queued before the memory of the thread is freed, which join waits for.
         let thread = std::thread::Builder::new().spawn(|| ())?;
         thread.join().map_err(|_| io::Error::other("cannot end a thread"))?;
         while let Some(datagram) = self.socket.receive()? {
@@ -317,15 +306,15 @@ impl Taskstats {
         ))
     }
 
-    /// Whether records name the executable and tell for sure that a whole process ended (Linux 5.19).
+    /// Whether records hold the executable and mark the last task of a process (Linux 5.19).
     pub fn has_executables(&self) -> bool {
         self.has_executables
     }
 
-    /// Hands on the end of every process that is queued, without waiting.
+    /// Passes on every queued end of a process, without waiting.
     ///
     /// # Errors
-    /// As `recvfrom(2)` gives them. An overflow is none; see [`Drained::lost`].
+    /// Those of `recvfrom(2)`. An overflow is not an error; see [`Drained::lost`].
     pub fn drain(&mut self, take: &mut dyn FnMut(Exit)) -> io::Result<Drained> {
         let family = self.family;
         self.socket.drain(&mut |datagram| {
@@ -345,7 +334,7 @@ impl AsFd for Taskstats {
     }
 }
 
-/// The processors that this machine may ever have, as a list that ends with NUL.
+/// The processors that this machine may ever have, as a NUL-terminated list.
 fn possible_processors() -> io::Result<Vec<u8>> {
     const FILE: &str = "/sys/devices/system/cpu/possible";
     let mut list = std::fs::read(FILE).map_err(|error| netlink::because(error, FILE))?;

@@ -1,10 +1,10 @@
-//! What the live tests of this module need, and what happens when it is not there.
+//! What the live tests of this module need, and what happens without it.
 
 use std::io::Write;
 use std::process::Command;
 
-/// Whether the test can run: as root with CAP_NET_ADMIN. Loudly skipped where that is missing, a
-/// failure where `PYHOOKWATCH_REQUIRE_LIVE=1` is set.
+/// Whether the test can run: as root with CAP_NET_ADMIN. Otherwise prints that the test is skipped, or fails where
+/// `PYHOOKWATCH_REQUIRE_LIVE=1` is set.
 pub fn met(test: &str) -> bool {
     const CAP_NET_ADMIN: u64 = 12;
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -16,7 +16,7 @@ pub fn met(test: &str) -> bool {
     }
     let line = format!("SKIPPED (needs root with CAP_NET_ADMIN): {test}\n");
     assert!(std::env::var_os("PYHOOKWATCH_REQUIRE_LIVE").is_none_or(|value| value != "1"), "{line}");
-    // Not with eprintln!, which the test runner hides when the test passes.
+    // The test runner hides the output of eprintln! when the test passes.
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     false
 }

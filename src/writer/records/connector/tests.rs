@@ -16,55 +16,55 @@ fn message_of(what: u32, numbers: &[u32]) -> Vec<u8> {
     request(6, &event)
 }
 
-fn parsed(datagram: &[u8]) -> Vec<Result<ProcessEvent, Malformed>> {
+fn parsed_events(datagram: &[u8]) -> Vec<Result<ProcessEvent, Malformed>> {
     events(datagram).collect()
 }
 
 #[test]
 fn a_fork_names_both_processes_and_not_the_forking_thread() {
     let event = ProcessEvent::Fork { parent: 100, child: 200, time: TIME };
-    assert_eq!(parsed(&message_of(FORK, &[101, 100, 200, 200])), [Ok(event)]);
+    assert_eq!(parsed_events(&message_of(FORK, &[101, 100, 200, 200])), [Ok(event)]);
 }
 
 #[test]
-fn a_new_thread_is_told_apart_from_a_new_process() {
+fn a_new_thread_is_not_a_new_process() {
     let event = ProcessEvent::Thread { process: 200, time: TIME };
-    assert_eq!(parsed(&message_of(FORK, &[101, 100, 201, 200])), [Ok(event)]);
+    assert_eq!(parsed_events(&message_of(FORK, &[101, 100, 201, 200])), [Ok(event)]);
 }
 
 #[test]
 fn an_exec_by_a_thread_names_its_process() {
     let event = ProcessEvent::Exec { pid: 200, time: TIME };
-    assert_eq!(parsed(&message_of(EXEC, &[201, 200])), [Ok(event)]);
+    assert_eq!(parsed_events(&message_of(EXEC, &[201, 200])), [Ok(event)]);
 }
 
 #[test]
-fn other_kinds_and_other_connectors_are_left_out() {
+fn other_kinds_and_other_connectors_are_skipped() {
     let exit = 0x8000_0000;
-    assert_eq!(parsed(&message_of(exit, &[1, 1, 0, 17])), []);
-    assert_eq!(parsed(&message_of(ACKNOWLEDGEMENT, &[0])), []);
+    assert_eq!(parsed_events(&message_of(exit, &[1, 1, 0, 17])), []);
+    assert_eq!(parsed_events(&message_of(ACKNOWLEDGEMENT, &[0])), []);
     let mut other = message_of(FORK, &[1, 1, 2, 2]);
     other[20] = 9; // the value
-    assert_eq!(parsed(&other), []);
+    assert_eq!(parsed_events(&other), []);
 }
 
 #[test]
-fn an_acknowledgement_tells_whose_it_is() {
-    let told: Vec<_> = told(&message_of(ACKNOWLEDGEMENT, &[1])).collect();
-    assert_eq!(told, [Ok(Told::Acknowledged { number: 6, error: 1 })]);
+fn an_acknowledgement_has_the_number_of_its_request() {
+    let parsed: Vec<_> = super::parsed(&message_of(ACKNOWLEDGEMENT, &[1])).collect();
+    assert_eq!(parsed, [Ok(Parsed::Acknowledged { number: 6, error: 1 })]);
 }
 
 #[test]
 fn several_messages_of_one_datagram_are_all_read() {
     let both = [message_of(EXEC, &[1, 1]), message_of(EXEC, &[2, 2])].concat();
-    assert_eq!(parsed(&both).len(), 2);
+    assert_eq!(parsed_events(&both).len(), 2);
 }
 
 #[test]
 fn a_message_cut_anywhere_is_malformed() {
     let whole = message_of(FORK, &[1, 1, 2, 2]);
     for length in 1..whole.len() {
-        let parsed = parsed(&whole[..length]);
+        let parsed = parsed_events(&whole[..length]);
         assert!(matches!(parsed[..], [Err(_)]), "{length}: {parsed:?}");
     }
 }
@@ -73,21 +73,21 @@ fn a_message_cut_anywhere_is_malformed() {
 fn an_event_that_claims_more_than_its_message_is_malformed() {
     let mut message = message_of(EXEC, &[1, 1]);
     message[32..34].copy_from_slice(&u16::MAX.to_ne_bytes());
-    assert!(matches!(parsed(&message)[..], [Err(_)]));
+    assert!(matches!(parsed_events(&message)[..], [Err(_)]));
 }
 
 #[test]
-fn nothing_after_a_malformed_event_is_believed() {
+fn nothing_after_a_malformed_event_is_read() {
     let mut bad = message_of(EXEC, &[1, 1]);
     bad[32..34].copy_from_slice(&u16::MAX.to_ne_bytes());
     let all = [message_of(EXEC, &[1, 1]), bad, message_of(EXEC, &[2, 2])].concat();
-    assert!(matches!(parsed(&all)[..], [Ok(_), Err(_)]));
+    assert!(matches!(parsed_events(&all)[..], [Ok(_), Err(_)]));
 }
 
 proptest! {
     #[test]
     fn whatever_the_bytes_the_parser_ends(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(parsed(&bytes).len() <= bytes.len() / 16 + 1);
+        prop_assert!(parsed_events(&bytes).len() <= bytes.len() / 16 + 1);
     }
 
     #[test]
@@ -96,7 +96,7 @@ proptest! {
         if let Some(target) = message.get_mut(at) {
             *target = byte;
         }
-        prop_assert!(parsed(&message).len() <= 2);
+        prop_assert!(parsed_events(&message).len() <= 2);
     }
 }
 
@@ -115,8 +115,8 @@ fn drained(connector: &mut Connector) -> (Vec<ProcessEvent>, Drained) {
 }
 
 #[test]
-fn a_child_is_told_with_its_parent_and_then_its_exec_with_rising_times() {
-    if !test_needs::met("a_child_is_told_with_its_parent_and_then_its_exec_with_rising_times") {
+fn a_child_is_reported_with_its_parent_and_then_its_exec_with_rising_times() {
+    if !test_needs::met("a_child_is_reported_with_its_parent_and_then_its_exec_with_rising_times") {
         return;
     }
     let mut connector = Connector::open().unwrap();
@@ -143,8 +143,8 @@ fn a_child_is_told_with_its_parent_and_then_its_exec_with_rising_times() {
 }
 
 #[test]
-fn a_new_thread_of_this_process_is_told() {
-    if !test_needs::met("a_new_thread_of_this_process_is_told") {
+fn a_new_thread_of_this_process_is_reported() {
+    if !test_needs::met("a_new_thread_of_this_process_is_reported") {
         return;
     }
     let mut connector = Connector::open().unwrap();
@@ -156,18 +156,18 @@ fn a_new_thread_of_this_process_is_told() {
 }
 
 #[test]
-fn what_did_not_fit_is_told_as_lost_and_reading_goes_on() {
-    if !test_needs::met("what_did_not_fit_is_told_as_lost_and_reading_goes_on") {
+fn records_that_do_not_fit_count_as_lost_and_reading_continues() {
+    if !test_needs::met("records_that_do_not_fit_count_as_lost_and_reading_continues") {
         return;
     }
     let mut connector = Connector::with_receive_buffer(16 << 10).unwrap();
     let children = 40;
     let mine: Vec<u32> = (0..children).map(|_| run("true")).collect();
     let (events, first) = drained(&mut connector);
-    let told =
+    let seen =
         events.iter().filter(|event| matches!(event, ProcessEvent::Exec { pid, .. } if mine.contains(pid))).count();
-    assert!(told < children, "everything fitted");
-    assert!(first.lost >= (children - told) as u64, "{first:?}, {told} told");
+    assert!(seen < children, "everything fitted");
+    assert!(first.lost >= (children - seen) as u64, "{first:?}, {seen} seen");
     // Other tests may start processes meanwhile, but not so many that none of these ever fits.
     let after = (0..100).any(|_| {
         drained(&mut connector);
@@ -175,12 +175,12 @@ fn what_did_not_fit_is_told_as_lost_and_reading_goes_on() {
         let (events, last) = drained(&mut connector);
         last.lost == 0 && events.iter().any(|event| matches!(event, ProcessEvent::Exec { pid, .. } if *pid == child))
     });
-    assert!(after, "nothing is told after an overflow");
+    assert!(after, "no record after an overflow");
 }
 
 #[test]
-fn a_datagram_of_another_process_is_not_believed() {
-    if !test_needs::met("a_datagram_of_another_process_is_not_believed") {
+fn a_datagram_of_another_process_is_ignored() {
+    if !test_needs::met("a_datagram_of_another_process_is_ignored") {
         return;
     }
     let mut connector = Connector::open().unwrap();
@@ -199,24 +199,24 @@ fn a_datagram_of_another_process_is_not_believed() {
 }
 
 #[test]
-fn in_a_pid_namespace_it_says_that_it_cannot_work() {
+fn in_a_pid_namespace_opening_fails() {
     test_needs::in_a_namespace("--pid", "writer::records::connector::tests::inside_a_pid_namespace");
 }
 
 #[test]
-#[ignore = "run by in_a_pid_namespace_it_says_that_it_cannot_work"]
+#[ignore = "run by in_a_pid_namespace_opening_fails"]
 fn inside_a_pid_namespace() {
     let error = Connector::open().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
 }
 
 #[test]
-fn in_a_network_namespace_it_says_that_it_cannot_work() {
+fn in_a_network_namespace_opening_fails() {
     test_needs::in_a_namespace("--net", "writer::records::connector::tests::inside_a_network_namespace");
 }
 
 #[test]
-#[ignore = "run by in_a_network_namespace_it_says_that_it_cannot_work"]
+#[ignore = "run by in_a_network_namespace_opening_fails"]
 fn inside_a_network_namespace() {
     let error = Connector::open().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{error}");

@@ -57,7 +57,7 @@ fn parsed(datagram: &[u8]) -> Vec<Result<Exit, Malformed>> {
 }
 
 #[test]
-fn the_last_task_tells_of_the_whole_process() {
+fn the_record_of_the_last_task_is_that_of_the_process() {
     let parsed = parsed(&message_of(&stats(13, AGROUP), Some(200)));
     let [Ok(exit)] = parsed[..] else { panic!("{parsed:?}") };
     assert_eq!((exit.pid, exit.parent, exit.uid, exit.gid), (200, 100, 1000, 1001));
@@ -68,17 +68,20 @@ fn the_last_task_tells_of_the_whole_process() {
 }
 
 #[test]
-fn a_thread_that_is_not_the_last_is_left_out() {
+fn a_thread_that_is_not_the_last_is_skipped() {
     assert_eq!(parsed(&message_of(&stats(13, AFORK), None)), []);
 }
 
 #[test]
-fn only_a_leader_tells_whether_it_ran_a_program() {
+fn only_a_main_thread_shows_whether_it_ran_a_program() {
     for (flag, ran_none) in [(AGROUP, false), (AGROUP | AFORK, true)] {
         let mut stats = stats(12, flag);
         stats[AT_PID..AT_PID + 4].copy_from_slice(&200u32.to_ne_bytes());
         let parsed = parsed(&message_of(&stats, None));
-        assert!(matches!(parsed[..], [Ok(Exit { never_ran_exec: Some(told), .. })] if told == ran_none), "{parsed:?}");
+        assert!(
+            matches!(parsed[..], [Ok(Exit { never_ran_exec: Some(found), .. })] if found == ran_none),
+            "{parsed:?}"
+        );
     }
 }
 
@@ -90,11 +93,11 @@ fn a_process_of_the_kernel_has_no_executable() {
 }
 
 #[test]
-fn an_older_kernel_is_sure_of_the_whole_process_only_by_the_second_attribute() {
+fn on_an_older_kernel_only_the_second_attribute_marks_the_whole_process() {
     let last = parsed(&message_of(&stats(10, 0), Some(200)));
     let [Ok(exit)] = last[..] else { panic!("{last:?}") };
     assert_eq!((exit.pid, exit.is_whole_process, exit.executable), (200, true, None));
-    // The age is that of a thread.
+    // The record has the age of a thread.
     assert_eq!(exit.elapsed_us, None);
     let single = parsed(&message_of(&stats(10, AFORK), None));
     let [Ok(exit)] = single[..] else { panic!("{single:?}") };
@@ -110,7 +113,7 @@ fn a_version_without_its_fields_is_read_as_an_older_one() {
 }
 
 #[test]
-fn other_families_and_commands_are_left_out() {
+fn other_families_and_commands_are_skipped() {
     let mut message = message_of(&stats(13, AGROUP), None);
     assert_eq!(exits(&message, FAMILY + 1).count(), 0);
     message[16] = COMMAND_GET;
@@ -127,7 +130,7 @@ fn a_message_cut_anywhere_is_malformed() {
 }
 
 #[test]
-fn nothing_after_a_malformed_record_is_believed() {
+fn nothing_after_a_malformed_record_is_read() {
     let good = message_of(&stats(13, AGROUP), None);
     let all = [good.clone(), message_of(&[0; 20], None), good].concat();
     assert!(matches!(parsed(&all)[..], [Ok(_), Err(_)]));
@@ -170,8 +173,8 @@ fn file_id(path: &std::path::Path) -> FileId {
 }
 
 #[test]
-fn an_end_names_pid_parent_user_name_and_executable() {
-    if !test_needs::met("an_end_names_pid_parent_user_name_and_executable") {
+fn an_exit_record_has_pid_parent_user_name_and_executable() {
+    if !test_needs::met("an_exit_record_has_pid_parent_user_name_and_executable") {
         return;
     }
     let mut taskstats = Taskstats::open().unwrap();
@@ -191,8 +194,8 @@ fn an_end_names_pid_parent_user_name_and_executable() {
 }
 
 #[test]
-fn a_subshell_is_known_as_a_copy_that_ran_no_program() {
-    if !test_needs::met("a_subshell_is_known_as_a_copy_that_ran_no_program") {
+fn a_subshell_is_recognised_as_a_copy_that_ran_no_program() {
+    if !test_needs::met("a_subshell_is_recognised_as_a_copy_that_ran_no_program") {
         return;
     }
     let mut taskstats = Taskstats::open().unwrap();
@@ -215,8 +218,8 @@ const LEADER_ENDS_FIRST: &str = r"
 ";
 
 #[test]
-fn threads_end_as_one_process_when_the_last_ends_even_after_the_leader() {
-    if !test_needs::met("threads_end_as_one_process_when_the_last_ends_even_after_the_leader") {
+fn a_process_ends_with_its_last_thread_even_after_the_main_thread() {
+    if !test_needs::met("a_process_ends_with_its_last_thread_even_after_the_main_thread") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -236,7 +239,7 @@ fn threads_end_as_one_process_when_the_last_ends_even_after_the_leader() {
         std::thread::yield_now();
     }
     let (before, _) = drained(&mut taskstats);
-    assert!(before.iter().all(|exit| exit.pid != child.id()), "told while a thread lives: {before:?}");
+    assert!(before.iter().all(|exit| exit.pid != child.id()), "reported while a thread lives: {before:?}");
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
     let (after, _) = drained(&mut taskstats);
@@ -245,8 +248,8 @@ fn threads_end_as_one_process_when_the_last_ends_even_after_the_leader() {
 }
 
 #[test]
-fn what_did_not_fit_is_told_as_lost_and_reading_goes_on() {
-    if !test_needs::met("what_did_not_fit_is_told_as_lost_and_reading_goes_on") {
+fn records_that_do_not_fit_count_as_lost_and_reading_continues() {
+    if !test_needs::met("records_that_do_not_fit_count_as_lost_and_reading_continues") {
         return;
     }
     let run = || {
@@ -258,9 +261,9 @@ fn what_did_not_fit_is_told_as_lost_and_reading_goes_on() {
     let children = 40;
     let mine: Vec<u32> = (0..children).map(|_| run()).collect();
     let (exits, first) = drained(&mut taskstats);
-    let told = exits.iter().filter(|exit| mine.contains(&exit.pid)).count();
-    assert!(told < children, "everything fitted");
-    assert!(first.lost >= (children - told) as u64, "{first:?}, {told} told");
+    let seen = exits.iter().filter(|exit| mine.contains(&exit.pid)).count();
+    assert!(seen < children, "everything fitted");
+    assert!(first.lost >= (children - seen) as u64, "{first:?}, {seen} seen");
     // Other tests may end processes meanwhile, but not so many that none of these ever fits.
     let after = (0..100).any(|_| {
         drained(&mut taskstats);
@@ -268,12 +271,12 @@ fn what_did_not_fit_is_told_as_lost_and_reading_goes_on() {
         let (exits, last) = drained(&mut taskstats);
         last.lost == 0 && exits.iter().any(|exit| exit.pid == child)
     });
-    assert!(after, "nothing is told after an overflow");
+    assert!(after, "no record after an overflow");
 }
 
 #[test]
-fn the_kernel_refuses_what_another_process_sends_here() {
-    if !test_needs::met("the_kernel_refuses_what_another_process_sends_here") {
+fn the_kernel_refuses_datagrams_of_other_processes() {
+    if !test_needs::met("the_kernel_refuses_datagrams_of_other_processes") {
         return;
     }
     let taskstats = Taskstats::open().unwrap();
@@ -285,24 +288,24 @@ fn the_kernel_refuses_what_another_process_sends_here() {
 }
 
 #[test]
-fn in_a_pid_namespace_it_says_that_it_cannot_work() {
+fn in_a_pid_namespace_opening_fails() {
     test_needs::in_a_namespace("--pid", "writer::records::taskstats::tests::inside_a_pid_namespace");
 }
 
 #[test]
-#[ignore = "run by in_a_pid_namespace_it_says_that_it_cannot_work"]
+#[ignore = "run by in_a_pid_namespace_opening_fails"]
 fn inside_a_pid_namespace() {
     let error = Taskstats::open().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
 }
 
 #[test]
-fn in_a_network_namespace_it_says_that_it_cannot_work() {
+fn in_a_network_namespace_opening_fails() {
     test_needs::in_a_namespace("--net", "writer::records::taskstats::tests::inside_a_network_namespace");
 }
 
 #[test]
-#[ignore = "run by in_a_network_namespace_it_says_that_it_cannot_work"]
+#[ignore = "run by in_a_network_namespace_opening_fails"]
 fn inside_a_network_namespace() {
     let error = Taskstats::open().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
