@@ -6,20 +6,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use pyhookwatch::daemon::known_names;
 use pyhookwatch::event::{
     Action, Confidence, ContentClass, ContentReport, Doubt, EnvironmentSetting, Evidence, Executable, Hook, Interest,
     Process, Verdict, Writer,
 };
 use pyhookwatch::hook::kind;
 use pyhookwatch::rules::fields::Facts;
-use pyhookwatch::rules::{self, RuleSet};
+use pyhookwatch::rules::{self, Exclusion, RuleSet};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// The two seeds alone.
 fn embedded() -> RuleSet {
-    let load = |disabled| RuleSet::load(&rules::Settings { disabled, ..rules::Settings::default() }, &known_names);
+    let load = |disabled| RuleSet::load(&rules::Settings { disabled, ..rules::Settings::default() }, kind::names);
     let (all, _) = load(Vec::new()).unwrap();
     load(all.infos().filter(|rule| rule.ruleset == "pyhookwatch").map(|rule| rule.id.clone()).collect()).unwrap().0
 }
@@ -56,7 +55,7 @@ fn verdict(rules: &RuleSet, path: &str, action: &str, executable: &str, environm
     let (hook, writer) = (hook(path, environment), writer(executable));
     let facts =
         Facts { action, path: Path::new(path), previous_path: None, hook: &hook, writer: &writer, user_name: None };
-    rules.judge(&facts)
+    rules.judge(&facts, Exclusion::of(&writer))
 }
 
 fn detection_type(verdict: &Verdict, ruleset: &str) -> Option<String> {
@@ -127,7 +126,7 @@ fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_ver
             writer: &writer,
             user_name: None,
         };
-        rules.judge(&facts)
+        rules.judge(&facts, Exclusion::of(&writer))
     };
     fn executable(writer: &mut Writer) -> &mut Executable {
         writer.process.as_mut().unwrap().executable.as_mut().unwrap()
@@ -143,9 +142,9 @@ fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_ver
         judged(&|writer| executable(writer).is_host_file = false),
     ] {
         let found = unverified.matches.iter().find(|found| found.rule.ruleset == "elastic").unwrap();
-        let (filter, reason) = found.exclusion_not_applied.as_ref().unwrap();
-        assert_eq!(filter, "filter_executable_exact");
-        assert!(!reason.as_str().is_empty());
+        let denied = found.exclusion_not_applied.as_ref().unwrap();
+        assert_eq!(denied.filter, "filter_executable_exact");
+        assert!(!denied.doubt.as_str().is_empty());
         assert!(unverified.excluded.is_empty());
     }
 }
@@ -170,5 +169,5 @@ fn one_change_that_both_rules_match_takes_the_highest_level() {
     let both = verdict(&rules, "/usr/lib/python3.12/sitecustomize.py", "creation", "/bin/cp", "-");
     let rulesets: Vec<_> = both.matches.iter().map(|found| found.rule.ruleset.as_str()).collect();
     assert_eq!(rulesets, ["sumo", "elastic"]);
-    assert_eq!(both.level().unwrap().as_str(), "high");
+    assert_eq!(both.level.unwrap().as_str(), "high");
 }

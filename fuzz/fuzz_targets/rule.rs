@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pyhookwatch::daemon::known_names;
+use pyhookwatch::hook::kind::names;
 use pyhookwatch::rules::load::{Origin, text_of_rules};
 use std::path::Path;
 
 fuzz_target!(|text: &str| {
     let origin = Origin { file: Path::new("fuzz.yml"), ruleset: "fuzz", embedded: false };
-    let (rules, problems) = text_of_rules(text, &origin, &known_names);
+    let (rules, problems) = text_of_rules(text, &origin, names);
     assert!(!rules.is_empty() || !problems.is_empty());
 });

@@ -79,9 +79,7 @@ impl Composer {
     pub fn alert(&mut self, finding: &Finding<'_>) -> Option<Alert> {
         let Finding { change, writer, hook, verdict, names } = finding;
         let first = verdict.matches.first()?;
-        let level = verdict.level()?;
-        let deciding = verdict.matches.iter().filter(|found| found.rule.is_baseline == first.rule.is_baseline);
-        let risk = deciding.map(|found| found.rule.risk_score).max().unwrap_or_default();
+        let level = verdict.level?;
         self.sequence += 1;
         let mut document = self.record(change.first.wall, message(finding, first, level));
         document.insert(
@@ -92,7 +90,7 @@ impl Composer {
                 "type": [event_type(change.action)],
                 "action": change.action.as_str(),
                 "severity": level.severity(),
-                "risk_score": risk,
+                "risk_score": verdict.risk_score,
                 "sequence": self.sequence,
                 "created": timestamp(SystemTime::now()),
                 "module": "pyhookwatch",
@@ -354,8 +352,11 @@ fn matched_rule(found: &Match) -> Value {
         "detection_type": found.detection_type,
         "decided_by": found.decided_by,
     });
-    if let (Some((filter, reason)), Some(rule)) = (&found.exclusion_not_applied, value.as_object_mut()) {
-        rule.insert("exclusion_not_applied".into(), json!({ "filter": filter, "reason": reason.as_str() }));
+    if let (Some(denied), Some(rule)) = (&found.exclusion_not_applied, value.as_object_mut()) {
+        rule.insert(
+            "exclusion_not_applied".into(),
+            json!({ "filter": denied.filter, "reason": denied.doubt.as_str() }),
+        );
     }
     value
 }

@@ -4,8 +4,9 @@ use super::exit::Exit;
 use super::output::{print, print_diagnostics, print_warning};
 use super::overrides::Overrides;
 use super::rule_tests;
-use crate::daemon::{known_names, trusted};
+use crate::daemon::trusted;
 use crate::diagnostic::Diagnostic;
+use crate::hook;
 use crate::rules::{self, RuleSet};
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
             rules::Settings { directories: overrides.rules, disabled: Vec::new() }
         }
     };
-    match RuleSet::load(&settings, &known_names) {
+    match RuleSet::load(&settings, hook::kind::names) {
         Ok((rules, warnings)) => {
             remarks.extend(warnings);
             match trusted(remarks) {

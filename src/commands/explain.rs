@@ -4,7 +4,6 @@ use super::exit::Exit;
 use super::output::{print, print_diagnostics, print_error, print_warning};
 use super::overrides::Overrides;
 use crate::alert::ecs;
-use crate::daemon::known_names;
 use crate::diagnostic::DiagnosticKind;
 use crate::escape;
 use crate::event::{
@@ -12,7 +11,7 @@ use crate::event::{
 };
 use crate::hook;
 use crate::rules::fields::{self, Facts, FieldValue, Values};
-use crate::rules::{Outcome, RuleSet};
+use crate::rules::{Exclusion, Outcome, RuleSet};
 use crate::writer::identity;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -54,7 +53,7 @@ struct Answer<'a> {
 /// Prints what every loaded rule says, and why.
 pub fn explain(overrides: Overrides, question: &ExplainRequest) -> Exit {
     let loaded = overrides.configure().and_then(|config| {
-        let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+        let (rules, warnings) = RuleSet::load(&config.rules, hook::kind::names)?;
         Ok((rules, [config.warnings, warnings].concat()))
     });
     let rules = match loaded {
@@ -87,7 +86,7 @@ pub fn explain(overrides: Overrides, question: &ExplainRequest) -> Exit {
     values.extend(question.fields.iter().cloned());
     let answer = Answer {
         question,
-        outcomes: rules.outcomes(&values, writer.may_be_excluded()).collect(),
+        outcomes: rules.outcomes(&values, Exclusion::of(&writer)).collect(),
         passes_name_filter: question.path.file_name().is_some_and(|name| {
             match rules.filter().interest(name.as_encoded_bytes()) {
                 Interest::None => false,
@@ -241,10 +240,11 @@ fn rule_json(outcome: &Outcome<'_>) -> Value {
         "matched": outcome.matched,
         "decided_by": outcome.decided_by,
     });
-    if let (Some((filter, counts)), Some(map)) = (&outcome.exclusion, rule.as_object_mut()) {
+    if let (Some((filter, exclusion)), Some(map)) = (&outcome.exclusion, rule.as_object_mut()) {
+        let doubt = exclusion.doubt();
         map.insert(
             "exclusion".into(),
-            json!({ "filter": filter, "applied": counts.is_ok(), "reason": counts.err().map(Doubt::as_str) }),
+            json!({ "filter": filter, "applied": doubt.is_none(), "reason": doubt.map(Doubt::as_str) }),
         );
     }
     rule
@@ -254,18 +254,18 @@ fn rule_text(outcome: &Outcome<'_>) -> String {
     let rule = outcome.rule;
     let verdict = match (&outcome.exclusion, outcome.matched) {
         (_, true) => format!("MATCHES ({}), {}", rule.level.as_str(), outcome.detection_type),
-        (Some(_), false) => "is silenced by an exclusion".into(),
+        (Some(_), false) => "is suppressed by an exclusion".into(),
         (None, false) => "does not match".into(),
     };
     let mut text = format!("{} [{} {}]\n", escape::one_line(&rule.name), escape::one_line(&rule.ruleset), rule.id);
     text += &format!("  {verdict}; decided by {}\n", outcome.decided_by);
-    if let Some((filter, counts)) = &outcome.exclusion {
-        text += &match counts {
-            Ok(()) => format!(
-                "  {filter} counts because the writer is taken as verified; for a writer that is not (already gone, \
-                 deleted executable, container, inotify) this would be an alert\n"
+    if let Some((filter, exclusion)) = &outcome.exclusion {
+        text += &match exclusion {
+            Exclusion::Allowed => format!(
+                "  {filter} counts because the writer is assumed to be verified; an unverified one (already gone, \
+                 deleted executable, container, inotify) would raise an alert\n"
             ),
-            Err(reason) => format!("  {filter} was not applied: {reason}\n"),
+            Exclusion::Denied(doubt) => format!("  {filter} was not applied: {doubt}\n"),
         };
     }
     text

@@ -4,9 +4,8 @@ use super::explain::{self, ExplainRequest};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Action, Hook, RuleInfo};
 use crate::hook;
-use crate::rules::RuleSet;
 use crate::rules::fields::{self, Facts, Values};
-use crate::rules::load::RuleTest;
+use crate::rules::{Exclusion, RuleSet, RuleTest};
 use std::path::Path;
 
 /// Runs every case; gives those that do not hold.
@@ -34,7 +33,7 @@ fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), Stri
         values.insert(name, value);
     }
     let writer = explain::supposed_writer(&question);
-    let mut outcomes = rules.outcomes(&values, writer.may_be_excluded());
+    let mut outcomes = rules.outcomes(&values, Exclusion::of(&writer));
     let Some(outcome) = outcomes.find(|outcome| outcome.rule.id == rule.id) else {
         return Err("the rule is switched off or was replaced".into());
     };

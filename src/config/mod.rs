@@ -34,8 +34,6 @@ const MAX_FILE: u64 = 64 * 1024;
 /// Where Python, its packages, its users' packages and the files that set its environment live.
 const TREES: [&str; 8] = ["/etc", "/usr/lib", "/usr/lib64", "/usr/local", "/opt", "/home", "/root", "/srv"];
 
-const RULES_DIRECTORY: &str = "/etc/pyhookwatch/rules.d";
-
 /// Where the running daemon answers `pyhookwatch status`, unless told otherwise.
 pub const STATUS_SOCKET: &str = "/run/pyhookwatch/status.sock";
 
@@ -87,7 +85,7 @@ impl Default for Config {
                 root: PathBuf::from("/"),
                 trees: TREES.map(PathBuf::from).to_vec(),
             },
-            rules: rules::Settings { directories: vec![PathBuf::from(RULES_DIRECTORY)], disabled: Vec::new() },
+            rules: rules::Settings { directories: vec![PathBuf::from(rules::SITE_RULES)], disabled: Vec::new() },
             outputs: Vec::new(),
             warnings: Vec::new(),
             status: StatusSocket::Usual,

@@ -102,12 +102,6 @@ pub fn run(configure: Configure<'_>) -> Result<(), Failure> {
     result
 }
 
-/// The hook stage's file names, for the name filter.
-pub fn known_names(kind: &str) -> &'static [&'static str] {
-    let kind = crate::event::HookKind::ALL.iter().find(|known| known.as_str() == kind);
-    kind.map_or(&[], |kind| hook::kind::names(*kind))
-}
-
 async fn serve(configure: Configure<'_>) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hangup } = Signals::install()?;
     raise_open_files();
@@ -238,7 +232,7 @@ async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<Outpu
 
 /// The rules of this configuration, and how much was remarkable about both, which is said.
 fn load_rules(config: &Config) -> Result<(RuleSet, usize), Vec<Diagnostic>> {
-    let (rules, warnings) = RuleSet::load(&config.rules, &known_names)?;
+    let (rules, warnings) = RuleSet::load(&config.rules, hook::kind::names)?;
     let warnings = trusted(config.warnings.iter().cloned().chain(warnings).collect())?;
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
     Ok((rules, warnings.len()))

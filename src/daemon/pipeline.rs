@@ -14,8 +14,9 @@ use crate::event::{
 use crate::hook;
 use crate::hook::Surface;
 use crate::hook::content;
-use crate::rules::RuleSet;
 use crate::rules::fields::Facts;
+use crate::rules::verdict::merge;
+use crate::rules::{Exclusion, RuleSet};
 use crate::source::mounts;
 use crate::source::{Guard, Guarded, Message};
 use crate::users::Users;
@@ -287,12 +288,12 @@ impl Pipeline {
         let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).alert(&finding);
         if let Some(alert) = alert {
             self.tally.alerts += 1;
-            if let Some(level) = verdict.level() {
+            if let Some(level) = verdict.level {
                 let slot = usize::from(level.severity()).saturating_sub(1);
                 self.tally.levels.get_mut(slot).into_iter().for_each(|count| *count += 1);
             }
             let rules = verdict.matches.iter().map(|found| (found.rule.name.clone(), found.decided_by.clone()));
-            self.tally.recent.add(sample(change, &writer, verdict.level(), rules.collect()));
+            self.tally.recent.add(sample(change, &writer, verdict.level, rules.collect()));
             self.outputs.send(Arc::new(alert));
         }
     }
@@ -349,20 +350,19 @@ impl Pipeline {
                 user_name: uid.and_then(|uid| self.users.name(uid)),
             };
             // Who is excluded must not cover for those who were not kept.
-            let counts = match change.more_writers {
-                true => Err(Doubt::MoreWriters),
-                false => writer.may_be_excluded(),
+            let exclusion = match change.more_writers {
+                true => Exclusion::Denied(Doubt::MoreWriters),
+                false => Exclusion::of(writer),
             };
-            let verdict = self.rules.judge_when(&facts, counts);
+            let verdict = self.rules.judge(&facts, exclusion);
             verdicts.push((writer.clone(), verdict));
         }
         // The first of those that are equally bad: whoever made the name comes first.
-        let weight = |(_, verdict): &(_, Verdict)| (verdict.level(), verdict.matches.len());
+        let weight = |(_, verdict): &(_, Verdict)| (verdict.level, verdict.matches.len());
         let heaviest = verdicts.iter().map(weight).max()?;
         let worst = verdicts.iter().position(|verdict| weight(verdict) == heaviest)?;
-        let (writer, mut verdict) = verdicts.remove(worst);
-        verdicts.into_iter().for_each(|(_, other)| verdict.add(other));
-        Some((writer, verdict))
+        let (writer, verdict) = verdicts.remove(worst);
+        Some((writer, verdicts.into_iter().fold(verdict, |verdict, (_, other)| merge(verdict, other))))
     }
 
     /// A directory was renamed: the kernel tells only its name, so what came with it is listed. One that Python

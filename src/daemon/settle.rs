@@ -4,6 +4,7 @@
 //! Pure: time comes in with the events.
 
 use crate::event::{Action, Change, Confidence, FileEvent, Process, Writer};
+use crate::rules::Exclusion;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -187,11 +188,11 @@ fn merge(change: &mut Change, event: FileEvent) {
 fn add_writer(change: &mut Change, writer: Arc<Writer>) {
     if let Some(known) = change.writers.iter_mut().find(|known| same(known.process.as_ref(), writer.process.as_ref())) {
         // Of one process seen twice the better evidence is kept, with the doubts of both.
-        let may_both = known.may_be_excluded().and(writer.may_be_excluded());
+        let doubts = [known, &writer].map(|writer| Exclusion::of(writer).doubt());
         if known.executable().is_none() && writer.executable().is_some() {
             *known = writer;
         }
-        if let Err(doubt) = may_both
+        if let Some(doubt) = doubts.into_iter().flatten().next()
             && known.confidence == Confidence::Confirmed
         {
             Arc::make_mut(known).confidence = Confidence::Doubted(doubt);
@@ -417,7 +418,7 @@ mod tests {
                 settle.observe(FileEvent { writer, ..event });
             }
             let change = settle.flush().remove(0);
-            assert_eq!((change.writers.len(), change.writers[0].may_be_excluded().is_ok()), (1, may));
+            assert_eq!((change.writers.len(), Exclusion::of(&change.writers[0]) == Exclusion::Allowed), (1, may));
         }
     }
 

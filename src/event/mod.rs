@@ -87,54 +87,41 @@ pub struct RuleInfo {
 pub struct Match {
     /// Which rule.
     pub rule: Arc<RuleInfo>,
-    /// What it calls the finding, e.g. `PTH_FILE_CREATED`.
+    /// The rule's name for the finding, e.g. `PTH_FILE_CREATED`.
     pub detection_type: String,
-    /// The selections that settled it.
+    /// The selections that settled it, comma separated.
     pub decided_by: String,
-    /// An exclusion of the rule matched but did not count: its name, and why.
-    pub exclusion_not_applied: Option<(String, Doubt)>,
+    /// The exclusion that would have suppressed the match, had it counted.
+    pub exclusion_not_applied: Option<DeniedExclusion>,
 }
 
-/// A rule that would have matched but for an exclusion that counts.
+/// An exclusion of the writer that did not count.
 #[derive(Clone, Debug)]
-pub struct Exclusion {
+pub struct DeniedExclusion {
+    /// The filters, comma separated.
+    pub filter: String,
+    /// Why it did not count.
+    pub doubt: Doubt,
+}
+
+/// A rule that an exclusion of the writer suppressed.
+#[derive(Clone, Debug)]
+pub struct ExcludedRule {
     /// Which rule.
     pub rule: Arc<RuleInfo>,
-    /// The filter that excluded.
+    /// The filters that excluded, comma separated.
     pub decided_by: String,
 }
 
-/// What the rules say of one change.
+/// The judgement of one change by all rules.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// Matching rules: those that are no baseline first, then by level, highest first.
     pub matches: Vec<Match>,
-    /// Rules silenced by an exclusion.
-    pub excluded: Vec<Exclusion>,
-}
-
-impl Verdict {
-    /// Adds what was found for another writer of the same change: a rule that matches for anybody
-    /// matches.
-    pub fn add(&mut self, other: Verdict) {
-        for found in other.matches {
-            if !self.matches.iter().any(|known| known.rule.id == found.rule.id) {
-                self.matches.push(found);
-            }
-        }
-        self.sort();
-        self.excluded.retain(|excluded| !self.matches.iter().any(|found| found.rule.id == excluded.rule.id));
-    }
-
-    /// The level of the change: the highest of the matching rules, and of a baseline only where nothing else matches.
-    pub fn level(&self) -> Option<Level> {
-        let found = |baseline: bool| self.matches.iter().filter(move |found| found.rule.is_baseline == baseline);
-        let highest = |matches: &mut dyn Iterator<Item = &Match>| matches.map(|found| found.rule.level).max();
-        highest(&mut found(false)).or_else(|| highest(&mut found(true)))
-    }
-
-    /// Puts the matches into their order.
-    pub fn sort(&mut self) {
-        self.matches.sort_by_key(|found| (found.rule.is_baseline, std::cmp::Reverse(found.rule.level)));
-    }
+    /// Rules that an exclusion suppressed.
+    pub excluded: Vec<ExcludedRule>,
+    /// The level of the change; `None` where no rule matches.
+    pub level: Option<Level>,
+    /// The risk of the change, 0 to 100.
+    pub risk_score: u8,
 }

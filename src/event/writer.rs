@@ -87,31 +87,6 @@ impl Writer {
     pub fn executable(&self) -> Option<&Executable> {
         self.process.as_ref().and_then(|process| process.executable.as_ref())
     }
-
-    /// Whether a rule's exclusion may count for this writer. The evidence must be confirmed, and the executables of
-    /// the writer and its parent must be this host's files at their paths: not deleted, and not look-alikes in
-    /// another mount namespace. A rule may exclude by the parent too.
-    ///
-    /// # Errors
-    /// The first reason against it.
-    pub fn may_be_excluded(&self) -> Result<(), Doubt> {
-        let confirmed = self.confidence.doubt().map_or(Ok(()), Err);
-        let Some(process) = &self.process else { return confirmed.and(Err(Doubt::ProcessUnknown)) };
-        match &process.executable {
-            None => return confirmed.and(Err(Doubt::ExecutableUnknown)),
-            Some(executable) if executable.deleted => return Err(Doubt::ExecutableDeleted),
-            Some(executable) if !executable.is_host_file => return Err(Doubt::NotHostFile),
-            Some(_) => {}
-        }
-        if process.in_host_users == Some(false) {
-            return Err(Doubt::OwnUserNamespace);
-        }
-        let parent = self.parents.first().and_then(|parent| parent.executable.as_ref());
-        if parent.is_some_and(|executable| executable.deleted || !executable.is_host_file) {
-            return Err(Doubt::ParentNotHostFile);
-        }
-        confirmed
-    }
 }
 
 /// Whether the evidence establishes a writer's executable.

@@ -1,9 +1,8 @@
 //! Sigma conditions: `selection and not 1 of filter_*`.
 //!
-//! `sigma-rust` evaluates the selections; the condition over them is evaluated here, because two
-//! things need its structure and the crate does not show it: `explain` (which selection settled it)
-//! and the promise that only a verified writer is excluded (which selections *silence* the rule).
-//! A test compares every evaluation with the crate's own.
+//! `sigma-rust` evaluates the selections, and this module the condition over them. Two things need its structure, which
+//! the crate does not expose: `explain` (which selection settled it), and the promise that only a verified writer is
+//! excluded (which selections *suppress* the rule). A test compares every evaluation with the crate's own.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +35,8 @@ impl Condition {
     /// Parses a condition over selections of these names.
     ///
     /// # Errors
-    /// What is wrong, in words: an unknown selection, a pattern that matches none, a missing
-    /// parenthesis, anything that is not a Sigma condition.
+    /// A sentence about what is wrong: an unknown selection, a pattern that matches none, a missing parenthesis, or
+    /// anything else that is not a Sigma condition.
     pub fn parse(text: &str, selections: &[String]) -> Result<Self, String> {
         if !text.is_ascii() {
             return Err("the condition contains a character that is not ASCII".into());
@@ -59,42 +58,42 @@ impl Condition {
         self.value(truth, &[], false)
     }
 
-    /// The value when these selections cannot silence: where they stand under an odd number of
-    /// `not` they count as false, elsewhere as they are. True wherever [`Self::evaluate`] is.
-    pub fn evaluate_unsilenced(&self, truth: &Truth, by: &[&str]) -> bool {
+    /// The value when these selections cannot suppress: under an odd number of `not` they count as false, elsewhere as
+    /// they are. True wherever [`Self::evaluate`] is.
+    pub fn evaluate_unsuppressed(&self, truth: &Truth, by: &[&str]) -> bool {
         self.value(truth, by, false)
     }
 
-    fn value(&self, truth: &Truth, unsilenced: &[&str], negated: bool) -> bool {
+    fn value(&self, truth: &Truth, unsuppressed: &[&str], negated: bool) -> bool {
         let is_true = |name: &String| {
-            truth.get(name).copied().unwrap_or(false) && !(negated && unsilenced.contains(&name.as_str()))
+            truth.get(name).copied().unwrap_or(false) && !(negated && unsuppressed.contains(&name.as_str()))
         };
-        let value = |inner: &Self| inner.value(truth, unsilenced, negated);
+        let value = |inner: &Self| inner.value(truth, unsuppressed, negated);
         match self {
             Self::Selection(name) => is_true(name),
             Self::OneOf(names) => names.iter().any(is_true),
             Self::AllOf(names) => names.iter().all(is_true),
-            Self::Not(inner) => !inner.value(truth, unsilenced, !negated),
+            Self::Not(inner) => !inner.value(truth, unsuppressed, !negated),
             Self::And(left, right) => value(left) && value(right),
             Self::Or(left, right) => value(left) || value(right),
         }
     }
 
-    /// Selections whose truth can silence the rule: those under an odd number of `not`.
-    pub fn silencing(&self) -> Vec<&str> {
+    /// Selections that can suppress the rule by being true: those under an odd number of `not`.
+    pub fn suppressing(&self) -> Vec<&str> {
         let mut names = Vec::new();
-        self.collect_silencing(false, &mut names);
+        self.collect_suppressing(false, &mut names);
         names
     }
 
-    fn collect_silencing<'a>(&'a self, negated: bool, names: &mut Vec<&'a str>) {
+    fn collect_suppressing<'a>(&'a self, negated: bool, names: &mut Vec<&'a str>) {
         match self {
             Self::Selection(name) if negated => names.push(name),
             Self::OneOf(list) | Self::AllOf(list) if negated => names.extend(list.iter().map(String::as_str)),
-            Self::Not(inner) => inner.collect_silencing(!negated, names),
+            Self::Not(inner) => inner.collect_suppressing(!negated, names),
             Self::And(left, right) | Self::Or(left, right) => {
-                left.collect_silencing(negated, names);
-                right.collect_silencing(negated, names);
+                left.collect_suppressing(negated, names);
+                right.collect_suppressing(negated, names);
             }
             _ => {}
         }
@@ -224,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_what_silences() {
+    fn filters_are_what_suppresses() {
         let condition = Condition::parse("a and not 1 of filter_*", &names()).unwrap();
-        assert_eq!(condition.silencing(), ["filter_x", "filter_y"]);
+        assert_eq!(condition.suppressing(), ["filter_x", "filter_y"]);
         let condition = Condition::parse("not (a and not b)", &names()).unwrap();
-        assert_eq!(condition.silencing(), ["a"]);
+        assert_eq!(condition.suppressing(), ["a"]);
     }
 
     #[test]
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_refused_with_words() {
+    fn a_text_that_is_no_condition_is_refused_with_the_reason() {
         for (text, word) in [
             ("", "too early"),
             ("a and", "too early"),
@@ -316,21 +315,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_condition_means_what_sigma_rust_says_it_means(text in conditions(), values in any::<[bool; 4]>()) {
+        fn every_condition_has_the_value_that_sigma_rust_gives_it(text in conditions(), values in any::<[bool; 4]>()) {
             let truth = truth(values);
             let condition = Condition::parse(&text, &names()).unwrap();
             prop_assert_eq!(condition.evaluate(&truth), by_the_crate(&text, &truth));
         }
 
         #[test]
-        fn untrue_silencers_never_silence(text in conditions(), values in any::<[bool; 4]>()) {
-            // Where the condition is false, making a selection that is not silencing false cannot make it true.
+        fn a_false_selection_never_suppresses(text in conditions(), values in any::<[bool; 4]>()) {
+            // A false condition stays false when a selection that cannot suppress becomes false.
             let mut truth = truth(values);
             let condition = Condition::parse(&text, &names()).unwrap();
             let before = condition.evaluate(&truth);
-            let silencing: Vec<String> = condition.silencing().into_iter().map(str::to_owned).collect();
+            let suppressing: Vec<String> = condition.suppressing().into_iter().map(str::to_owned).collect();
             for (name, value) in &mut truth {
-                if !silencing.contains(name) {
+                if !suppressing.contains(name) {
                     *value = false;
                 }
             }
@@ -338,7 +337,7 @@ mod tests {
         }
 
         #[test]
-        fn what_cannot_silence_is_false_where_it_is_negated_and_only_there(
+        fn a_selection_that_cannot_suppress_is_false_where_it_is_negated_and_only_there(
             text in conditions(), values in any::<[bool; 4]>(), chosen in any::<[bool; 4]>(),
         ) {
             let mut truth = truth(values);
@@ -346,17 +345,17 @@ mod tests {
             let all = names();
             let by: Vec<&str> = all.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| name.as_str()).collect();
             let plain = condition.evaluate(&truth);
-            let unsilenced = condition.evaluate_unsilenced(&truth, &by);
-            prop_assert!(unsilenced || !plain);
-            prop_assert_eq!(condition.evaluate_unsilenced(&truth, &[]), plain);
+            let unsuppressed = condition.evaluate_unsuppressed(&truth, &by);
+            prop_assert!(unsuppressed || !plain);
+            prop_assert_eq!(condition.evaluate_unsuppressed(&truth, &[]), plain);
             // The same with every negated occurrence under a name of its own.
             let renamed = renamed(&condition, false);
-            prop_assert!(renamed.silencing().iter().all(|name| name.starts_with("not ")));
+            prop_assert!(renamed.suppressing().iter().all(|name| name.starts_with("not ")));
             for name in &all {
                 let value = truth[name] && !by.contains(&name.as_str());
                 truth.insert(format!("not {name}"), value);
             }
-            prop_assert_eq!(unsilenced, renamed.evaluate(&truth));
+            prop_assert_eq!(unsuppressed, renamed.evaluate(&truth));
         }
 
         #[test]

@@ -1,21 +1,21 @@
 //! The name filter of the hot path: could any rule want a file of this name?
 //!
-//! Derived from the loaded rules, so that nobody keeps two lists. It may let through too much, never
-//! too little: what it lets through is judged by the rules themselves.
+//! Derived from the loaded rules, so that there is only one list. It may pass too much, never too little: the rules
+//! themselves judge what it passes.
 
 use super::condition::Condition;
-use crate::event::Interest;
+use crate::event::{HookKind, Interest};
 use serde_norway::Value;
 use std::collections::BTreeMap;
 
-/// Names of the files that fields other than `TargetFilename` stand for, told by the hook stage:
-/// `HookKind` word to patterns: `.bashrc`, `*.pth` or `sitecustomize.*`.
-pub type KnownNames<'a> = &'a dyn Fn(&str) -> &'static [&'static str];
+/// The file names that belong to a kind of hook, from the hook stage: `.bashrc`, `*.pth` or `sitecustomize.*`. Empty for
+/// a kind that is not known by its name.
+pub type KnownNames = fn(HookKind) -> &'static [&'static str];
 
 /// Longest file name of Linux, in bytes (NAME_MAX).
 const NAME_MAX: usize = 255;
 
-/// What of a name must be as the pattern says.
+/// Which part of a name the pattern describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Whole,
@@ -31,7 +31,7 @@ struct Pattern {
     interest: Interest,
 }
 
-/// File names that a rule can want. `None` of [`derive()`] stands for "any name".
+/// File names that a rule can match. `None` of [`derive()`] stands for "any name".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(Vec<Pattern>);
 
@@ -41,14 +41,14 @@ impl Names {
     }
 
     fn one(text: &str, shape: Shape, interest: Interest) -> Self {
-        // Char by char as `lower` does: `str::to_lowercase` makes another sigma of the last in a word.
+        // Char by char as `lower` does: `str::to_lowercase` gives a final sigma its own letter.
         let text: String = text.chars().flat_map(char::to_lowercase).collect();
         Self(vec![Pattern { text: text.into_bytes().into(), shape, interest }])
     }
 
     /// The names of a `TargetFilename` in Sigma's grammar.
     fn of_pattern(pattern: &str) -> Option<Self> {
-        // Sigma's escapes: what is certain is only the text after the last wildcard or backslash.
+        // Because of Sigma's escapes, only the text after the last wildcard or backslash is certain.
         let literal = pattern.rsplit(['*', '?', '\\']).next().unwrap_or_default();
         let is_whole = literal.len() == pattern.len();
         match literal.rsplit_once('/') {
@@ -74,8 +74,8 @@ impl Names {
     }
 }
 
-/// The names that a rule with this condition over these selections can want. `None`: any.
-pub fn derive(condition: &Condition, selections: &BTreeMap<String, Value>, known: KnownNames<'_>) -> Option<Names> {
+/// The names that a rule with this condition over these selections can match. `None`: any.
+pub fn derive(condition: &Condition, selections: &BTreeMap<String, Value>, known: KnownNames) -> Option<Names> {
     let of = |name: &String| selections.get(name).and_then(|selection| of_selection(selection, known));
     match condition {
         Condition::Selection(name) => of(name),
@@ -89,7 +89,7 @@ pub fn derive(condition: &Condition, selections: &BTreeMap<String, Value>, known
     }
 }
 
-/// One of several suffices, so each must be known.
+/// One of several suffices, so the names of each must be known.
 fn union(parts: impl Iterator<Item = Option<Names>>) -> Option<Names> {
     let mut all = Names::default();
     for part in parts {
@@ -98,9 +98,9 @@ fn union(parts: impl Iterator<Item = Option<Names>>) -> Option<Names> {
     Some(all)
 }
 
-fn of_selection(selection: &Value, known: KnownNames<'_>) -> Option<Names> {
+fn of_selection(selection: &Value, known: KnownNames) -> Option<Names> {
     match selection {
-        // Every field of a map must match: any one of them that tells names will do.
+        // Every field of a map must match, so one field with names suffices.
         Value::Mapping(fields) => fields.iter().find_map(|(key, values)| of_field(key.as_str()?, values, known)),
         // One of the maps suffices.
         Value::Sequence(maps) => union(maps.iter().map(|map| of_selection(map, known))),
@@ -108,7 +108,7 @@ fn of_selection(selection: &Value, known: KnownNames<'_>) -> Option<Names> {
     }
 }
 
-fn of_field(key: &str, values: &Value, known: KnownNames<'_>) -> Option<Names> {
+fn of_field(key: &str, values: &Value, known: KnownNames) -> Option<Names> {
     let mut parts = key.split('|');
     let field = parts.next()?;
     let modifiers: Vec<String> = parts.map(str::to_lowercase).collect();
@@ -130,17 +130,21 @@ fn of_field(key: &str, values: &Value, known: KnownNames<'_>) -> Option<Names> {
             )
         }
         "HookKind" if modifiers.iter().all(plain) => {
-            union(values.iter().map(|kind| Names::of_known(known(&kind.to_lowercase()))))
+            union(values.iter().map(|word| Names::of_known(known(kind_of(word)?))))
         }
-        "EnvironmentVariables" => Names::of_known(known("environment")),
+        "EnvironmentVariables" => Names::of_known(known(HookKind::Environment)),
         _ => None,
     }
+}
+
+fn kind_of(word: &str) -> Option<HookKind> {
+    HookKind::ALL.iter().copied().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
 }
 
 /// The compiled filter.
 #[derive(Clone, Debug)]
 pub struct NameFilter {
-    /// Some rule can want any name.
+    /// Some rule can match any name.
     everything: bool,
     /// Whole names and endings by their last byte, beginnings by their first one.
     by_last: Vec<Vec<Pattern>>,
@@ -178,8 +182,8 @@ impl NameFilter {
         }
     }
 
-    /// Whether any rule could want a file of this name. Called for every record of the kernel: no
-    /// allocation, no system call.
+    /// Whether any rule could match a file of this name. Runs for every record of the kernel: no allocation, no system
+    /// call.
     pub fn interest(&self, name: &[u8]) -> Interest {
         if self.everything {
             return Interest::Always;
@@ -190,7 +194,7 @@ impl NameFilter {
         let mut buffer = [0; NAME_MAX * 3];
         match lower(name, &mut buffer) {
             Some(lower) => self.interest_in_lower(lower),
-            // Longer than any name of Linux: let the rules decide.
+            // Longer than any name of Linux: the rules decide.
             None => Interest::Always,
         }
     }
@@ -218,7 +222,7 @@ impl Pattern {
     }
 }
 
-/// Lower case as `sigma-rust` makes it, char by char, in a fixed buffer.
+/// Lower case char by char, as in `sigma-rust`, in a fixed buffer. `None`: the name is too long for it.
 fn lower<'b>(name: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
     let mut length = 0;
     for chunk in name.utf8_chunks() {
@@ -237,20 +241,20 @@ mod tests {
     use crate::rules::{RuleSet, Settings};
     use proptest::prelude::*;
 
-    fn known(kind: &str) -> &'static [&'static str] {
+    fn known(kind: HookKind) -> &'static [&'static str] {
         match kind {
-            "environment" => &["environment", "*.conf"],
-            "pth" => &["*.pth"],
+            HookKind::Environment => &["environment", "*.conf"],
+            HookKind::Pth => &["*.pth"],
             _ => &[],
         }
     }
 
-    /// The names that a rule with this detection can want.
+    /// The names that a rule with this detection can match.
     fn names(detection: &str) -> Option<Names> {
         let mut selections: BTreeMap<String, Value> = serde_norway::from_str(detection).unwrap();
         let condition = selections.remove("condition").unwrap();
         let of: Vec<String> = selections.keys().cloned().collect();
-        derive(&Condition::parse(condition.as_str().unwrap(), &of).unwrap(), &selections, &known)
+        derive(&Condition::parse(condition.as_str().unwrap(), &of).unwrap(), &selections, known)
     }
 
     fn patterns(names: &[&str], shape: Shape, interest: Interest) -> Option<Names> {
@@ -334,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_a_kind_of_hook_is_wanted_in_its_place_and_a_name_in_a_rule_everywhere() {
+    fn a_name_of_a_kind_of_hook_counts_in_its_place_and_a_name_in_a_rule_everywhere() {
         let known = |names: &[&str]| Names::of_known(names);
         let filter = NameFilter::new([known(&["__init__.py", "*.pth", "python*"]), ending(&[".pth"])]);
         for name in ["__init__.py", "python3.11"] {
@@ -393,11 +397,11 @@ mod tests {
     }
 
     proptest! {
-        /// What the filter drops, no rule sees: it must never drop what a rule would match.
+        /// No rule sees a name that the filter drops.
         #[test]
         fn no_path_that_an_embedded_rule_matches_is_dropped(name in file_name(), directory in 0usize..4) {
             use crate::event::{Action, Confidence, Doubt, Evidence, Executable, Process, Writer};
-            let rules = RuleSet::load(&Settings::default(), &crate::daemon::known_names).unwrap().0;
+            let rules = RuleSet::load(&Settings::default(), crate::hook::kind::names).unwrap().0;
             let directory = ["/usr/lib/python3.12", "/v/lib/python3/site-packages", "/etc", "/root"][directory];
             let path = std::path::Path::new(directory).join(&name);
             let content = b"export PYTHONSTARTUP=/x\n";
@@ -408,7 +412,7 @@ mod tests {
             let facts = crate::rules::fields::Facts {
                 action: Action::Creation, path: &path, previous_path: None, hook: &hook, writer: &writer, user_name: None,
             };
-            if !rules.judge(&facts).matches.is_empty() {
+            if !rules.judge(&facts, crate::rules::Exclusion::Allowed).matches.is_empty() {
                 prop_assert!(rules.filter().interest(name.as_bytes()) != Interest::None, "{}", path.display());
             }
         }

@@ -135,7 +135,7 @@ mod tests {
         assert!(writer.executable().unwrap().is_host_file);
         assert_eq!(writer.process.as_ref().unwrap().arguments.last().unwrap(), b"a\nb");
         assert_eq!(writer.parents[0].pid, std::process::id());
-        assert_eq!(writer.may_be_excluded(), Ok(()));
+        assert_eq!(crate::rules::Exclusion::of(&writer), crate::rules::Exclusion::Allowed);
         drop(child.stdin.take());
         child.wait().unwrap();
     }
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(process.comm, b"true");
         assert_eq!(process.executable, None);
         assert_eq!(writer.parents[0].pid, std::process::id());
-        assert!(writer.may_be_excluded().is_err());
+        assert_ne!(crate::rules::Exclusion::of(&writer), crate::rules::Exclusion::Allowed);
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         std::fs::remove_file(&copy).unwrap();
         let writer = live(&copy);
         assert!(writer.executable().unwrap().deleted);
-        assert!(writer.may_be_excluded().is_err());
+        assert_ne!(crate::rules::Exclusion::of(&writer), crate::rules::Exclusion::Allowed);
         drop(child.stdin.take());
         child.wait().unwrap();
     }

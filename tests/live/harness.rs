@@ -3,7 +3,7 @@
 use crate::actor::Actor;
 use crate::expect::{Alert, Expected};
 use crate::slowness::patient;
-use pyhookwatch::daemon::known_names;
+use pyhookwatch::hook::kind::names;
 use pyhookwatch::rules::RuleSet;
 use pyhookwatch::rules::Settings;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -98,7 +98,7 @@ impl Scene {
 }
 
 fn two_seeds_alone() -> String {
-    let (rules, _) = RuleSet::load(&Settings::default(), &known_names).unwrap();
+    let (rules, _) = RuleSet::load(&Settings::default(), names).unwrap();
     let own = rules.infos().filter(|rule| rule.ruleset == "pyhookwatch").map(|rule| format!("{:?}", rule.id));
     format!("directories = []\ndisabled = [{}]", own.collect::<Vec<_>>().join(", "))
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::event::{
-    Candidate, Confidence, ContentClass, ContentReport, Credentials, Doubt, EnvironmentSetting, Evidence, Exclusion,
-    Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookLocation, HookPath, LivingAncestor, LossCause,
-    Process, RuleInfo, Script, Seen,
+    Candidate, Confidence, ContentClass, ContentReport, Credentials, DeniedExclusion, Doubt, EnvironmentSetting,
+    Evidence, ExcludedRule, Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookLocation, HookPath,
+    LivingAncestor, LossCause, Process, RuleInfo, Script, Seen,
 };
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ fn matched(level: Level, risk_score: u8) -> Match {
         rule: rule(level, risk_score),
         detection_type: "PTH_FILE_CREATED".into(),
         decided_by: "selection".into(),
-        exclusion_not_applied: Some(("filter".into(), Doubt::OneRecord)),
+        exclusion_not_applied: Some(DeniedExclusion { filter: "filter".into(), doubt: Doubt::OneRecord }),
     }
 }
 
@@ -117,7 +117,9 @@ fn alert_of(bytes: &[u8]) -> Alert {
     };
     let verdict = Verdict {
         matches: vec![matched(Level::High, 73), matched(Level::Low, 99)],
-        excluded: vec![Exclusion { rule: rule(Level::Low, 21), decided_by: "filter".into() }],
+        level: Some(Level::High),
+        risk_score: 99,
+        excluded: vec![ExcludedRule { rule: rule(Level::Low, 21), decided_by: "filter".into() }],
     };
     let finding = Finding { change: &change, writer: &writer, hook: &hook, verdict: &verdict, names: Names::default() };
     Composer::new().alert(&finding).unwrap()

@@ -1,15 +1,18 @@
 use super::*;
-use crate::event::Doubt;
+use crate::event::{Doubt, HookKind, Level};
+use crate::rules::Exclusion;
 use crate::rules::fields;
+use crate::rules::rule::Rule;
 use proptest::prelude::*;
+use std::path::Path;
 
-fn known(_: &str) -> &'static [&'static str] {
+fn known(_: HookKind) -> &'static [&'static str] {
     &[]
 }
 
 fn load(text: &str) -> (Vec<Rule>, Vec<String>) {
     let origin = Origin { file: Path::new("test.yml"), ruleset: "rules.d", embedded: false };
-    let (rules, problems) = text_of_rules(text, &origin, &known);
+    let (rules, problems) = text_of_rules(text, &origin, known);
     (rules, problems.iter().map(ToString::to_string).collect())
 }
 
@@ -123,7 +126,7 @@ fn the_first_detection_type_that_holds_is_taken() {
     assert_eq!(problems, Vec::<String>::new());
     let mut event = sigma_rust::Event::new();
     event.insert("TargetFilename", "/a/x.py");
-    let outcome = rules[0].outcome(&event, Ok(()));
+    let outcome = rules[0].outcome(&event, Exclusion::Allowed);
     assert!(outcome.matched);
     assert_eq!(outcome.detection_type, "B");
 }
@@ -138,10 +141,10 @@ fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name()
     let mut event = sigma_rust::Event::new();
     event.insert("TargetFilename", "/a/x.py");
     event.insert("Image", "/bin/cp");
-    assert!(!rules[0].outcome(&event, Ok(())).matched);
-    let unverified = rules[0].outcome(&event, Err(Doubt::OneRecord));
+    assert!(!rules[0].outcome(&event, Exclusion::Allowed).matched);
+    let unverified = rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord));
     assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("harmless".into(), Err(Doubt::OneRecord))));
+    assert_eq!(unverified.exclusion, Some(("harmless".into(), Exclusion::Denied(Doubt::OneRecord))));
 }
 
 /// The rule with this filter, as `field: value`, that silences it.
@@ -158,9 +161,13 @@ fn a_field_of_the_writer_that_is_only_referred_to_makes_an_exclusion() {
     for filter in ["TargetFilename|fieldref: Image", "TargetFilename|FieldRef: [HookKind, Image]"] {
         let (rules, problems) = with_filter(filter);
         assert_eq!(problems, Vec::<String>::new());
-        let matched = |counts| rules[0].outcome(&event, counts).matched;
+        let matched = |of_writer| rules[0].outcome(&event, of_writer).matched;
         // Where one referred field is absent, the crate takes none: such a filter does not silence.
-        assert_eq!((matched(Ok(())), matched(Err(Doubt::OneRecord))), (filter.contains('['), true), "{filter}");
+        assert_eq!(
+            (matched(Exclusion::Allowed), matched(Exclusion::Denied(Doubt::OneRecord))),
+            (filter.contains('['), true),
+            "{filter}"
+        );
         assert!(rules[0].selections.iter().any(|selection| selection.name == "filter" && selection.of_writer));
     }
 }
@@ -182,13 +189,13 @@ fn a_field_that_is_referred_to_must_exist() {
 fn an_old_name_of_a_field_works_and_gives_a_warning_with_its_line() {
     let text = GOOD.replace("TargetFilename|endswith: /x.py", "HookPlace|contains: site");
     let origin = Origin { file: Path::new("test.yml"), ruleset: "rules.d", embedded: false };
-    let (rules, diagnostics) = text_of_rules(&text, &origin, &known);
+    let (rules, diagnostics) = text_of_rules(&text, &origin, known);
     assert_eq!(diagnostics.iter().filter(|found| found.is_warning()).count(), diagnostics.len());
     let expected = "test.yml:9: the field `HookPlace` is now called `HookLocation`";
     assert!(diagnostics[0].to_string().starts_with(expected), "{diagnostics:?}");
     let mut event = sigma_rust::Event::new();
     event.insert("HookLocation", "user-site");
-    assert!(rules[0].outcome(&event, Ok(())).matched);
+    assert!(rules[0].outcome(&event, Exclusion::Allowed).matched);
 }
 
 #[test]
@@ -215,17 +222,17 @@ fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
     {
         event.insert(field, value);
     }
-    assert!(!rules[0].outcome(&event, Ok(())).matched);
-    let unverified = rules[0].outcome(&event, Err(Doubt::OneRecord));
+    assert!(!rules[0].outcome(&event, Exclusion::Allowed).matched);
+    let unverified = rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord));
     assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Err(Doubt::OneRecord))));
+    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Exclusion::Denied(Doubt::OneRecord))));
     // Only the first half can match now: `pkg` must stay true there while `tmp` does not count.
     event.insert("User", "nobody");
-    assert!(!rules[0].outcome(&event, Ok(())).matched);
-    assert!(rules[0].outcome(&event, Err(Doubt::OneRecord)).matched);
+    assert!(!rules[0].outcome(&event, Exclusion::Allowed).matched);
+    assert!(rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord)).matched);
     // Without an exclusion that is true nothing is silenced, and nothing matches.
     event.insert("Image", "/bin/cp");
-    assert!(!rules[0].outcome(&event, Err(Doubt::OneRecord)).matched);
+    assert!(!rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord)).matched);
 }
 
 #[test]
@@ -264,7 +271,11 @@ fn numbers_match_as_numbers_and_as_text() {
     ] {
         let (rules, problems) = load(&GOOD.replace("TargetFilename|endswith: /x.py", field));
         assert_eq!(problems, Vec::<String>::new(), "{field}");
-        assert_eq!(rules[0].outcome(&fields::event(&fields::values(&facts)), Ok(())).matched, expected, "{field}");
+        assert_eq!(
+            rules[0].outcome(&fields::event(&fields::values(&facts)), Exclusion::Allowed).matched,
+            expected,
+            "{field}"
+        );
     }
 }
 
@@ -304,7 +315,7 @@ fn a_question_mark_after_a_star_is_refused_also_where_the_star_is_implied() {
 fn the_embedded_rules_have_no_problem() {
     for (name, text) in crate::rules::EMBEDDED {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
-        let (rules, problems) = text_of_rules(text, &origin, &crate::daemon::known_names);
+        let (rules, problems) = text_of_rules(text, &origin, crate::hook::kind::names);
         assert_eq!(problems, Vec::new());
         assert!(rules.iter().all(|rule| rule.names.is_some()), "{name} tells no file name");
     }
