@@ -23,8 +23,8 @@ const MAX_BROWSERS: usize = 5;
 
 /// The line of a setting.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
-    /// From 1.
+pub(super) struct SourceLine<'a> {
+    /// Line number, from 1.
     pub(super) number: usize,
     /// The content from the beginning of the line on, or from the setting on where that is far into the line.
     pub(super) from: &'a [u8],
@@ -44,35 +44,35 @@ pub(super) fn variable(name: &[u8]) -> Option<&'static str> {
 
 impl Found {
     /// Adds `name=value` if it counts. Python takes an empty value for none, so it is no setting.
-    pub(super) fn set(&mut self, name: &[u8], value: &[u8], place: Place<'_>) {
+    pub(super) fn set(&mut self, name: &[u8], value: &[u8], line: SourceLine<'_>) {
         if !value.is_empty()
             && let Some(variable) = variable(name)
         {
-            self.add(variable, value, place);
+            self.add(variable, value, line);
         }
     }
 
     /// Adds a variable that the caller's environment brings in, which has no value of its own.
-    pub(super) fn keep(&mut self, variable: &'static str, place: Place<'_>) {
-        self.add(variable, b"", place);
+    pub(super) fn keep(&mut self, variable: &'static str, line: SourceLine<'_>) {
+        self.add(variable, b"", line);
     }
 
     /// Adds a `name=value` in one piece.
-    pub(super) fn assignment(&mut self, text: &[u8], place: Place<'_>) {
+    pub(super) fn assignment(&mut self, text: &[u8], line: SourceLine<'_>) {
         if let Some((name, value)) = assignment(text) {
-            self.set(name, value, place);
+            self.set(name, value, line);
         }
     }
 
-    fn add(&mut self, variable: &'static str, value: &[u8], place: Place<'_>) {
+    fn add(&mut self, variable: &'static str, value: &[u8], line: SourceLine<'_>) {
         if variable == "PYTHONWARNINGS" && !has_dotted_category(value) {
             return;
         }
-        // A line may be as long as the file, and hold a setting every few bytes.
-        let line = place.from.get(..2 * Hook::MAX_LINE).unwrap_or(place.from);
+        // A line can be as long as the file and contain a setting every few bytes.
+        let number = line.number;
+        let line = line.from.get(..2 * Hook::MAX_LINE).unwrap_or(line.from);
         let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let setting =
-            EnvironmentSetting { variable, line: place.number, text: kept(line.trim_ascii()), value: kept(value) };
+        let setting = EnvironmentSetting { variable, line: number, text: kept(line.trim_ascii()), value: kept(value) };
         let (list, most) = match variable {
             "BROWSER" => (&mut self.browsers, MAX_BROWSERS),
             _ => (&mut self.settings, MAX_SETTINGS),
@@ -113,6 +113,16 @@ pub(super) fn assignment(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let name = name.strip_suffix(b"+").unwrap_or(name);
     let name = name.split(|&byte| byte == b'[').next().unwrap_or_default();
     Some((name, value.get(1..).unwrap_or_default()))
+}
+
+/// Variable and value of the expansion `${NAME:=value}` or `${NAME=value}`, from its name on.
+pub(super) fn default_assignment(rest: &[u8]) -> Option<(&'static str, &[u8])> {
+    VARIABLES.into_iter().find_map(|name| {
+        let after = rest.strip_prefix(name.as_bytes())?;
+        let value = after.strip_prefix(b":=").or(after.strip_prefix(b"="))?;
+        let value = value.get(..Hook::MAX_LINE).unwrap_or(value);
+        Some((name, value.split(|&byte| byte == b'}').next().unwrap_or_default()))
+    })
 }
 
 /// Whether one of the filters names a category with a dot, which Python imports at start-up:

@@ -2,7 +2,7 @@
 //! file differ, what any of them takes for a setting is one.
 
 use super::found::Found;
-use super::found::Place;
+use super::found::SourceLine;
 use super::found::VARIABLES;
 use super::found::variable;
 use super::shell;
@@ -12,22 +12,22 @@ use crate::event::Hook;
 const MAX_LOGICAL: usize = 1 << 20;
 
 /// Lines with their places, as they stand in the file.
-fn lines(content: &[u8]) -> impl Iterator<Item = (Place<'_>, &[u8])> {
+fn lines(content: &[u8]) -> impl Iterator<Item = (SourceLine<'_>, &[u8])> {
     let (mut at, mut number) = (0, 0);
     std::iter::from_fn(move || {
         let from = content.get(at..).filter(|rest| !rest.is_empty())?;
         let length = from.iter().position(|&byte| byte == b'\n').unwrap_or(from.len());
         at += length + 1;
         number += 1;
-        Some((Place { number, from }, from.get(..length).unwrap_or_default()))
+        Some((SourceLine { number, from }, from.get(..length).unwrap_or_default()))
     })
 }
 
 /// Lines without comments, those that end in a backslash joined with what follows.
-fn logical_lines<'a>(content: &'a [u8], comments: &'a [u8]) -> impl Iterator<Item = (Place<'a>, Vec<u8>)> {
+fn logical_lines<'a>(content: &'a [u8], comments: &'a [u8]) -> impl Iterator<Item = (SourceLine<'a>, Vec<u8>)> {
     let mut rest = lines(content);
     std::iter::from_fn(move || {
-        let mut logical: Option<(Place<'a>, Vec<u8>)> = None;
+        let mut logical: Option<(SourceLine<'a>, Vec<u8>)> = None;
         for (place, line) in rest.by_ref() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.trim_ascii_start().first().is_some_and(|first| comments.contains(first)) {
