@@ -1,10 +1,10 @@
 //! A flood of short processes: what the records of them cost, and that hooks are reported all the same.
 
-use crate::daemon::{Daemon, Told};
-use crate::needs;
+use crate::alone;
+use crate::daemon::{RecordingDaemon, Reported};
 use crate::score::{Truth, Verdict, judge_all};
-use crate::stage::{Batch, Stage, compile, succeed, text};
-use crate::table::say;
+use crate::support::{needs, print, succeed};
+use crate::tree::{Batch, GateTree, compile, text};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ const MOST_GROWTH: u64 = 12 * 1024;
 /// Other work on the machine makes records too: one of so many floods must be cheap enough.
 const ATTEMPTS: [&str; 3] = ["first", "second", "third"];
 
-/// The gap that tells that records of processes were lost.
-const GAP: &str = "attribution";
+/// The cause of a loss of records of processes.
+const CAUSE: &str = "attribution";
 
 /// CPU of the daemon in microseconds; the kernel counts in hundredths of a second.
 fn cpu(pid: u32) -> u64 {
@@ -47,9 +47,9 @@ struct Cost {
 }
 
 /// Runs a flood with a hook in its middle and writes one after it; both must be reported.
-fn flood(stage: &Stage, daemon: &mut Daemon, batch: &Batch<'_>, is_held: bool) -> Cost {
-    let pid = daemon.watcher.pid();
-    let tiny = stage.static_program("tiny");
+fn flood(tree: &GateTree, daemon: &mut RecordingDaemon, batch: &Batch<'_>, is_held: bool) -> Cost {
+    let pid = daemon.pid();
+    let tiny = tree.static_program("tiny");
     let hook = |number: usize| batch.hook().replace('@', &number.to_string());
     // What is made once is made.
     std::fs::write(hook(0), "import os\n").unwrap();
@@ -58,19 +58,19 @@ fn flood(stage: &Stage, daemon: &mut Daemon, batch: &Batch<'_>, is_held: bool) -
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
     let (start, cpu_before, memory_before) = (Instant::now(), cpu(pid), memory(pid, "VmRSS"));
     if is_held {
-        daemon.watcher.hold();
+        daemon.hold();
     }
-    let driver = stage.program("driver");
+    let driver = tree.program("driver");
     succeed(Command::new("timeout").args(["200", &driver, "flood", &PROCESSES.to_string(), &tiny, &hook(1)]));
     if is_held {
-        daemon.watcher.go_on();
+        daemon.resume();
     }
     std::fs::write(hook(2), "import os\n").unwrap();
     let lost = daemon.wait_for([batch.key(1), batch.key(2)]);
     assert!(lost.is_empty(), "no alert for {lost:?}");
     let microseconds = (cpu(pid) - cpu_before) / PROCESSES;
     let growth = memory(pid, "VmHWM").saturating_sub(memory_before);
-    say(&format!(
+    print(&format!(
         "flood of {PROCESSES} processes{} in {:.1} s: {microseconds} us of CPU each (at most {MOST_MICROSECONDS}), \
          {growth} KiB more than {memory_before} KiB (at most {MOST_GROWTH})\n",
         if is_held { ", daemon stopped," } else { "" },
@@ -80,47 +80,48 @@ fn flood(stage: &Stage, daemon: &mut Daemon, batch: &Batch<'_>, is_held: bool) -
 }
 
 /// The hooks of the floods were written by the flood's program and by this one.
-fn names_nobody_else(stage: &Stage, told: Told) {
+fn names_nobody_else(tree: &GateTree, reported: Reported) {
     let this = text(&std::env::current_exe().unwrap().canonicalize().unwrap());
     // The driver's, and whatever started this program.
-    let parents = told.alerts.values().flatten().filter_map(|alert| alert["process"]["parent"]["executable"].as_str());
+    let parents =
+        reported.alerts.values().flatten().filter_map(|alert| alert["process"]["parent"]["executable"].as_str());
     let truth = Truth {
-        executables: vec![stage.static_program("tiny"), this],
+        executables: vec![tree.static_program("tiny"), this],
         parents: parents.map(str::to_owned).collect(),
         pid: None,
         is_foreign: false,
     };
-    let verdicts: Vec<_> = told.alerts.values().filter_map(|alerts| judge_all(alerts, &truth)).collect();
+    let verdicts: Vec<_> = reported.alerts.values().filter_map(|alerts| judge_all(alerts, &truth)).collect();
     assert!(!verdicts.iter().any(|verdict| matches!(verdict, Verdict::Wrong(_))), "{verdicts:?}");
 }
 
 #[test]
 fn a_flood_of_processes_is_cheap_and_hides_no_hook() {
-    let test = concat!(module_path!(), "::a_flood_of_processes_is_cheap_and_hides_no_hook");
-    let Some(_alone) = needs::met(test, &[needs::fanotify(), needs::compiler()]) else { return };
+    needs!(Fanotify, Compiler);
+    let _alone = alone();
     compile();
-    let stage = Stage::new();
-    let mut daemon = Daemon::start(&stage);
+    let tree = GateTree::new();
+    let mut daemon = RecordingDaemon::start(&tree);
     let cheap = ATTEMPTS.into_iter().any(|mode| {
-        let batch = Batch { stage: &stage, shape: "flood", mode, writes: 3 };
-        let cost = flood(&stage, &mut daemon, &batch, false);
+        let batch = Batch { tree: &tree, shape: "flood", mode, writes: 3 };
+        let cost = flood(&tree, &mut daemon, &batch, false);
         assert!(cost.growth <= MOST_GROWTH, "{} KiB more", cost.growth);
         cost.microseconds <= MOST_MICROSECONDS
     });
     assert!(cheap, "each flood cost more than {MOST_MICROSECONDS} us of CPU a process");
-    names_nobody_else(&stage, daemon.end());
+    names_nobody_else(&tree, daemon.end());
 }
 
 #[test]
-fn a_flood_past_a_stopped_daemon_is_a_gap_of_attribution_and_hides_no_hook() {
-    let test = concat!(module_path!(), "::a_flood_past_a_stopped_daemon_is_a_gap_of_attribution_and_hides_no_hook");
-    let Some(_alone) = needs::met(test, &[needs::fanotify(), needs::compiler()]) else { return };
+fn a_flood_past_a_stopped_daemon_is_a_loss_of_attribution_and_hides_no_hook() {
+    needs!(Fanotify, Compiler);
+    let _alone = alone();
     compile();
-    let stage = Stage::new();
-    let mut daemon = Daemon::start(&stage);
-    let batch = Batch { stage: &stage, shape: "flood", mode: "held", writes: 3 };
-    let cost = flood(&stage, &mut daemon, &batch, true);
+    let tree = GateTree::new();
+    let mut daemon = RecordingDaemon::start(&tree);
+    let batch = Batch { tree: &tree, shape: "flood", mode: "held", writes: 3 };
+    let cost = flood(&tree, &mut daemon, &batch, true);
     assert!(cost.growth <= MOST_GROWTH, "{} KiB more", cost.growth);
-    assert!(daemon.reports_gap(GAP, Duration::from_secs(20)), "no gap of attribution was reported");
-    names_nobody_else(&stage, daemon.end());
+    assert!(daemon.reports_loss(CAUSE, Duration::from_secs(20)), "no loss of attribution was reported");
+    names_nobody_else(&tree, daemon.end());
 }

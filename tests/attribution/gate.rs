@@ -1,14 +1,14 @@
 //! The gate: every shape in every mode.
 
-use crate::daemon::{Daemon, Told};
-use crate::needs;
+use crate::daemon::{RecordingDaemon, Reported};
 use crate::peers::{Kind, Peer};
 use crate::requirements::{Mode, Required, required};
-use crate::score::{Tally, Truth, Verdict, judge_all};
+use crate::score::{Score, Truth, Verdict, judge_all};
 use crate::shapes::{Pids, SHAPES, Shape};
-use crate::slowness::patient;
-use crate::stage::{Batch, Stage, compile, pids, succeed, text};
-use crate::table::{Row, print, say};
+use crate::support::{needs, print, scaled, succeed};
+use crate::table::Row;
+use crate::tree::{Batch, GateTree, compile, pids, text};
+use crate::{alone, table};
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,27 +18,18 @@ const WRITES: usize = 300;
 
 #[test]
 fn every_writer_is_named_where_the_records_can_know_and_none_wrongly() {
-    let needs = [
-        needs::fanotify(),
-        needs::compiler(),
-        needs::python(),
-        needs::fatrace(),
-        needs::namespaces(),
-        needs::overlay(),
-        needs::io_uring(),
-    ];
-    let test = concat!(module_path!(), "::every_writer_is_named_where_the_records_can_know_and_none_wrongly");
-    let Some(_alone) = needs::met(test, &needs) else { return };
+    needs!(Fanotify, Compiler, SystemPython, Fatrace, UserNamespace, Overlay, IoUring);
+    let _alone = alone();
     compile();
-    let stage = Stage::new();
+    let tree = GateTree::new();
     let shapes: Vec<_> = SHAPES.iter().filter(|shape| is_chosen("SHAPES", shape.word)).collect();
     // Named by what its sibling ran, and a file that is hardly older than a process could be another one with the
     // same inode number: made before all others.
-    stage.program("cloneparent");
+    tree.program("cloneparent");
     let modes = Mode::ALL.into_iter().filter(|mode| is_chosen("MODES", mode.word()));
-    let rows: Vec<_> = modes.flat_map(|mode| run_mode(&stage, mode, &shapes)).collect();
+    let rows: Vec<_> = modes.flat_map(|mode| run_mode(&tree, mode, &shapes)).collect();
     assert!(!rows.is_empty(), "no shape or mode of that name");
-    print(&rows);
+    table::print(&rows);
     let failures: Vec<_> = rows.iter().flat_map(failures).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -75,42 +66,42 @@ struct Done<'a> {
     truths: BTreeMap<String, Truth>,
 }
 
-fn run_mode(stage: &Stage, mode: Mode, shapes: &[&Shape]) -> Vec<Row> {
+fn run_mode(tree: &GateTree, mode: Mode, shapes: &[&Shape]) -> Vec<Row> {
     let start = Instant::now();
-    let mut daemon = Daemon::start(stage);
-    let mut peers = [Kind::Fatrace, Kind::ProcReader].map(|kind| Peer::start(kind, stage));
-    let load = (mode == Mode::Loaded).then(|| Load::start(stage));
+    let mut daemon = RecordingDaemon::start(tree);
+    let mut peers = [Kind::Fatrace, Kind::ProcReader].map(|kind| Peer::start(kind, tree));
+    let load = (mode == Mode::Loaded).then(|| Load::start(tree));
     let mut done = Vec::new();
     for shape in shapes {
-        let batch = Batch { stage, shape: shape.word, mode: mode.word(), writes: writes() };
+        let batch = Batch { tree, shape: shape.word, mode: mode.word(), writes: writes() };
         let command = (shape.start)(&batch);
         // Every program is there before the first watcher is stopped.
         (shape.truth)(&batch, 0);
         (shape.truth)(&batch, 1);
         // What was prepared is no write of this shape.
-        peers.iter_mut().for_each(|peer| peer.catch_up(stage, batch.key("before").as_str()));
+        peers.iter_mut().for_each(|peer| peer.catch_up(tree, batch.key("before").as_str()));
         if mode == Mode::Stopped {
-            daemon.watcher.hold();
-            peers.iter().for_each(|peer| peer.watcher.hold());
+            daemon.hold();
+            peers.iter().for_each(|peer| peer.hold());
         }
         // Within a time, so that a shape that hangs is found.
-        let limit = patient(Duration::from_secs(100)).as_secs().to_string();
+        let limit = scaled(Duration::from_secs(100)).as_secs().to_string();
         let output = succeed(Command::new("timeout").arg(limit).args(&command));
         if mode == Mode::Stopped {
-            daemon.watcher.go_on();
-            peers.iter().for_each(|peer| peer.watcher.go_on());
+            daemon.resume();
+            peers.iter().for_each(|peer| peer.resume());
         }
         daemon.wait_for(batch.keys());
         done.push(Done { shape, truths: truths(shape, &batch, &output) });
     }
-    peers.iter_mut().for_each(|peer| peer.catch_up(stage, mode.word()));
+    peers.iter_mut().for_each(|peer| peer.catch_up(tree, mode.word()));
     drop(load);
-    let told = daemon.end();
-    let rows = done.iter().map(|done| row(done, mode, &told, &peers)).collect();
-    let gaps: Vec<_> = told.gaps.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
-    let more = told.alerts.values().filter(|alerts| alerts.len() > 1).count();
+    let reported = daemon.end();
+    let rows = done.iter().map(|done| row(done, mode, &reported, &peers)).collect();
+    let losses: Vec<_> = reported.losses.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+    let more = reported.alerts.values().filter(|alerts| alerts.len() > 1).count();
     let seconds = start.elapsed().as_secs_f64();
-    say(&format!("{}: {seconds:.0} s, gaps: {gaps:?}, writes with more than one alert: {more}\n", mode.word()));
+    print(&format!("{}: {seconds:.0} s, losses: {losses:?}, writes with more than one alert: {more}\n", mode.word()));
     rows
 }
 
@@ -122,7 +113,7 @@ fn truths(shape: &Shape, batch: &Batch<'_>, output: &str) -> BTreeMap<String, Tr
             Pids::File => Some(pid_in_file(shape, batch, number)),
             Pids::Nowhere => None,
         };
-        let programs = batch.stage.programs();
+        let programs = batch.tree.programs();
         let parents = ["driver", shape.word, "pid-forker"].map(|name| text(&programs.join(name))).to_vec();
         Truth { executables: (shape.truth)(batch, number), parents, pid, is_foreign: shape.is_foreign }
     };
@@ -136,11 +127,11 @@ fn pid_in_file(shape: &Shape, batch: &Batch<'_>, number: usize) -> u32 {
     pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no pid in {path}"))
 }
 
-fn row(done: &Done<'_>, mode: Mode, told: &Told, peers: &[Peer; 2]) -> Row {
-    let (mut daemon, mut others) = (Tally::default(), [Tally::default(), Tally::default()]);
+fn row(done: &Done<'_>, mode: Mode, reported: &Reported, peers: &[Peer; 2]) -> Row {
+    let (mut daemon, mut others) = (Score::default(), [Score::default(), Score::default()]);
     let mut wrong_alerts = Vec::new();
     for (key, truth) in &done.truths {
-        let alerts = told.alerts.get(key).map(Vec::as_slice).unwrap_or_default();
+        let alerts = reported.alerts.get(key).map(Vec::as_slice).unwrap_or_default();
         let verdict = judge_all(alerts, truth);
         if matches!(verdict, Some(Verdict::Wrong(_))) {
             wrong_alerts.extend_from_slice(alerts);
@@ -158,13 +149,13 @@ fn row(done: &Done<'_>, mode: Mode, told: &Told, peers: &[Peer; 2]) -> Row {
 struct Load(Vec<Child>);
 
 impl Load {
-    fn start(stage: &Stage) -> Self {
-        let program = stage.program("load");
+    fn start(tree: &GateTree) -> Self {
+        let program = tree.program("load");
         let cores = std::thread::available_parallelism().unwrap().get();
         let start = |arguments: &[&str]| {
             Command::new(&program).args(arguments).stdin(Stdio::null()).spawn().expect("a process of the load")
         };
-        let noise = text(&stage.root().join("noise"));
+        let noise = text(&tree.root().join("noise"));
         let mut processes: Vec<_> = (0..cores).map(|_| start(&["burn"])).collect();
         processes.push(start(&["noise", &noise]));
         Self(processes)

@@ -1,62 +1,74 @@
 //! Two other watchers of the same writes.
 
 use crate::score::{Truth, Verdict};
-use crate::stage::{Stage, key_of};
-use crate::watcher::{Watcher, patience};
+use crate::support::{Lines, Running, patience, spawn};
+use crate::tree::{GateTree, key_of};
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The program of that name. It tells the process's own name (comm).
+    /// The program of that name. It reports the process's own name (comm).
     Fatrace,
-    /// `procreader.c`. It tells the executable's path.
+    /// `procreader.c`. It reports the executable's path.
     ProcReader,
 }
 
 /// A running peer.
 pub struct Peer {
-    /// The process.
-    pub watcher: Watcher,
+    process: Running,
+    stdout: Lines,
+    stderr: Lines,
     kind: Kind,
     named: BTreeMap<String, String>,
 }
 
 impl Peer {
-    /// Starts it on the filesystem of the stage and waits until it watches.
-    pub fn start(kind: Kind, stage: &Stage) -> Self {
-        let command = match kind {
+    /// Starts it on the filesystem of the tree and waits until it watches.
+    pub fn start(kind: Kind, tree: &GateTree) -> Self {
+        let mut command = match kind {
             Kind::Fatrace => {
                 let mut command = Command::new("fatrace");
-                // Writes and creations of this filesystem only. Of a rename it tells no file name.
-                command.args(["--current-mount", "--filter=W+<>"]).current_dir(stage.root());
+                // Writes and creations of this filesystem only. It reports no file name of a rename.
+                command.args(["--current-mount", "--filter=W+<>"]).current_dir(tree.root());
                 command
             }
             Kind::ProcReader => {
-                let mut command = Command::new(stage.copy_of("procreader", "procreader"));
-                command.arg(stage.root());
+                let mut command = Command::new(tree.copy_of("procreader", "procreader"));
+                command.arg(tree.root());
                 command
             }
         };
-        let watcher = Watcher::start(command, |line| key_of(line).is_some());
-        let mut peer = Self { watcher, kind, named: BTreeMap::new() };
-        peer.catch_up(stage, "start");
+        let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let stdout = Lines::wanted(child.stdout.take().unwrap(), |line| key_of(line).is_some());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        let mut peer = Self { process: Running(child), stdout, stderr, kind, named: BTreeMap::new() };
+        peer.catch_up(tree, "start");
         peer
     }
 
-    /// Waits until it has told of a file that is written now: it has told then of all before.
-    pub fn catch_up(&mut self, stage: &Stage, word: &str) {
+    /// Stops it (SIGSTOP) and waits until it stands still.
+    pub fn hold(&self) {
+        self.process.hold();
+    }
+
+    /// Continues it.
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// Waits until it has reported a file that is written now, and so everything before.
+    pub fn catch_up(&mut self, tree: &GateTree, word: &str) {
         let start = Instant::now();
         for number in 0.. {
-            assert!(start.elapsed() < patience(), "{:?} does not tell:\n{}", self.kind, self.watcher.errors());
+            assert!(start.elapsed() < patience(), "{:?} reports nothing:\n{}", self.kind, self.stderr.so_far());
             let key = format!("gate_caught_{word}_{:?}_{number}", self.kind);
             // Not a hook for the daemon: in no directory of packages.
-            std::fs::write(stage.root().join("noise").join(format!("{key}.pth")), "x").unwrap();
-            while let Some(line) = self.watcher.next_within(Duration::from_millis(500)) {
-                let told = self.take(&line);
-                if told.as_deref() == Some(&key) {
+            std::fs::write(tree.root().join("noise").join(format!("{key}.pth")), "x").unwrap();
+            while let Ok(line) = self.stdout.next_within(Duration::from_millis(500)) {
+                if self.add(&line).as_deref() == Some(&key) {
                     return;
                 }
             }
@@ -64,7 +76,7 @@ impl Peer {
     }
 
     /// The first name that it gives for a write is the one that counts.
-    fn take(&mut self, line: &str) -> Option<String> {
+    fn add(&mut self, line: &str) -> Option<String> {
         let (path, name) = match self.kind {
             Kind::Fatrace => {
                 let (name, rest) = line.split_once('(')?;
@@ -83,7 +95,7 @@ impl Peer {
         Some(key)
     }
 
-    /// Judges what it said of a write. fatrace is right when it tells any name of the program.
+    /// Scores its report of a write. fatrace is right when it reports any name of the program.
     pub fn judge(&self, key: &str, truth: &Truth, names: &[&str]) -> Verdict {
         let Some(named) = self.named.get(key) else { return Verdict::Unknown };
         let is_right = match self.kind {

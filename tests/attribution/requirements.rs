@@ -35,7 +35,7 @@ pub enum Required {
     RightOrUnknown(&'static str),
 }
 
-use crate::kernel;
+use crate::support::kernel;
 use Required::Right;
 use Required::RightOrUnknown;
 
@@ -87,10 +87,10 @@ const NO_OVERLAY: Required = RightOrUnknown("this kernel tells nothing of progra
 /// What is required of this shape in this mode on this kernel.
 pub fn required(shape: &str, mode: Mode) -> Required {
     // With one kind of record less, who is gone too fast may be unknown in any shape, and still nobody else is named.
-    if !kernel::tells_executables_at_the_end() {
+    if !kernel::reports_executables_at_the_end() {
         return NO_ENDS;
     }
-    if shape == "container" && !kernel::tells_starts_from_overlays() {
+    if shape == "container" && !kernel::reports_starts_from_overlays() {
         return NO_OVERLAY;
     }
     let (_, normal, loaded, stopped) =

@@ -82,7 +82,7 @@ pub fn judge_all(alerts: &[Value], truth: &Truth) -> Option<Verdict> {
 
 /// The verdicts of many writes.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct Score {
     /// How many were named rightly.
     pub right: usize,
     /// How many were not named.
@@ -97,7 +97,7 @@ pub struct Tally {
     pub examples: Vec<String>,
 }
 
-impl Tally {
+impl Score {
     /// Adds the verdict about one write; `None` when it was not reported.
     pub fn add(&mut self, key: &str, verdict: Option<Verdict>) {
         let mut example = None;
@@ -123,7 +123,7 @@ impl Tally {
     }
 
     /// Adds the numbers of others.
-    pub fn add_all(&mut self, other: &Tally) {
+    pub fn add_all(&mut self, other: &Score) {
         self.right += other.right;
         self.unknown += other.unknown;
         self.wrong += other.wrong;
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_write_without_an_alert_is_lost_and_a_wrong_one_is_counted() {
-        let mut tally = Tally::default();
+        let mut tally = Score::default();
         tally.add("a", Some(Verdict::Right));
         tally.add("b", None);
         tally.add("c", judge_all(&[alert(Some("/usr/bin/mv"), 7, "proc")], &truth()));

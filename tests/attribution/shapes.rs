@@ -1,6 +1,6 @@
 //! The shapes of writers: how each is started and who is the true writer.
 
-use crate::stage::{Batch, canonical, text};
+use crate::tree::{Batch, canonical, text};
 use std::path::Path;
 
 /// Where the true process id of a write is found.
@@ -42,7 +42,7 @@ const SIMPLE: Shape = Shape {
     names: &[],
     hook: |batch| batch.hook(),
     start: |_| Vec::new(),
-    truth: |batch, _| vec![batch.stage.program(batch.shape)],
+    truth: |batch, _| vec![batch.tree.program(batch.shape)],
 };
 
 /// Every shape of the gate.
@@ -66,7 +66,7 @@ pub const SHAPES: [Shape; 34] = [
     Shape {
         word: "tiny",
         title: "tiny static C program",
-        start: |batch| drive(batch, &[&batch.stage.static_program(batch.shape), "write", &batch.hook()]),
+        start: |batch| drive(batch, &[&batch.tree.static_program(batch.shape), "write", &batch.hook()]),
         ..SIMPLE
     },
     Shape {
@@ -105,7 +105,7 @@ pub const SHAPES: [Shape; 34] = [
         title: "`#!` script",
         names: &["hash-bang", "sh"],
         start: |batch| {
-            let script = batch.stage.script("hash-bang", "#!/bin/sh\necho \"# pid $$\" > \"$1\"\n");
+            let script = batch.tree.script("hash-bang", "#!/bin/sh\necho \"# pid $$\" > \"$1\"\n");
             drive(batch, &[&script, &batch.hook()])
         },
         truth: |_, _| vec![canonical("/bin/sh")],
@@ -114,8 +114,8 @@ pub const SHAPES: [Shape; 34] = [
     Shape {
         word: "loader",
         title: "started as `ld.so program`",
-        start: |batch| drive(batch, &[loader(), &batch.stage.program(batch.shape), "write", &batch.hook()]),
-        truth: |batch, _| vec![canonical(loader()), batch.stage.program(batch.shape)],
+        start: |batch| drive(batch, &[loader(), &batch.tree.program(batch.shape), "write", &batch.hook()]),
+        truth: |batch, _| vec![canonical(loader()), batch.tree.program(batch.shape)],
         ..SIMPLE
     },
     Shape {
@@ -140,10 +140,10 @@ pub const SHAPES: [Shape; 34] = [
         word: "vfork",
         title: "vfork and exec",
         start: |batch| {
-            let tiny = batch.stage.static_program("vforked");
+            let tiny = batch.tree.static_program("vforked");
             applet(batch, &["vfork", &tiny, &batch.hook()])
         },
-        truth: |batch, _| vec![batch.stage.static_program("vforked")],
+        truth: |batch, _| vec![batch.tree.static_program("vforked")],
         ..SIMPLE
     },
     Shape {
@@ -164,7 +164,7 @@ pub const SHAPES: [Shape; 34] = [
         title: "`#!/usr/bin/env` script",
         names: &["env-script", "sh"],
         start: |batch| {
-            let script = batch.stage.script("env-script", "#!/usr/bin/env sh\necho \"# pid $$\" > \"$1\"\n");
+            let script = batch.tree.script("env-script", "#!/usr/bin/env sh\necho \"# pid $$\" > \"$1\"\n");
             drive(batch, &[&script, &batch.hook()])
         },
         truth: |_, _| vec![canonical("/bin/sh")],
@@ -180,7 +180,7 @@ pub const SHAPES: [Shape; 34] = [
         word: "enoexec",
         title: "failed exec (no program), then write",
         start: |batch| {
-            let file = batch.stage.script("no-program", "this is no program\n");
+            let file = batch.tree.script("no-program", "this is no program\n");
             applet(batch, &["failed-exec", &batch.hook(), &file])
         },
         ..SIMPLE
@@ -189,7 +189,7 @@ pub const SHAPES: [Shape; 34] = [
         word: "enoent",
         title: "failed exec (no interpreter), then write",
         start: |batch| {
-            let file = batch.stage.script("no-interpreter", "#!/nonexistent/interpreter\n");
+            let file = batch.tree.script("no-interpreter", "#!/nonexistent/interpreter\n");
             applet(batch, &["failed-exec", &batch.hook(), &file])
         },
         ..SIMPLE
@@ -205,7 +205,7 @@ pub const SHAPES: [Shape; 34] = [
         word: "deleted",
         title: "executable deleted before the write",
         start: |batch| {
-            let (program, copy) = (batch.stage.program(batch.shape), batch.staged());
+            let (program, copy) = (batch.tree.program(batch.shape), batch.staged());
             driver(batch, "drive-copies", &[&program, &batch.writes.to_string(), &copy, "unlink-self", &batch.hook()])
         },
         truth: |batch, number| vec![batch.staged().replace('@', &number.to_string())],
@@ -221,8 +221,8 @@ pub const SHAPES: [Shape; 34] = [
             for directory in ["lower/bin", "work", "merged", &format!("upper/{packages}")] {
                 std::fs::create_dir_all(Path::new(&layers).join(directory)).unwrap();
             }
-            let tiny = batch.stage.static_program(batch.shape);
-            crate::stage::succeed(
+            let tiny = batch.tree.static_program(batch.shape);
+            crate::support::succeed(
                 std::process::Command::new("/bin/cp").args([&tiny, &format!("{layers}/lower/bin/tiny")]),
             );
             let hook = format!("/{packages}/{}.pth", batch.key("@"));
@@ -272,30 +272,30 @@ pub const SHAPES: [Shape; 34] = [
         word: "recycled",
         title: "recycled pid: two programs, one number",
         start: |batch| {
-            let (first, second) = (batch.stage.program("pid-first"), batch.stage.program("pid-second"));
+            let (first, second) = (batch.tree.program("pid-first"), batch.tree.program("pid-second"));
             let pairs = (batch.writes / 2).to_string();
             driver(batch, "drive-recycled", &[&pairs, &first, &second, &batch.hook()])
         },
-        truth: |batch, number| vec![batch.stage.program(["pid-first", "pid-second"][number % 2])],
+        truth: |batch, number| vec![batch.tree.program(["pid-first", "pid-second"][number % 2])],
         ..SIMPLE
     },
     Shape {
         word: "recycledfork",
         title: "recycled pid: a program, then a fork of another",
         start: |batch| {
-            let first = batch.stage.program("pid-first");
+            let first = batch.tree.program("pid-first");
             let pairs = (batch.writes / 2).to_string();
-            let program = batch.stage.program("pid-forker");
+            let program = batch.tree.program("pid-forker");
             words(&[&program, "drive-recycled-fork", &pairs, &first, &batch.hook()])
         },
-        truth: |batch, number| vec![batch.stage.program(["pid-first", "pid-forker"][number % 2])],
+        truth: |batch, number| vec![batch.tree.program(["pid-first", "pid-forker"][number % 2])],
         ..SIMPLE
     },
     Shape {
         word: "replaced",
         title: "executable replaced before the write",
         start: |batch| {
-            let (program, copy) = (batch.stage.program(batch.shape), batch.staged());
+            let (program, copy) = (batch.tree.program(batch.shape), batch.staged());
             let (count, new) = (batch.writes.to_string(), format!("{copy}.new"));
             driver(batch, "drive-replaced", &[&program, &count, &copy, "replace-self", &new, &batch.hook()])
         },
@@ -306,7 +306,7 @@ pub const SHAPES: [Shape; 34] = [
         word: "execchain",
         title: "three programs in one process, the last writes",
         start: |batch| {
-            let program = batch.stage.program(batch.shape);
+            let program = batch.tree.program(batch.shape);
             drive(batch, &["/usr/bin/env", "/usr/bin/nice", &program, "write", &batch.hook()])
         },
         ..SIMPLE
@@ -321,7 +321,7 @@ pub const SHAPES: [Shape; 34] = [
         word: "hardlinks",
         title: "one executable under many names (hard links)",
         start: |batch| {
-            let (program, link) = (batch.stage.program(batch.shape), batch.staged());
+            let (program, link) = (batch.tree.program(batch.shape), batch.staged());
             for number in 0..batch.writes {
                 std::fs::hard_link(&program, link.replace('@', &number.to_string())).unwrap();
             }
@@ -334,7 +334,7 @@ pub const SHAPES: [Shape; 34] = [
         word: "unmarked",
         title: "program on a filesystem of its own mount namespace",
         start: |batch| {
-            let (mount, program) = (private_mount(batch), batch.stage.program(batch.shape));
+            let (mount, program) = (private_mount(batch), batch.tree.program(batch.shape));
             std::fs::create_dir_all(&mount).unwrap();
             let (count, copy) = (batch.writes.to_string(), format!("{mount}/program"));
             driver(batch, "drive-private", &[&mount, &program, &copy, &count, &copy, "write", &batch.hook()])
@@ -365,7 +365,7 @@ fn words(words: &[&str]) -> Vec<String> {
 
 /// The parent of the writers, which is another executable than theirs.
 fn driver(batch: &Batch<'_>, how: &str, more: &[&str]) -> Vec<String> {
-    let mut command = vec![batch.stage.program("driver"), how.to_owned()];
+    let mut command = vec![batch.tree.program("driver"), how.to_owned()];
     command.extend(words(more));
     command
 }
@@ -378,23 +378,23 @@ fn drive(batch: &Batch<'_>, command: &[&str]) -> Vec<String> {
 
 /// Runs the writers' program, under the shape's own name, for each write.
 fn applet(batch: &Batch<'_>, arguments: &[&str]) -> Vec<String> {
-    let program = batch.stage.program(batch.shape);
+    let program = batch.tree.program(batch.shape);
     drive(batch, &[&[program.as_str()], arguments].concat())
 }
 
 /// The layers of the container's root, the upper one with the hooks.
 fn layers(batch: &Batch<'_>) -> String {
-    format!("{}/var/lib/containers/{}", text(&batch.stage.root()), batch.mode)
+    format!("{}/var/lib/containers/{}", text(&batch.tree.root()), batch.mode)
 }
 
 /// Where a filesystem is mounted that the host does not have.
 fn private_mount(batch: &Batch<'_>) -> String {
-    format!("{}/private", text(&batch.stage.outside()))
+    format!("{}/private", text(&batch.tree.outside()))
 }
 
 /// A path that the Elastic rule wants.
 fn site_hook(batch: &Batch<'_>) -> String {
-    format!("{}/usr/lib/python3-{}/sitecustomize.py", text(&batch.stage.root()), batch.key("@"))
+    format!("{}/usr/lib/python3-{}/sitecustomize.py", text(&batch.tree.root()), batch.key("@"))
 }
 
 /// The dynamic loader.

@@ -1,11 +1,11 @@
 //! The result, for people and for programs.
 
 use crate::requirements::{Mode, Required, required};
-use crate::score::Tally;
+use crate::score::Score;
+use crate::support;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 /// One shape in one mode.
@@ -17,30 +17,25 @@ pub struct Row {
     /// The circumstances.
     pub mode: Mode,
     /// What the daemon reached.
-    pub daemon: Tally,
+    pub daemon: Score,
     /// What fatrace and the plain reader reached.
-    pub peers: [Tally; 2],
+    pub peers: [Score; 2],
     /// The daemon's alerts that say something untrue.
     pub wrong_alerts: Vec<Value>,
-}
-
-/// Says it although the test passes: the test runner hides what goes through `println!`.
-pub fn say(text: &str) {
-    std::io::stdout().write_all(text.as_bytes()).unwrap();
 }
 
 /// Prints the table and writes it to `attribution.tsv` in cargo's target directory, and the wrong alerts to
 /// `attribution-wrong.jsonl` beside it.
 pub fn print(rows: &[Row]) {
-    say(&format!("\n{}\n{}\n{}", details(rows), summary(rows), reasons(rows)));
+    support::print(&format!("\n{}\n{}\n{}", details(rows), summary(rows), reasons(rows)));
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("attribution.tsv");
     std::fs::write(&path, tsv(rows)).unwrap();
     let wrong: String = rows.iter().flat_map(|row| &row.wrong_alerts).map(|alert| format!("{alert}\n")).collect();
     std::fs::write(path.with_file_name("attribution-wrong.jsonl"), wrong).unwrap();
-    say(&format!("also in {}\n", path.display()));
+    support::print(&format!("also in {}\n", path.display()));
 }
 
-fn evidence(tally: &Tally) -> String {
+fn evidence(tally: &Score) -> String {
     let words: Vec<_> = tally.evidence.iter().map(|(word, count)| format!("{word} {count}")).collect();
     words.join(", ")
 }
@@ -51,7 +46,7 @@ fn details(rows: &[Row]) -> String {
          |---|---|---|---|---|---|---|\n",
     );
     for Row { title, mode, daemon, .. } in rows {
-        let Tally { right, unknown, wrong, lost, .. } = daemon;
+        let Score { right, unknown, wrong, lost, .. } = daemon;
         let evidence = evidence(daemon);
         let _ = writeln!(text, "| {title} | {} | {right} | {unknown} | {wrong} | {lost} | {evidence} |", mode.word());
     }
@@ -80,7 +75,7 @@ fn summary(rows: &[Row]) -> String {
 /// What each of the three reached in these rows, mode by mode.
 fn cells(rows: &[Row], is_wanted: impl Fn(&Row) -> bool) -> String {
     let cell = |who: usize, mode: Mode| {
-        let mut sum = Tally::default();
+        let mut sum = Score::default();
         for row in rows.iter().filter(|row| row.mode == mode && is_wanted(row)) {
             let [fatrace, reader] = &row.peers;
             sum.add_all([&row.daemon, fatrace, reader][who]);
@@ -114,10 +109,10 @@ fn tsv(rows: &[Row]) -> String {
          fatrace_right\tfatrace_unknown\tfatrace_wrong\tproc_right\tproc_unknown\tproc_wrong\n",
     );
     for Row { shape, mode, daemon, peers, .. } in rows {
-        let Tally { right, unknown, wrong, lost, .. } = daemon;
+        let Score { right, unknown, wrong, lost, .. } = daemon;
         let (writes, mode, evidence) = (daemon.writes(), mode.word(), evidence(daemon));
         let _ = write!(text, "{shape}\t{mode}\t{writes}\t{right}\t{unknown}\t{wrong}\t{lost}\t{evidence}");
-        for Tally { right, unknown, wrong, .. } in peers {
+        for Score { right, unknown, wrong, .. } in peers {
             let _ = write!(text, "\t{right}\t{unknown}\t{wrong}");
         }
         text.push('\n');

@@ -2,9 +2,9 @@
 //! (`PR_SET_MM_MAP`), in `/proc` and in its exit record. It gains nothing by that.
 
 use crate::expect::Alert;
-use crate::harness::{Backend, Scene, Watch};
-use crate::needs::{self, Need};
+use crate::fixture::{Backend, Fixture, Session};
 use crate::records::{PYTHON, WRITE, alert_about, canonical, compiled, hook, python};
+use crate::support::needs;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,8 +12,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-const NEEDS: [Need; 5] = [Need::Fanotify, Need::Records, Need::SystemPython, Need::UserNamespace, Need::Compiler];
 
 /// What it does before: nothing, a start that fails, a program in memory, or both, which cancel each other out.
 const BEFORE: [&[&str]; 4] = [&[], &["failed"], &["memory"], &["memory", "failed"]];
@@ -28,8 +26,8 @@ struct Disguised {
 
 impl Disguised {
     /// Its file is older than any process of the test: of a fresh one the daemon would doubt what it is.
-    fn new(scene: &Scene) -> Self {
-        let program = compiled(&scene.outside().join("disguise"), include_str!("disguise.c"), &["-static"]);
+    fn new(fixture: &Fixture) -> Self {
+        let program = compiled(&fixture.outside().join("disguise"), include_str!("disguise.c"), &["-static"]);
         let made = fs::metadata(&program).unwrap().modified().unwrap();
         // Only time makes it older.
         while made.elapsed().is_ok_and(|age| age < OLD) {
@@ -56,15 +54,15 @@ impl Disguised {
     }
 }
 
-fn watch() -> (Watch, Disguised) {
-    let scene = Scene::new();
-    let disguised = Disguised::new(&scene);
-    let mut watch = scene.watch(Backend::Fanotify);
+fn watch() -> (Session, Disguised) {
+    let fixture = Fixture::new();
+    let disguised = Disguised::new(&fixture);
+    let mut session = fixture.start(Backend::Fanotify);
     // So the daemon knows the file of the other program.
-    let path = hook(&watch, 99);
-    assert!(python(WRITE, &watch.at(&path)).status().unwrap().success());
-    alert_about(&mut watch, &path);
-    (watch, disguised)
+    let path = hook(&session, 99);
+    assert!(python(WRITE, &session.at(&path)).status().unwrap().success());
+    alert_about(&mut session, &path);
+    (session, disguised)
 }
 
 fn end(mut child: Child) {
@@ -72,7 +70,7 @@ fn end(mut child: Child) {
     assert!(child.wait().unwrap().success());
 }
 
-/// Lets anybody write to a directory of the scene.
+/// Lets anybody write to a directory of the fixture.
 fn open_to_all(directory: &Path) {
     let temporary = std::env::temp_dir().canonicalize().unwrap();
     for directory in directory.ancestors().take_while(|directory| *directory != temporary) {
@@ -90,73 +88,63 @@ fn assert_gains_nothing(alert: &Alert, before: &[&str], is_contradicted: bool) {
 
 #[test]
 fn a_living_writer_in_disguise_is_not_excluded() {
-    if !needs::met(concat!(module_path!(), "::a_living_writer_in_disguise_is_not_excluded"), &NEEDS) {
-        return;
-    }
-    let (mut watch, disguised) = watch();
+    needs!(Fanotify, Records, SystemPython, UserNamespace, Compiler);
+    let (mut session, disguised) = watch();
     for (number, before) in BEFORE.iter().enumerate() {
-        let path = hook(&watch, number);
-        let child = disguised.write(&watch.at(&path), before, &["wait"]);
-        let alert = alert_about(&mut watch, &path);
+        let path = hook(&session, number);
+        let child = disguised.write(&session.at(&path), before, &["wait"]);
+        let alert = alert_about(&mut session, &path);
         end(child);
         assert_gains_nothing(&alert, before, !before.contains(&"memory"));
         assert_eq!(alert.text("/pyhookwatch/writer/user_namespace"), Some("other"), "{}", alert.0);
     }
-    watch.stop();
+    session.stop();
 }
 
 #[test]
 fn a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded() {
-    let name = concat!(module_path!(), "::a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded");
-    if !needs::met(name, &NEEDS) {
-        return;
-    }
-    let (mut watch, disguised) = watch();
+    needs!(Fanotify, Records, SystemPython, UserNamespace, Compiler);
+    let (mut session, disguised) = watch();
     for (number, before) in BEFORE.iter().enumerate() {
-        let path = hook(&watch, number);
-        let place = watch.at(&path);
+        let path = hook(&session, number);
+        let place = session.at(&path);
         let mut child = None;
-        watch.while_held_up(|| child = Some(disguised.write(&place, before, &["wait"])));
-        let alert = alert_about(&mut watch, &path);
+        session.while_held(|| child = Some(disguised.write(&place, before, &["wait"])));
+        let alert = alert_about(&mut session, &path);
         end(child.unwrap());
         assert_gains_nothing(&alert, before, !before.contains(&"memory"));
     }
-    watch.stop();
+    session.stop();
 }
 
 /// Of one that is gone nobody can tell its user namespace.
 #[test]
 fn a_dead_writer_in_disguise_is_not_excluded() {
-    if !needs::met(concat!(module_path!(), "::a_dead_writer_in_disguise_is_not_excluded"), &NEEDS) {
-        return;
-    }
-    let (mut watch, disguised) = watch();
+    needs!(Fanotify, Records, SystemPython, UserNamespace, Compiler);
+    let (mut session, disguised) = watch();
     // Root of this host needs no disguise; anybody else does it like this.
     let somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     for (number, before) in BEFORE.iter().enumerate() {
-        let path = hook(&watch, number);
-        let place = watch.at(&path);
+        let path = hook(&session, number);
+        let place = session.at(&path);
         open_to_all(place.parent().unwrap());
-        watch.while_held_up(|| end(disguised.write_through(&somebody, &place, before, &[])));
-        let alert = alert_about(&mut watch, &path);
+        session.while_held(|| end(disguised.write_through(&somebody, &place, before, &[])));
+        let alert = alert_about(&mut session, &path);
         // What failed to start cannot be told from what was shown at the end.
         assert_gains_nothing(&alert, before, before.is_empty());
     }
-    watch.stop();
+    session.stop();
 }
 
 /// It really was that program before.
 #[test]
 fn a_dead_writer_in_disguise_is_not_named_as_the_program_that_it_was_before() {
-    let name = concat!(module_path!(), "::a_dead_writer_in_disguise_is_not_named_as_the_program_that_it_was_before");
-    if !needs::met(name, &NEEDS) {
-        return;
-    }
-    let (mut watch, disguised) = watch();
-    let path = hook(&watch, 1);
-    let place = watch.at(&path);
+    needs!(Fanotify, Records, SystemPython, UserNamespace, Compiler);
+    let (mut session, disguised) = watch();
+    let path = hook(&session, 1);
+    let place = session.at(&path);
     let python = [PYTHON, "-S", "-c", "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"];
-    watch.while_held_up(|| end(disguised.write_through(&python, &place, &[], &[])));
-    assert_gains_nothing(&alert_about(&mut watch, &path), &[], true);
-    watch.stop();
+    session.while_held(|| end(disguised.write_through(&python, &place, &[], &[])));
+    assert_gains_nothing(&alert_about(&mut session, &path), &[], true);
+    session.stop();
 }

@@ -1,6 +1,6 @@
 //! What an alert must say.
 
-use crate::harness::Backend;
+use crate::fixture::Backend;
 use serde_json::Value;
 use std::path::PathBuf;
 

@@ -1,12 +1,9 @@
 //! Filesystems and mount namespaces. Everything is mounted in a private mount namespace, that of a
 //! helper process; the test reaches into it through `/proc`, so it is still the writer.
 
-use crate::actor::{Actor, OWN_MOUNTS, py, succeed};
 use crate::expect::Expected;
-use crate::harness::{self, Backend, Scene, Watch};
-use crate::kernel;
-use crate::needs::{self, Need};
-use crate::slowness::patient;
+use crate::fixture::{Backend, Fixture, Session};
+use crate::support::{Helper, OWN_MOUNTS, kernel, needs, py, scaled, succeed, tree::make_directories};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,14 +17,14 @@ fn pth(action: &'static str, path: &str) -> Expected {
 }
 
 /// A helper in a mount namespace of its own.
-fn helper() -> Actor {
-    let mut actor = Actor::python(&OWN_MOUNTS);
-    actor.run(
+fn helper() -> Helper {
+    let mut helper = Helper::python(&OWN_MOUNTS);
+    helper.run(
         "import os, subprocess
 def mount(*words):
     subprocess.run([b'mount', *words], check=True)",
     );
-    actor
+    helper
 }
 
 fn write(path: &Path, content: &str) {
@@ -41,12 +38,8 @@ macro_rules! in_own_mounts {
         $(#[$doc])*
         #[test]
         fn $name() {
-            if needs::met(
-                concat!(module_path!(), "::", stringify!($name)),
-                &[Need::Fanotify, Need::MountNamespace, Need::Overlay, Need::Python $(, Need::$need)*],
-            ) {
-                $body
-            }
+            needs!(Fanotify, MountNamespace, Overlay, Python $(, $need)*);
+            $body
         }
     )*};
 }
@@ -64,129 +57,129 @@ in_own_mounts! {
 
     [TmpfsNames]
     fn a_tmpfs_within_the_tree_is_watched_too() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&scene.root().join("usr/lib/python3"))));
-        let mut watch = scene.watch_within(&helper);
-        write(&watch.at(PTH), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&fixture.root().join("usr/lib/python3"))));
+        let mut session = fixture.start_within(&helper);
+        write(&session.at(PTH), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     /// There is no event to wait for before the first alert, so hooks are written until one comes.
     [TmpfsNames]
     fn a_filesystem_that_is_mounted_later_is_watched_from_then_on() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        let mut watch = scene.watch_within(&helper);
-        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&watch.scene.root().join("usr/lib/python3"))));
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        let mut session = fixture.start_within(&helper);
+        helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&session.fixture.root().join("usr/lib/python3"))));
         let alert = (0..30).find_map(|number| {
-            write(&watch.at(&format!("/usr/lib/python3/dist-packages/{number}.pth")), "import os");
-            watch.next_within(patient(Duration::from_millis(700)))
+            write(&session.at(&format!("/usr/lib/python3/dist-packages/{number}.pth")), "import os");
+            session.next_within(scaled(Duration::from_millis(700)))
         });
         let path = alert.as_ref().and_then(|alert| alert.text("/file/path")).unwrap_or_default();
         assert!(path.starts_with("/usr/lib/python3/dist-packages/"), "{alert:?}");
-        write(&watch.at(PTH), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        write(&session.at(PTH), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     [TmpfsNames]
     fn a_filesystem_that_was_unmounted_is_forgotten_and_can_be_unmounted() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        let place = scene.root().join("usr/lib/python3");
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        let place = fixture.root().join("usr/lib/python3");
         helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&place)));
-        let mut watch = scene.watch_within(&helper);
-        write(&watch.at(PTH), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
+        let mut session = fixture.start_within(&helper);
+        write(&session.at(PTH), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
         // Busy if the daemon held anything open there.
         helper.run(&format!("subprocess.run([b'umount', {}], check=True)", py(&place)));
-        write(&watch.at(PTH), "import sys");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        write(&session.at(PTH), "import sys");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     []
     fn a_write_through_an_overlay_is_one_alert_with_the_upper_path_seen_from_inside() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        overlay(&mut helper, &scene.root());
-        let watch = scene.watch_within(&helper);
-        assert!(watch.errors().contains("1 overlays through their upper directories"), "{}", watch.errors());
-        writes_through_overlay(watch, &helper);
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        overlay(&mut helper, &fixture.root());
+        let mut session = fixture.start_within(&helper);
+        assert!(session.errors().contains("1 overlays through their upper directories"), "{}", session.errors());
+        writes_through_overlay(session, &helper);
     }
 
     /// As the host sees a container: the mount is not even in its namespace.
     []
     fn a_write_through_an_overlay_is_one_alert_with_the_upper_path_seen_from_outside() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        overlay(&mut helper, &scene.root());
-        writes_through_overlay(scene.watch(Backend::Fanotify), &helper);
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        overlay(&mut helper, &fixture.root());
+        writes_through_overlay(fixture.start(Backend::Fanotify), &helper);
     }
 
     /// An older kernel tells of a file in the upper directory that it appeared, and that it was truncated.
     []
     fn a_file_in_the_upper_directory_that_is_written_anew_through_the_overlay_is_one_alert() {
-        let (mut watch, merged, _helper) = with_a_hook_in_the_upper_directory();
+        let (mut session, merged, _helper) = with_a_hook_in_the_upper_directory();
         fs::write(merged, "import sys").unwrap();
-        let alerts = watch.expect_alerts(&[told_through_overlay("change", UPPER)]);
+        let alerts = session.expect_alerts(&[told_through_overlay("change", UPPER)]);
         assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import sys");
-        watch.stop();
+        session.stop();
     }
 
     [OverlayWrites]
     fn what_is_added_through_an_overlay_to_a_file_in_the_upper_directory_is_one_alert() {
-        let (mut watch, merged, _helper) = with_a_hook_in_the_upper_directory();
+        let (mut session, merged, _helper) = with_a_hook_in_the_upper_directory();
         fs::OpenOptions::new().append(true).open(merged).unwrap().write_all(b"\nimport sys").unwrap();
-        let alerts = watch.expect_alerts(&[pth("change", UPPER)]);
+        let alerts = session.expect_alerts(&[pth("change", UPPER)]);
         assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][1], "import sys");
-        watch.stop();
+        session.stop();
     }
 
     /// There is no event to wait for before the first alert, as above.
     []
     fn a_filesystem_that_is_mounted_later_and_refuses_fanotify_is_watched_with_inotify_from_then_on() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        let store = scene.outside();
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        let store = fixture.outside();
         overlay(&mut helper, &store);
-        let place = scene.root().join("usr/lib/python3");
-        let mut watch = Watch::start(scene, "auto", Backend::Inotify, Some(&helper));
+        let place = fixture.root().join("usr/lib/python3");
+        let mut session = Session::start(fixture, "auto", Backend::Inotify, Some(&helper));
         helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&place)));
         let is_told = (0..30).any(|number| {
             let path = format!("/usr/lib/python3/dist-packages/{number}.pth");
-            write(&watch.at(&path), "import os");
-            let alert = watch.next_within(patient(Duration::from_millis(700)));
+            write(&session.at(&path), "import os");
+            let alert = session.next_within(scaled(Duration::from_millis(700)));
             alert.is_some_and(|alert| alert.text("/file/path") == Some(&path))
         });
-        assert!(is_told, "{}", watch.errors());
-        assert!(watch.errors().contains("watched with inotify instead"), "{}", watch.errors());
-        write(&watch.at(PTH), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        assert!(is_told, "{}", session.errors());
+        assert!(session.errors().contains("watched with inotify instead"), "{}", session.errors());
+        write(&session.at(PTH), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     []
     fn an_overlay_as_the_root_is_watched_with_inotify_and_that_is_said() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        let store = scene.outside();
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        let store = fixture.outside();
         overlay(&mut helper, &store);
-        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&scene.root())));
-        harness::make_directories(&helper.sees(&scene.root()));
-        let mut watch = Watch::start(scene, "auto", Backend::Inotify, Some(&helper));
-        let errors = watch.errors();
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&fixture.root())));
+        make_directories(&helper.sees(&fixture.root()));
+        let mut session = Session::start(fixture, "auto", Backend::Inotify, Some(&helper));
+        let errors = session.errors();
         assert!(errors.contains("refuses fanotify") && errors.contains("inotify instead"), "{errors}");
-        write(&watch.at(PTH), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        write(&session.at(PTH), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     []
     fn an_overlay_as_the_root_is_refused_when_fanotify_is_demanded() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        let store = scene.outside();
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        let store = fixture.outside();
         overlay(&mut helper, &store);
-        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&scene.root())));
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&fixture.root())));
         let output = Command::new("nsenter")
             .args(["-m", "-t", &helper.pid().to_string(), env!("CARGO_BIN_EXE_pyhookwatch"), "run"])
             .args(["--backend", "fanotify", "--output", "stdout", "--root"])
-            .arg(scene.root())
+            .arg(fixture.root())
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -195,51 +188,51 @@ in_own_mounts! {
 
     []
     fn a_write_through_a_bind_mount_is_one_alert() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        fs::create_dir_all(scene.root().join("srv/other")).unwrap();
-        let (real, other) = (scene.root().join("usr/lib/python3"), scene.root().join("srv/other"));
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        fs::create_dir_all(fixture.root().join("srv/other")).unwrap();
+        let (real, other) = (fixture.root().join("usr/lib/python3"), fixture.root().join("srv/other"));
         helper.run(&format!("mount('--bind', {}, {})", py(&real), py(&other)));
-        let mut watch = scene.watch_within(&helper);
-        write(&watch.at("/srv/other/dist-packages/x.pth"), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        let mut session = fixture.start_within(&helper);
+        write(&session.at("/srv/other/dist-packages/x.pth"), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     []
     fn a_write_in_another_mount_namespace_is_one_alert() {
-        let (scene, helper) = (Scene::new(), helper());
-        let mut watch = scene.watch(Backend::Fanotify);
-        write(&helper.sees(&watch.at(PTH)), "import os");
-        watch.expect_alerts(&[pth("creation", PTH)]);
-        watch.stop();
+        let (fixture, helper) = (Fixture::new(), helper());
+        let mut session = fixture.start(Backend::Fanotify);
+        write(&helper.sees(&session.at(PTH)), "import os");
+        session.expect_alerts(&[pth("creation", PTH)]);
+        session.stop();
     }
 
     []
     fn a_short_lived_writer_in_another_mount_namespace_is_one_alert() {
-        let mut watch = Scene::new().watch(Backend::Fanotify);
-        let path = watch.at(PTH);
+        let mut session = Fixture::new().start(Backend::Fanotify);
+        let path = session.at(PTH);
         let mut command = Command::new(OWN_MOUNTS[0]);
         succeed(command.args(&OWN_MOUNTS[1..]).args(["/bin/sh", "-c", "echo import os > \"$0\""]).arg(&path));
         let shell = Path::new("/bin/sh").canonicalize().unwrap();
-        watch.expect_alerts(&[pth("creation", PTH).by(crate::expect::By::Perhaps(vec![shell]))]);
-        watch.stop();
+        session.expect_alerts(&[pth("creation", PTH).by(crate::expect::By::Perhaps(vec![shell]))]);
+        session.stop();
     }
 }
 
 fn on_tmpfs(backend: Backend) {
-    let (scene, mut helper) = (Scene::new(), helper());
-    helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&scene.root())));
-    harness::make_directories(&helper.sees(&scene.root()));
-    let mut watch = Watch::start(scene, backend.word(), backend, Some(&helper));
-    write(&watch.at(PTH), "import os");
-    watch.expect_alerts(&[pth("creation", PTH)]);
-    fs::rename(watch.at(PTH), watch.at("/usr/lib/python3/dist-packages/y.pth")).unwrap();
-    watch.expect_alerts(&[pth("rename", "/usr/lib/python3/dist-packages/y.pth").from(PTH)]);
-    watch.stop();
+    let (fixture, mut helper) = (Fixture::new(), helper());
+    helper.run(&format!("mount('-t', 'tmpfs', 'none', {})", py(&fixture.root())));
+    make_directories(&helper.sees(&fixture.root()));
+    let mut session = Session::start(fixture, backend.word(), backend, Some(&helper));
+    write(&session.at(PTH), "import os");
+    session.expect_alerts(&[pth("creation", PTH)]);
+    fs::rename(session.at(PTH), session.at("/usr/lib/python3/dist-packages/y.pth")).unwrap();
+    session.expect_alerts(&[pth("rename", "/usr/lib/python3/dist-packages/y.pth").from(PTH)]);
+    session.stop();
 }
 
 /// Mounts `base/merged` over `base/lower` and `base/upper`, with one hook in the lower directory.
-fn overlay(helper: &mut Actor, base: &Path) {
+fn overlay(helper: &mut Helper, base: &Path) {
     // The upper directory has the directories already: to copy one up, the overlay renames it.
     for directory in ["upper/usr/lib/python3/dist-packages", "upper/opt/lib/python3", "work", "merged"] {
         fs::create_dir_all(base.join(directory)).unwrap();
@@ -258,43 +251,43 @@ const UPPER: &str = "/upper/opt/lib/python3/x.pth";
 
 /// The daemon watches the upper directory of an overlay with a hook in it; gives its path through the overlay, which lasts as
 /// long as the helper.
-fn with_a_hook_in_the_upper_directory() -> (Watch, PathBuf, Actor) {
-    let (scene, mut helper) = (Scene::new(), helper());
-    overlay(&mut helper, &scene.root());
-    write(&scene.at(UPPER), "import os");
-    let watch = scene.watch(Backend::Fanotify);
-    let merged = helper.sees(&watch.scene.root()).join("merged/opt/lib/python3/x.pth");
-    (watch, merged, helper)
+fn with_a_hook_in_the_upper_directory() -> (Session, PathBuf, Helper) {
+    let (fixture, mut helper) = (Fixture::new(), helper());
+    overlay(&mut helper, &fixture.root());
+    write(&fixture.at(UPPER), "import os");
+    let session = fixture.start(Backend::Fanotify);
+    let merged = helper.sees(&session.fixture.root()).join("merged/opt/lib/python3/x.pth");
+    (session, merged, helper)
 }
 
 fn told_through_overlay(action: &'static str, path: &str) -> Expected {
     // An older kernel does not tell that the writer has finished: the content is read after a while.
-    pth(action, path).complete(kernel::tells_writes_through_overlays().then_some(true))
+    pth(action, path).complete(kernel::reports_writes_through_overlays().then_some(true))
 }
 
-fn writes_through_overlay(mut watch: Watch, helper: &Actor) {
+fn writes_through_overlay(mut session: Session, helper: &Helper) {
     let told = |path| told_through_overlay("creation", path);
-    let merged = helper.sees(&watch.scene.root()).join("merged");
+    let merged = helper.sees(&session.fixture.root()).join("merged");
     write(&merged.join("opt/lib/python3/x.pth"), "import os");
-    let alerts = watch.expect_alerts(&[told("/upper/opt/lib/python3/x.pth")]);
+    let alerts = session.expect_alerts(&[told("/upper/opt/lib/python3/x.pth")]);
     assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import os");
     // Copied up from the lower directory first, which is no other change.
     let lower = merged.join("usr/lib/python3/dist-packages/lower.pth");
     fs::write(lower, "import sys").unwrap();
-    let alerts = watch.expect_alerts(&[told("/upper/usr/lib/python3/dist-packages/lower.pth")]);
+    let alerts = session.expect_alerts(&[told("/upper/usr/lib/python3/dist-packages/lower.pth")]);
     assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import sys");
-    watch.stop();
+    session.stop();
 }
 
 in_own_mounts! {
     []
     fn coverage_says_that_an_overlay_as_the_root_is_degraded_to_inotify() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        let store = scene.outside();
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        let store = fixture.outside();
         overlay(&mut helper, &store);
-        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&scene.root())));
-        harness::make_directories(&helper.sees(&scene.root()));
-        let document = coverage_within(&helper, &scene.root());
+        helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&fixture.root())));
+        make_directories(&helper.sees(&fixture.root()));
+        let document = coverage_within(&helper, &fixture.root());
         assert_eq!(document["state"], "degraded", "{document:#}");
         let trees = document["trees"].as_array().unwrap();
         assert!(!trees.is_empty());
@@ -306,19 +299,19 @@ in_own_mounts! {
 
     []
     fn coverage_says_that_an_overlay_within_is_guarded_through_its_upper_directory_and_what_the_kernel_tells() {
-        let (scene, mut helper) = (Scene::new(), helper());
-        overlay(&mut helper, &scene.root());
-        let document = coverage_within(&helper, &scene.root());
+        let (fixture, mut helper) = (Fixture::new(), helper());
+        overlay(&mut helper, &fixture.root());
+        let document = coverage_within(&helper, &fixture.root());
         let overlays = document["filesystems"].as_array().unwrap().iter().filter(|one| one["fs_type"] == "overlay");
         let uppers: Vec<_> = overlays.map(|one| (one["mechanism"].clone(), one["upper"].clone())).collect();
-        let upper = scene.root().join("upper");
+        let upper = fixture.root().join("upper");
         assert_eq!(uppers, [("fanotify".into(), upper.to_str().unwrap().into())], "{document:#}");
         assert_eq!((&document["overlay"]["creation"], &document["overlay"]["rename"]), (&true.into(), &true.into()));
         assert!(document["overlay"]["change"].is_boolean(), "{document:#}");
     }
 }
 
-fn coverage_within(helper: &Actor, root: &Path) -> serde_json::Value {
+fn coverage_within(helper: &Helper, root: &Path) -> serde_json::Value {
     let mut command = Command::new("nsenter");
     command.args(["-m", "-t", &helper.pid().to_string(), env!("CARGO_BIN_EXE_pyhookwatch"), "coverage", "--json"]);
     let output = command.arg("--root").arg(root).output().unwrap();

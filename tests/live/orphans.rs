@@ -1,10 +1,9 @@
 //! Writers whose parents are gone: the one that forked them is named, and so on up to a process that lives.
 
-use crate::actor::{Actor, py};
 use crate::expect::Alert;
-use crate::harness::{Backend, Scene, Watch};
-use crate::needs::{self, Need};
+use crate::fixture::{Backend, Fixture, Session};
 use crate::records::{PYTHON, alert_about, canonical, hook};
+use crate::support::{Helper, needs, py};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::json;
 use std::fs;
@@ -13,12 +12,12 @@ use std::path::Path;
 /// A process that adopts the orphans below it. It starts a shell, which forks another shell, which starts a
 /// Python and ends, like the first one. The Python writes when it has been given to its adopter.
 struct Family {
-    adopter: Actor,
+    adopter: Helper,
 }
 
 impl Family {
     fn new() -> Self {
-        let mut adopter = Actor::python(&[]);
+        let mut adopter = Helper::python(&[]);
         // PR_SET_CHILD_SUBREAPER
         adopter.run("import ctypes, os, subprocess\nassert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0");
         Self { adopter }
@@ -60,47 +59,41 @@ impl Family {
     }
 }
 
-fn watch() -> (Watch, String) {
-    let watch = Scene::new().watch(Backend::Fanotify);
-    let path = hook(&watch, 1);
-    (watch, path)
+fn watch() -> (Session, String) {
+    let session = Fixture::new().start(Backend::Fanotify);
+    let path = hook(&session, 1);
+    (session, path)
 }
 
 #[test]
 fn a_dead_orphan_is_told_with_those_that_forked_it() {
-    let name = concat!(module_path!(), "::a_dead_orphan_is_told_with_those_that_forked_it");
-    if !needs::met(name, &[Need::Fanotify, Need::Records, Need::ExitExecutables, Need::SystemPython]) {
-        return;
-    }
-    let (mut watch, path) = watch();
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let (mut session, path) = watch();
     let mut family = Family::new();
-    let place = watch.at(&path);
-    watch.while_held_up(|| {
+    let place = session.at(&path);
+    session.while_held(|| {
         family.orphan_writes(&place, "");
         family.bury();
     });
-    let alert = alert_about(&mut watch, &path);
+    let alert = alert_about(&mut session, &path);
     family.assert_told(&alert);
     assert_eq!(alert.text("/pyhookwatch/writer/evidence"), Some("exit-record"), "{}", alert.0);
-    watch.stop();
+    session.stop();
 }
 
 #[test]
 fn a_living_orphan_is_told_with_those_that_forked_it() {
-    let name = concat!(module_path!(), "::a_living_orphan_is_told_with_those_that_forked_it");
-    if !needs::met(name, &[Need::Fanotify, Need::Records, Need::SystemPython]) {
-        return;
-    }
-    let (mut watch, path) = watch();
+    needs!(Fanotify, Records, SystemPython);
+    let (mut session, path) = watch();
     let mut family = Family::new();
-    let pipe = watch.scene.outside().join("pipe");
+    let pipe = session.fixture.outside().join("pipe");
     rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    family.orphan_writes(&watch.at(&path), &format!("open({}).read()", py(&pipe)));
-    let alert = alert_about(&mut watch, &path);
+    family.orphan_writes(&session.at(&path), &format!("open({}).read()", py(&pipe)));
+    let alert = alert_about(&mut session, &path);
     // Lets it end.
     drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
     family.bury();
     family.assert_told(&alert);
     assert_eq!(alert.text("/pyhookwatch/writer/evidence"), Some("proc"), "{}", alert.0);
-    watch.stop();
+    session.stop();
 }

@@ -3,11 +3,10 @@
 //!
 //! The daemon is held up while they run, so that no test depends on who is faster.
 
-use crate::actor::succeed;
 use crate::expect::Alert;
-use crate::harness::{Backend, Scene, Watch};
+use crate::fixture::{Backend, Fixture, Session};
 use crate::installers;
-use crate::needs::{self, Need};
+use crate::support::{needs, succeed};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,20 +15,10 @@ use std::process::{Command, Stdio};
 /// What the Elastic rule excludes.
 pub const PYTHON: &str = "/usr/bin/python3";
 
-const NEEDS: [Need; 3] = [Need::Fanotify, Need::Records, Need::SystemPython];
-/// Where the record of a process's end is one of those that are compared.
-const WITH_ENDS: [Need; 4] = [Need::Fanotify, Need::Records, Need::ExitExecutables, Need::SystemPython];
-
-macro_rules! test_name {
-    ($name:literal) => {
-        concat!(module_path!(), "::", $name)
-    };
-}
-
 /// A hook that both embedded rules want, as seen from the root, in a directory of its own.
-pub fn hook(watch: &Watch, number: usize) -> String {
+pub fn hook(session: &Session, number: usize) -> String {
     let path = format!("/usr/lib/python3.{number}/sitecustomize.py");
-    fs::create_dir_all(watch.at(&path).parent().unwrap()).unwrap();
+    fs::create_dir_all(session.at(&path).parent().unwrap()).unwrap();
     path
 }
 
@@ -49,24 +38,24 @@ pub fn canonical(path: &str) -> String {
 }
 
 /// The next alert, which is about this path.
-pub fn alert_about(watch: &mut Watch, path: &str) -> Alert {
-    let alert = watch.next();
+pub fn alert_about(session: &mut Session, path: &str) -> Alert {
+    let alert = session.next();
     if alert.text("/file/path") != Some(path) {
-        watch.fail(&format!("the alert is not about {path}: {}", alert.0));
+        session.fail(&format!("the alert is not about {path}: {}", alert.0));
     }
     alert
 }
 
 /// The alert about what is written to this hook while the daemon is held up.
-pub fn written_unseen(watch: &mut Watch, path: &str, write: impl FnOnce(&Path)) -> Alert {
-    let place = watch.at(path);
-    watch.while_held_up(|| write(&place));
-    alert_about(watch, path)
+pub fn written_unseen(session: &mut Session, path: &str, write: impl FnOnce(&Path)) -> Alert {
+    let place = session.at(path);
+    session.while_held(|| write(&place));
+    alert_about(session, path)
 }
 
 /// The same, for a command that is run to its end.
-fn run_unseen(watch: &mut Watch, path: &str, command: impl FnOnce(&Path) -> Command) -> Alert {
-    written_unseen(watch, path, |place| drop(succeed(&mut command(place))))
+fn run_unseen(session: &mut Session, path: &str, command: impl FnOnce(&Path) -> Command) -> Alert {
+    written_unseen(session, path, |place| drop(succeed(&mut command(place))))
 }
 
 /// What is said of the writer.
@@ -105,22 +94,20 @@ pub fn assert_not_named(alert: &Alert) {
 
 #[test]
 fn a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree() {
-    if !needs::met(test_name!("a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree"), &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let path = hook(&watch, 1);
-    let mut waiting = python(&format!("sys.stdin.read()\n{WRITE}"), &watch.at(&path));
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let path = hook(&session, 1);
+    let mut waiting = python(&format!("sys.stdin.read()\n{WRITE}"), &session.at(&path));
     let mut child = waiting.stdin(Stdio::piped()).spawn().unwrap();
     let executable = PathBuf::from(format!("/proc/{}/exe", child.id()));
     while fs::read_link(&executable).ok() != Some(canonical(PYTHON).into()) {
         std::thread::yield_now();
     }
     // It has been running for a while when it writes: something else was read since.
-    let other = hook(&watch, 2);
-    fs::write(watch.at(&other), "import os").unwrap();
-    alert_about(&mut watch, &other);
-    let alert = written_unseen(&mut watch, &path, |_| {
+    let other = hook(&session, 2);
+    fs::write(session.at(&other), "import os").unwrap();
+    alert_about(&mut session, &other);
+    let alert = written_unseen(&mut session, &path, |_| {
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     });
@@ -130,31 +117,26 @@ fn a_dead_writer_is_excluded_when_its_exit_record_and_its_exec_record_agree() {
     assert_eq!(alert.0["process"]["parent"]["pid"], std::process::id());
     assert!(alert.text("/process/parent/command_line").is_some(), "{}", alert.0);
     assert!(alert.0["process"]["parent"].get("gone").is_none(), "{}", alert.0);
-    watch.stop();
+    session.stop();
 }
 
 /// While a program is being started, a thread or an io_uring of the one before can still write.
 #[test]
 fn a_dead_writer_that_had_only_just_started_is_named_and_not_excluded() {
-    if !needs::met(test_name!("a_dead_writer_that_had_only_just_started_is_named_and_not_excluded"), &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let path = hook(&watch, 1);
-    let alert = run_unseen(&mut watch, &path, |place| python(WRITE, place));
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let path = hook(&session, 1);
+    let alert = run_unseen(&mut session, &path, |place| python(WRITE, place));
     assert_named(&alert, &canonical(PYTHON), "exit-record", &["exec-record"]);
     assert_not_excluded(&alert, "only just started");
-    watch.stop();
+    session.stop();
 }
 
 /// A start that fails leaves a record, and a later one that succeeds none of its own while that is not read.
 #[test]
 fn a_writer_that_starts_a_program_after_its_write_cannot_make_it_look_like_before() {
-    let name = test_name!("a_writer_that_starts_a_program_after_its_write_cannot_make_it_look_like_before");
-    if !needs::met(name, &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
     let shell = canonical("/bin/sh");
     let text = "
 import ctypes
@@ -167,8 +149,8 @@ many = (ctypes.c_char_p * 3)(target, b'x' * 300000, None)
 libc.execve(target, many, None)
 open(sys.argv[1], 'w').write('import os')
 libc.execve(target, (ctypes.c_char_p * 4)(target, b'-c', b':', None), None)";
-    let path = hook(&watch, 1);
-    let alert = run_unseen(&mut watch, &path, |place| {
+    let path = hook(&session, 1);
+    let alert = run_unseen(&mut session, &path, |place| {
         let mut command = Command::new(PYTHON);
         command.args(["-S", "-c", &format!("import os, sys{text}")]).arg(place).arg(&shell);
         command
@@ -176,71 +158,58 @@ libc.execve(target, (ctypes.c_char_p * 4)(target, b'-c', b':', None), None)";
     // The record of its loader tells when it really was started.
     assert_named(&alert, &canonical(PYTHON), "fork-lineage", &[]);
     assert_not_excluded(&alert, "has run another program since");
-    watch.stop();
+    session.stop();
 }
 
 #[test]
 fn a_dead_copy_of_a_process_is_excluded_when_its_exit_record_and_its_parents_program_agree() {
-    let name = test_name!("a_dead_copy_of_a_process_is_excluded_when_its_exit_record_and_its_parents_program_agree");
-    if !needs::met(name, &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let path = hook(&watch, 1);
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let path = hook(&session, 1);
     let text = format!("if os.fork():\n  os.wait()\nelse:\n  {WRITE}");
-    let alert = run_unseen(&mut watch, &path, |place| python(&text, place));
+    let alert = run_unseen(&mut session, &path, |place| python(&text, place));
     assert_named(&alert, &canonical(PYTHON), "exit-record", &["fork-lineage"]);
     assert_excluded(&alert);
     assert_eq!(alert.flag("/process/parent/gone"), Some("true"));
     assert_eq!(alert.text("/process/parent/executable"), Some(canonical(PYTHON).as_str()));
-    watch.stop();
+    session.stop();
 }
 
 #[test]
 fn a_dead_writer_that_ran_another_program_afterwards_is_named_by_its_exec_record_and_not_excluded() {
-    let name =
-        test_name!("a_dead_writer_that_ran_another_program_afterwards_is_named_by_its_exec_record_and_not_excluded");
-    if !needs::met(name, &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let path = hook(&watch, 1);
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let path = hook(&session, 1);
     let text = format!("{WRITE}\nos.execv('/bin/true', ['true'])");
-    let alert = run_unseen(&mut watch, &path, |place| python(&text, place));
+    let alert = run_unseen(&mut session, &path, |place| python(&text, place));
     assert_named(&alert, &canonical(PYTHON), "exec-record", &[]);
     assert_not_excluded(&alert, "has run another program since");
-    watch.stop();
+    session.stop();
 }
 
 #[test]
 fn a_dead_writer_that_failed_to_start_a_program_before_is_named_and_not_excluded() {
-    let name = test_name!("a_dead_writer_that_failed_to_start_a_program_before_is_named_and_not_excluded");
-    if !needs::met(name, &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let path = hook(&watch, 1);
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let path = hook(&session, 1);
     // The file is opened before the kernel finds out.
-    let no_program = watch.scene.outside().join("no-program");
+    let no_program = session.fixture.outside().join("no-program");
     fs::write(&no_program, "\x7fELF?").unwrap();
     fs::set_permissions(&no_program, fs::Permissions::from_mode(0o755)).unwrap();
     let no_program = no_program.display();
     let text = format!("try:\n  os.execv('{no_program}', ['x'])\nexcept OSError:\n  pass\n{WRITE}");
-    let alert = run_unseen(&mut watch, &path, |place| python(&text, place));
+    let alert = run_unseen(&mut session, &path, |place| python(&text, place));
     assert_named(&alert, &canonical(PYTHON), "exit-record", &["exec-record"]);
     assert_not_excluded(&alert, "failed to start a program");
-    watch.stop();
+    session.stop();
 }
 
 /// Both linked dynamically (a shell), whose loader leaves a record, and statically, which leaves none.
 #[test]
 fn a_dead_program_in_memory_is_not_named_even_when_it_runs_an_excluded_one_afterwards() {
-    let name = test_name!("a_dead_program_in_memory_is_not_named_even_when_it_runs_an_excluded_one_afterwards");
-    if !needs::met(name, &[&NEEDS[..], &[Need::Compiler]].concat()) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let static_program = compiled(&watch.scene.outside().join("static"), MINIMAL, &["-static"]);
+    needs!(Fanotify, Records, SystemPython, Compiler);
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let static_program = compiled(&session.fixture.outside().join("static"), MINIMAL, &["-static"]);
     let arguments = |program: &Path, then: Option<&str>| match (program == static_program, then) {
         (true, then) => format!("['x', sys.argv[1]] + {:?}", then.into_iter().collect::<Vec<_>>()),
         (false, Some(then)) => format!("['sh', '-c', 'echo import > \"$0\"; exec {then} -S -c \"\"', sys.argv[1]]"),
@@ -255,8 +224,8 @@ fn a_dead_program_in_memory_is_not_named_even_when_it_runs_an_excluded_one_after
                 arguments(program, then)
             );
             number += 1;
-            let path = hook(&watch, number);
-            let alert = run_unseen(&mut watch, &path, |place| python(&text, place));
+            let path = hook(&session, number);
+            let alert = run_unseen(&mut session, &path, |place| python(&text, place));
             assert_not_named(&alert);
             assert_not_excluded(&alert, "left no record");
             if then.is_some() {
@@ -266,7 +235,7 @@ fn a_dead_program_in_memory_is_not_named_even_when_it_runs_an_excluded_one_after
             }
         }
     }
-    watch.stop();
+    session.stop();
 }
 
 /// Writes to its first argument and runs its second.
@@ -285,8 +254,8 @@ pub fn compiled(program: &Path, text: &str, options: &[&str]) -> PathBuf {
 
 /// A script that the kernel can start. Not written by this process: a child of another of its threads would
 /// hold it open, and it could not be started.
-fn script(watch: &Watch, name: &str, text: &str) -> PathBuf {
-    let place = watch.scene.outside().join(name);
+fn script(session: &Session, name: &str, text: &str) -> PathBuf {
+    let place = session.fixture.outside().join(name);
     let text_file = place.with_extension("text");
     fs::write(&text_file, text).unwrap();
     succeed(Command::new("cp").arg(text_file).arg(&place));
@@ -295,14 +264,11 @@ fn script(watch: &Watch, name: &str, text: &str) -> PathBuf {
 }
 
 /// Its path counts as recorded, for the kernel opened it.
-fn expect_script(name: &str, first_line: &str, rest: &str, interpreter: &str) {
-    if !needs::met(name, &WITH_ENDS) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
-    let pip = script(&watch, "pip", &format!("{first_line}\n{rest}\n"));
-    let path = hook(&watch, 1);
-    let alert = run_unseen(&mut watch, &path, |place| {
+fn expect_script(first_line: &str, rest: &str, interpreter: &str) {
+    let mut session = Fixture::new().start(Backend::Fanotify);
+    let pip = script(&session, "pip", &format!("{first_line}\n{rest}\n"));
+    let path = hook(&session, 1);
+    let alert = run_unseen(&mut session, &path, |place| {
         let mut command = Command::new(&pip);
         command.arg(place);
         command
@@ -311,34 +277,32 @@ fn expect_script(name: &str, first_line: &str, rest: &str, interpreter: &str) {
     let found = (told(&alert, "script/name"), alert.flag("/pyhookwatch/writer/script/recorded"));
     assert_eq!(found, (pip.to_str(), Some("true")), "{}", alert.0);
     assert_eq!(told(&alert, "installer"), Some("pip"), "{}", alert.0);
-    watch.stop();
+    session.stop();
 }
 
 #[test]
 fn a_dead_script_is_named_by_its_record_with_its_installer() {
-    let name = test_name!("a_dead_script_is_named_by_its_record_with_its_installer");
-    expect_script(name, "#!/bin/sh", "echo import os > \"$1\"", "/bin/sh");
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
+    expect_script("#!/bin/sh", "echo import os > \"$1\"", "/bin/sh");
 }
 
 #[test]
 fn a_dead_script_that_env_found_the_interpreter_for_is_named_by_its_record_with_its_installer() {
-    let name = test_name!("a_dead_script_that_env_found_the_interpreter_for_is_named_by_its_record_with_its_installer");
+    needs!(Fanotify, Records, ExitExecutables, SystemPython);
     let line = format!("#!/usr/bin/env {PYTHON}");
-    expect_script(name, &line, &format!("import sys\n{WRITE}"), PYTHON);
+    expect_script(&line, &format!("import sys\n{WRITE}"), PYTHON);
 }
 
 #[test]
 fn a_dead_dpkg_is_named_with_its_installer() {
-    if !needs::met(test_name!("a_dead_dpkg_is_named_with_its_installer"), &[&WITH_ENDS[..], &[Need::Dpkg]].concat()) {
-        return;
-    }
-    let scene = Scene::new();
-    installers::prepare_dpkg(&scene);
+    needs!(Fanotify, Records, ExitExecutables, SystemPython, Dpkg);
+    let fixture = Fixture::new();
+    installers::prepare_dpkg(&fixture);
     let path = "/usr/lib/python3/dist-packages/hooktest.pth";
-    let package = installers::package(&scene, "1.0", path);
-    let mut watch = scene.watch(Backend::Fanotify);
-    let root = watch.scene.root();
-    let alert = run_unseen(&mut watch, path, |_| {
+    let package = installers::package(&fixture, "1.0", path);
+    let mut session = fixture.start(Backend::Fanotify);
+    let root = session.fixture.root();
+    let alert = run_unseen(&mut session, path, |_| {
         let mut command = Command::new("dpkg");
         // It wants ldconfig and start-stop-daemon to be there.
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").arg("--root").arg(root);
@@ -347,5 +311,5 @@ fn a_dead_dpkg_is_named_with_its_installer() {
     });
     assert_named(&alert, "/usr/bin/dpkg", "exit-record", &["exec-record"]);
     assert_eq!(told(&alert, "installer"), Some("dpkg"), "{}", alert.0);
-    watch.stop();
+    session.stop();
 }

@@ -1,37 +1,30 @@
 //! The daemon without some of the kernel's records: from the start, or because another process silenced them.
 
-use crate::actor::{Actor, py, succeed};
 use crate::expect::Alert;
-use crate::harness::{Backend, Scene};
-use crate::needs::{self, Need};
+use crate::fixture::{Backend, Fixture};
 use crate::records::{
     PYTHON, WRITE, alert_about, assert_excluded, assert_named, assert_not_excluded, canonical, hook, python,
     written_unseen,
 };
+use crate::support::{Helper, needs, py, succeed};
 use std::path::Path;
 use std::process::Command;
 
 #[test]
 fn without_the_privilege_for_the_records_only_living_writers_are_excluded_and_what_is_missing_is_said() {
-    let name = concat!(
-        module_path!(),
-        "::without_the_privilege_for_the_records_only_living_writers_are_excluded_and_what_is_missing_is_said"
-    );
-    if !needs::met(name, &[Need::Fanotify, Need::Setpriv, Need::SystemPython]) {
-        return;
-    }
-    let mut watch = Scene::new().watch_through(&["setpriv", "--bounding-set=-net_admin"]);
+    needs!(Fanotify, Setpriv, SystemPython);
+    let mut session = Fixture::new().start_through(&["setpriv", "--bounding-set=-net_admin"]);
     for queue in ["fork records", "exit records"] {
         let is_said = |line: &str| line.contains("no ") && line.contains(queue) && line.contains("CAP_NET_ADMIN");
-        if !watch.errors().lines().any(is_said) {
-            watch.fail(&format!("nothing is said about the {queue}"));
+        if !session.errors().lines().any(is_said) {
+            session.fail(&format!("nothing is said about the {queue}"));
         }
     }
 
-    let path = hook(&watch, 1);
-    let mut actor = Actor::python_at(Path::new(PYTHON), &[]);
-    actor.run(&format!("open({}, 'w').write('import os')", py(&watch.at(&path))));
-    let alert = alert_about(&mut watch, &path);
+    let path = hook(&session, 1);
+    let mut helper = Helper::python_at(Path::new(PYTHON), &[]);
+    helper.run(&format!("open({}, 'w').write('import os')", py(&session.at(&path))));
+    let alert = alert_about(&mut session, &path);
     assert_eq!(alert.text("/pyhookwatch/writer/evidence"), Some("proc"), "{}", alert.0);
     assert_excluded(&alert);
 
@@ -41,16 +34,16 @@ fn without_the_privilege_for_the_records_only_living_writers_are_excluded_and_wh
         command.args(["-c", "echo import os > \"$0\"; exec \"$1\" -S -c ''"]).arg(place).arg(PYTHON);
         command
     };
-    let path = hook(&watch, 2);
-    let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut python(WRITE, place))));
+    let path = hook(&session, 2);
+    let alert = written_unseen(&mut session, &path, |place| drop(succeed(&mut python(WRITE, place))));
     assert_unsure_and_nobody_but(&alert, &canonical(PYTHON));
-    let path = hook(&watch, 3);
-    let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut python(&afterwards, place))));
+    let path = hook(&session, 3);
+    let alert = written_unseen(&mut session, &path, |place| drop(succeed(&mut python(&afterwards, place))));
     assert_unsure_and_nobody_but(&alert, &canonical(PYTHON));
-    let path = hook(&watch, 4);
-    let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut sh(place))));
+    let path = hook(&session, 4);
+    let alert = written_unseen(&mut session, &path, |place| drop(succeed(&mut sh(place))));
     assert_unsure_and_nobody_but(&alert, &canonical("/bin/sh"));
-    watch.stop();
+    session.stop();
 }
 
 fn assert_unsure_and_nobody_but(alert: &Alert, executable: &str) {
@@ -105,26 +98,26 @@ taken = 0
 
 /// Puts back what was taken from the kernel's count, whatever becomes of the test.
 struct Silencer {
-    actor: Actor,
+    helper: Helper,
     /// So many have come back by themselves.
     back: u32,
 }
 
 impl Silencer {
     fn new() -> Self {
-        let mut actor = Actor::python(&[]);
-        actor.run(COUNT);
-        Self { actor, back: 0 }
+        let mut helper = Helper::python(&[]);
+        helper.run(COUNT);
+        Self { helper, back: 0 }
     }
 
     fn silence(&mut self) {
-        self.actor.run("silence()");
+        self.helper.run("silence()");
     }
 }
 
 impl Drop for Silencer {
     fn drop(&mut self) {
-        self.actor.run(&format!("restore({})", self.back));
+        self.helper.run(&format!("restore({})", self.back));
     }
 }
 
@@ -133,23 +126,20 @@ impl Drop for Silencer {
 #[test]
 #[ignore = "silences every listener to process events on this machine: run it when nothing else runs"]
 fn a_silenced_process_connector_is_told_and_opened_anew() {
-    let name = concat!(module_path!(), "::a_silenced_process_connector_is_told_and_opened_anew");
-    if !needs::met(name, &[Need::Fanotify, Need::Records, Need::SystemPython]) {
-        return;
-    }
-    let mut watch = Scene::new().watch(Backend::Fanotify);
+    needs!(Fanotify, Records, SystemPython);
+    let mut session = Fixture::new().start(Backend::Fanotify);
     let mut silencer = Silencer::new();
     silencer.silence();
     // An end without a fork shows it.
     succeed(&mut Command::new("/bin/true"));
-    let gap = watch.next();
+    let gap = session.next();
     assert_eq!(gap.text("/event/action"), Some("loss"), "{}", gap.0);
     assert_eq!(gap.text("/event/reason"), Some("attribution"), "{}", gap.0);
 
     // What is known from before the gap excludes nobody, so the queue of writes must have been read once since.
     for number in [1, 2] {
-        let path = hook(&watch, number);
-        let alert = written_unseen(&mut watch, &path, |place| drop(succeed(&mut python(WRITE, place))));
+        let path = hook(&session, number);
+        let alert = written_unseen(&mut session, &path, |place| drop(succeed(&mut python(WRITE, place))));
         assert_eq!(alert.text("/process/executable"), Some(canonical(PYTHON).as_str()), "{}", alert.0);
         if number == 2 {
             assert_named(&alert, &canonical(PYTHON), "exit-record", &["exec-record"]);
@@ -158,5 +148,5 @@ fn a_silenced_process_connector_is_told_and_opened_anew() {
     }
     silencer.back = 1;
     drop(silencer);
-    watch.stop();
+    session.stop();
 }

@@ -1,6 +1,6 @@
 //! `check`: every mistake at once, each with its place and the way out.
 
-use crate::harness::{Site, program};
+use crate::support::{ScratchTree, program};
 
 /// Five mistakes, on lines 2, 3, 4, 6 and 8.
 const CONFIGURATION: &str = "[watch]
@@ -27,17 +27,17 @@ level: critical
 detection_type: NOVELTY_CHANGED
 ";
 
-fn rules(site: &Site, files: &[(&str, String)]) -> String {
+fn rules(tree: &ScratchTree, files: &[(&str, String)]) -> String {
     for (name, text) in files {
-        site.file(&format!("rules/{name}"), text);
+        tree.file(&format!("rules/{name}"), text);
     }
-    site.path("rules").display().to_string()
+    tree.path("rules").display().to_string()
 }
 
 /// What `check` says of these rules, without the directory's name.
 fn refused(files: &[(&str, String)]) -> Vec<String> {
-    let site = Site::new();
-    let directory = rules(&site, files);
+    let tree = ScratchTree::new();
+    let directory = rules(&tree, files);
     let said = program(&["check", "--rules", &directory]);
     assert_eq!((said.code, said.stdout.as_str()), (78, ""), "{:#?}", said.stderr);
     said.stderr.iter().map(|line| line.replace(&format!("{directory}/"), "")).collect()
@@ -45,10 +45,10 @@ fn refused(files: &[(&str, String)]) -> Vec<String> {
 
 #[test]
 fn five_mistakes_in_the_configuration_and_three_bad_rules_are_reported_together() {
-    let site = Site::new();
-    let file = site.file("five.toml", CONFIGURATION).display().to_string();
+    let tree = ScratchTree::new();
+    let file = tree.file("five.toml", CONFIGURATION).display().to_string();
     let directory = rules(
-        &site,
+        &tree,
         &[
             ("1-yaml.yml", "title: x\n  id: [\n".into()),
             ("2-field.yml", RULE.replace("TargetFilename|endswith", "TargetFileName|endswith")),
@@ -79,8 +79,8 @@ fn five_mistakes_in_the_configuration_and_three_bad_rules_are_reported_together(
 
 #[test]
 fn a_right_configuration_is_confirmed_with_the_list_of_rules() {
-    let site = Site::new();
-    let directory = rules(&site, &[("ours.yml", RULE.into())]);
+    let tree = ScratchTree::new();
+    let directory = rules(&tree, &[("ours.yml", RULE.into())]);
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/pyhookwatch.toml");
     let said = program(&["check", "--config", shipped, "--rules", &directory]);
     assert_eq!((said.code, said.stderr.len()), (0, 0), "{:#?}", said.stderr);
@@ -109,13 +109,13 @@ fn the_old_name_of_a_field_is_accepted_with_a_warning() {
 
 #[test]
 fn a_configuration_that_is_missing_or_no_file_is_named_with_the_reason() {
-    let site = Site::new();
-    let directory = site.root().display().to_string();
+    let tree = ScratchTree::new();
+    let directory = tree.root().display().to_string();
     let line = program(&["check", "--config", &directory]).one_line(78).to_owned();
     assert!(line.contains(&format!("{directory}: not a regular file")), "{line}");
     let line = program(&["check", "--config", "/nowhere.toml"]).one_line(78).to_owned();
     assert!(line.contains("/nowhere.toml: cannot be read (No such file or directory"), "{line}");
-    let binary = site.path("binary.toml");
+    let binary = tree.path("binary.toml");
     std::fs::write(&binary, b"[watch]\n\xff\xfe\n").unwrap();
     let line = program(&["check", "--config", binary.to_str().unwrap()]).one_line(78).to_owned();
     assert!(line.contains("binary.toml:2: not UTF-8"), "{line}");
@@ -170,8 +170,8 @@ fn each_kind_of_malformed_rule_is_named() {
 
 #[test]
 fn run_and_explain_refuse_what_check_refuses() {
-    let site = Site::new();
-    let file = site.file("five.toml", CONFIGURATION).display().to_string();
+    let tree = ScratchTree::new();
+    let file = tree.file("five.toml", CONFIGURATION).display().to_string();
     for command in [&["run"][..], &["explain", "--path", "/x"]] {
         let said = program(&[command, &["--config", &file]].concat());
         assert_eq!((said.code, said.stderr.len()), (78, 5), "{:#?}", said.stderr);
@@ -181,8 +181,8 @@ fn run_and_explain_refuse_what_check_refuses() {
 
 #[test]
 fn a_rule_that_is_switched_off_must_exist() {
-    let site = Site::new();
-    let file = site.file("off.toml", "[rules]\ndisabled = [\"nothing-of-ours\"]\n").display().to_string();
+    let tree = ScratchTree::new();
+    let file = tree.file("off.toml", "[rules]\ndisabled = [\"nothing-of-ours\"]\n").display().to_string();
     let line = program(&["check", "--config", &file]).one_line(78).to_owned();
     assert!(line.contains("`nothing-of-ours`, which does not exist"), "{line}");
 }

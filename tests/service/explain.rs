@@ -1,7 +1,7 @@
 //! `explain`: what the rules say of a change that nobody made.
 
 use crate::check::RULE;
-use crate::harness::{Site, program};
+use crate::support::{ScratchTree, program};
 use serde_json::{Value, json};
 
 const ELASTIC: &str = "e0b4f4a8-6f0c-4c59-9c1b-3d52a7a0c121";
@@ -48,7 +48,7 @@ fn the_json_form_names_every_rule_with_its_verdict_and_what_decided() {
     assert_eq!(document["hook"]["kind"], "sitecustomize");
     let expected = json!({
         "id": ELASTIC,
-        "name": "Python Site or User Customize File Creation",
+        "name": "Python ScratchTree or User Customize File Creation",
         "ruleset": "elastic",
         "level": "low",
         "detection_type": "SITECUSTOMIZE_MODIFIED",
@@ -88,8 +88,8 @@ fn an_exclusion_that_silences_is_named() {
 fn the_action_and_the_content_count() {
     let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--action", "attribute"], 0);
     assert_eq!(rule(&document, ELASTIC)["decided_by"], "selection_action");
-    let site = Site::new();
-    let content = site.file("bashrc", "alias ll='ls -l'\nexport PYTHONSTARTUP=/tmp/x.py\n");
+    let tree = ScratchTree::new();
+    let content = tree.file("bashrc", "alias ll='ls -l'\nexport PYTHONSTARTUP=/tmp/x.py\n");
     let document = explained(&["/root/.bashrc", "--content", content.to_str().unwrap()], 0);
     assert_eq!(document["hook"], json!({ "kind": "environment", "environment": ["PYTHONSTARTUP"] }));
     assert_eq!(rule(&document, SUMO)["detection_type"], "PYTHONSTARTUP_ENV_SET");
@@ -111,7 +111,7 @@ fn no_rule_matching_is_code_1_and_the_name_filter_is_told() {
 #[test]
 fn the_text_form_says_the_same_to_people() {
     let said = program(&["explain", "--path", HOOK, "--exe", "/usr/bin/pip3"]);
-    let names = ["Python Site or User Customize File Creation", "Detect Python Startup Hooks"];
+    let names = ["Python ScratchTree or User Customize File Creation", "Detect Python Startup Hooks"];
     assert_eq!(
         text_of(&said.stdout, &names),
         format!(
@@ -132,7 +132,7 @@ fn the_text_form_says_the_same_to_people() {
     WriterEvidence: proc
 Detect Python Startup Hooks [sumo {SUMO}]
   MATCHES (high), PYTHON_STARTUP_FILE_MODIFIED; decided by startup_file_name
-Python Site or User Customize File Creation [elastic {ELASTIC}]
+Python ScratchTree or User Customize File Creation [elastic {ELASTIC}]
   is silenced by an exclusion; decided by filter_executable_exact
   filter_executable_exact counts because the writer is taken as verified; for a writer that is not (already gone, \
              deleted executable, container, inotify) this would be an alert
@@ -153,9 +153,9 @@ fn content_that_cannot_be_read_is_wrong_usage() {
 
 #[test]
 fn a_rule_of_the_site_adds_to_the_embedded_ones() {
-    let site = Site::new();
-    site.file("site-rules/ours.yml", RULE);
-    let rules = site.path("site-rules");
+    let tree = ScratchTree::new();
+    tree.file("site-rules/ours.yml", RULE);
+    let rules = tree.path("site-rules");
     assert_eq!(explained(&["/etc/novelty.probe"], 1)["name_filter"], false);
     let document = explained(&["/etc/novelty.probe", "--rules", rules.to_str().unwrap()], 0);
     assert_eq!(
@@ -171,9 +171,9 @@ fn a_rule_of_the_site_adds_to_the_embedded_ones() {
 
 #[test]
 fn a_rule_of_the_site_replaces_the_embedded_one_of_its_id() {
-    let site = Site::new();
-    site.file("site-rules/ours.yml", &RULE.replace("ours-1", SUMO));
-    let rules = site.path("site-rules");
+    let tree = ScratchTree::new();
+    tree.file("site-rules/ours.yml", &RULE.replace("ours-1", SUMO));
+    let rules = tree.path("site-rules");
     let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--rules", rules.to_str().unwrap()], 0);
     assert_eq!(
         (&rule(&document, SUMO)["name"], &rule(&document, SUMO)["matched"]),
@@ -184,8 +184,8 @@ fn a_rule_of_the_site_replaces_the_embedded_one_of_its_id() {
 
 #[test]
 fn a_rule_that_is_switched_off_says_nothing() {
-    let site = Site::new();
-    let file = site.file("off.toml", &format!("[rules]\ndisabled = [\"{SUMO}\"]\n"));
+    let tree = ScratchTree::new();
+    let file = tree.file("off.toml", &format!("[rules]\ndisabled = [\"{SUMO}\"]\n"));
     let document = explained(&[HOOK, "--exe", "/usr/bin/cp", "--config", file.to_str().unwrap()], 0);
     assert!(document["rules"].as_array().unwrap().iter().all(|rule| rule["id"] != SUMO), "{document:#}");
     assert_eq!(rule(&document, ELASTIC)["matched"], true);
@@ -246,9 +246,9 @@ level: low
 
 #[test]
 fn a_field_that_is_set_decides_and_one_record_alone_lets_no_exclusion_count() {
-    let site = Site::new();
-    site.file("site-rules/filtered.yml", FILTERED);
-    let rules = site.path("site-rules");
+    let tree = ScratchTree::new();
+    tree.file("site-rules/filtered.yml", FILTERED);
+    let rules = tree.path("site-rules");
     let by_pip = [HOOK, "--exe", "/usr/bin/python3.11", "--command-line", "python3 /usr/bin/pip install x", "--rules"];
     let with = |more: &[&str]| {
         let document = explained(&[&by_pip[..], &[rules.to_str().unwrap()], more].concat(), 0);

@@ -1,22 +1,23 @@
 //! Alerts in a file and on standard output.
 
-use crate::harness::{Daemon, Site, needs_root, records_of, sequences};
+use crate::output::{records_of, sequences};
+use crate::support::{CommandOutput, DaemonUnderTest, ScratchTree, needs};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 #[test]
 fn a_file_is_appended_to_and_one_that_is_created_is_closed_to_others() {
-    needs_root!("a_file_is_appended_to_and_one_that_is_created_is_closed_to_others");
-    let site = Site::new();
-    let file = site.path("alerts.json");
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
     let output = format!("file:{}", file.display());
     for run in 1..=2 {
         let mut command = Command::new("sh");
-        command.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(crate::harness::PROGRAM);
-        command.arg("run").arg("--root").arg(site.root()).args(["--output", &output]);
-        let mut daemon = Daemon::start(command);
-        site.plant_many(&format!("run{run}-"), 3);
+        command.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(crate::support::PROGRAM);
+        command.arg("run").arg("--root").arg(tree.root()).args(["--output", &output]);
+        let mut daemon = DaemonUnderTest::start(command);
+        tree.plant_many(&format!("run{run}-"), 3);
         records_of(&file, run * 3);
         assert!(daemon.stop().0.success());
     }
@@ -26,19 +27,19 @@ fn a_file_is_appended_to_and_one_that_is_created_is_closed_to_others() {
 
 #[test]
 fn after_a_rotation_the_next_alert_is_in_the_new_file_and_none_is_lost() {
-    needs_root!("after_a_rotation_the_next_alert_is_in_the_new_file_and_none_is_lost");
-    let site = Site::new();
-    let (file, old) = (site.path("alerts.json"), site.path("alerts.json.1"));
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let (file, old) = (tree.path("alerts.json"), tree.path("alerts.json.1"));
     let output = format!("file:{}", file.display());
-    let mut daemon = Daemon::start(site.run(&["--output", &output]));
-    site.plant_many("before", 20);
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &output]));
+    tree.plant_many("before", 20);
     records_of(&file, 20);
     fs::rename(&file, &old).unwrap();
-    site.plant_many("between", 20);
+    tree.plant_many("between", 20);
     records_of(&old, 40);
     assert!(!file.exists(), "the file is not opened again before it is asked for");
     daemon.reload();
-    site.plant_many("after", 20);
+    tree.plant_many("after", 20);
     assert_eq!(sequences(&records_of(&file, 20)), (41..=60).collect::<Vec<_>>());
     assert!(daemon.stop().0.success());
     assert_eq!(sequences(&records_of(&old, 40)), (1..=40).collect::<Vec<_>>());
@@ -46,19 +47,19 @@ fn after_a_rotation_the_next_alert_is_in_the_new_file_and_none_is_lost() {
 
 #[test]
 fn rotations_in_the_middle_of_a_burst_lose_and_double_nothing() {
-    needs_root!("rotations_in_the_middle_of_a_burst_lose_and_double_nothing");
-    let site = Site::new();
-    let file = site.path("alerts.json");
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
     let output = format!("file:{}", file.display());
-    let mut daemon = Daemon::start(site.run(&["--output", &output]));
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &output]));
     let mut all = Vec::new();
     for round in 0..5 {
-        site.plant_many(&format!("round{round}-"), 40);
-        let old = site.path(&format!("alerts.json.{round}"));
+        tree.plant_many(&format!("round{round}-"), 40);
+        let old = tree.path(&format!("alerts.json.{round}"));
         fs::rename(&file, &old).unwrap();
         daemon.reload();
         // The file is opened by the output's task, soon.
-        crate::harness::eventually("the new file", || file.exists().then_some(()));
+        crate::support::eventually("the new file", || file.exists().then_some(()));
         all.push(old);
     }
     assert!(daemon.stop().0.success());
@@ -69,17 +70,17 @@ fn rotations_in_the_middle_of_a_burst_lose_and_double_nothing() {
 
 #[test]
 fn a_file_that_cannot_be_opened_ends_the_start_with_one_line() {
-    let site = Site::new();
-    let link = site.path("link");
+    let tree = ScratchTree::new();
+    let link = tree.path("link");
     std::os::unix::fs::symlink("/dev/null", &link).unwrap();
     for (path, reason) in [
-        (site.path("none/alerts.json"), "No such file or directory"),
+        (tree.path("none/alerts.json"), "No such file or directory"),
         (link, "symbolic link"),
-        (site.root(), "not a regular file"),
+        (tree.root(), "not a regular file"),
         ("/dev/null".into(), "not a regular file"),
     ] {
         let output = format!("file:{}", path.display());
-        let said = crate::harness::say(&mut site.run(&["--backend", "inotify", "--output", &output]));
+        let said = CommandOutput::of(&mut tree.run(&["--backend", "inotify", "--output", &output]));
         let line = said.one_line(78);
         assert!(line.contains(reason) && line.contains(path.to_str().unwrap()), "{line}");
     }
@@ -87,11 +88,12 @@ fn a_file_that_cannot_be_opened_ends_the_start_with_one_line() {
 
 #[test]
 fn when_the_reader_of_the_only_output_goes_the_program_ends_and_says_why() {
-    let site = Site::new();
-    let (mut daemon, stdout) = Daemon::spawn_with_raw_stdout(site.run(&["--backend", "inotify", "--output", "stdout"]));
+    let tree = ScratchTree::new();
+    let (mut daemon, stdout) =
+        DaemonUnderTest::spawn_with_raw_stdout(tree.run(&["--backend", "inotify", "--output", "stdout"]));
     daemon.stderr.wait_for("ready: ");
     drop(stdout);
-    site.plant_many("pkg", 1);
+    tree.plant_many("pkg", 1);
     let (status, said) = daemon.end();
     assert_eq!(status.code(), Some(70), "{said:#?}");
     let all = said.join("\n");
@@ -103,18 +105,18 @@ fn when_the_reader_of_the_only_output_goes_the_program_ends_and_says_why() {
 
 #[test]
 fn head_takes_its_line_and_the_program_ends_without_a_panic() {
-    let site = Site::new();
+    let tree = ScratchTree::new();
     let mut shell = Command::new("bash");
-    shell.args(["-c", "\"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash"]).arg(crate::harness::PROGRAM);
-    shell.arg("run").arg("--root").arg(site.root()).args(["--backend", "inotify", "--output", "stdout"]);
-    let mut daemon = Daemon::start(shell);
-    site.plant_many("first", 1);
+    shell.args(["-c", "\"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash"]).arg(crate::support::PROGRAM);
+    shell.arg("run").arg("--root").arg(tree.root()).args(["--backend", "inotify", "--output", "stdout"]);
+    let mut daemon = DaemonUnderTest::start(shell);
+    tree.plant_many("first", 1);
     daemon.record();
     // `head` goes at some time after its line: alerts are made until the program notices.
     let mut number = 0;
-    crate::harness::eventually("the end of the program", || {
+    crate::support::eventually("the end of the program", || {
         number += 1;
-        site.plant_many(&format!("more{number}-"), 1);
+        tree.plant_many(&format!("more{number}-"), 1);
         daemon.process.0.try_wait().unwrap()
     });
     let (status, said) = daemon.end();
@@ -124,15 +126,16 @@ fn head_takes_its_line_and_the_program_ends_without_a_panic() {
 
 #[test]
 fn when_one_of_two_outputs_is_gone_the_other_goes_on() {
-    let site = Site::new();
-    let file = site.path("alerts.json");
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
     let output = format!("file:{}", file.display());
-    let (mut daemon, stdout) = Daemon::spawn_with_raw_stdout(site.run(&["--output", "stdout", "--output", &output]));
+    let (mut daemon, stdout) =
+        DaemonUnderTest::spawn_with_raw_stdout(tree.run(&["--output", "stdout", "--output", &output]));
     daemon.stderr.wait_for("ready: ");
     drop(stdout);
-    site.plant_many("pkg", 1);
+    tree.plant_many("pkg", 1);
     daemon.stderr.wait_for("the output stdout is gone");
-    site.plant_many("more", 10);
+    tree.plant_many("more", 10);
     assert_eq!(sequences(&records_of(&file, 11)), (1..=11).collect::<Vec<_>>());
     assert!(daemon.stop().0.success());
 }

@@ -1,8 +1,8 @@
 //! Names, command lines and contents that try to forge a record or to drive a terminal.
 
-use crate::harness::{Daemon, PACKAGES, Site, needs_root, say, write};
-use crate::rsyslog::{Rsyslog, Setup, needs_rsyslogd};
-use crate::schema;
+use crate::rsyslog::{Rsyslog, Setup};
+use crate::support::schema::valid;
+use crate::support::{CommandOutput, DaemonUnderTest, PACKAGES, ScratchTree, needs, write};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
@@ -17,20 +17,20 @@ const SHOWN: &str = "a\\n{\"event\":{\"kind\":\"alert\"}}\\r\\n\\x1b]0;owned\\x0
 const CONTENT: &[u8] = b"import os; \x1b[2J\x1b]0;owned\x07 \xc2\x9b0m \xe2\x80\xa8{\"event\":{\"kind\":\"alert\"}}\n";
 
 /// Makes the hostile change with a hostile command line, by `cp`, so that nothing else is special.
-fn attack(site: &Site) {
-    write(&site.inside("/staging/hostile"), CONTENT);
-    let target = site.inside(PACKAGES).join(OsStr::from_bytes(NAME));
-    let said = say(Command::new("cp").arg("-l").arg(site.inside("/staging/hostile")).arg(target));
+fn attack(tree: &ScratchTree) {
+    write(&tree.inside("/staging/hostile"), CONTENT);
+    let target = tree.inside(PACKAGES).join(OsStr::from_bytes(NAME));
+    let said = CommandOutput::of(Command::new("cp").arg("-l").arg(tree.inside("/staging/hostile")).arg(target));
     assert_eq!(said.code, 0, "{:?}", said.stderr);
 }
 
 #[test]
 fn a_forged_record_in_a_file_name_stays_a_name_in_json() {
-    needs_root!("a_forged_record_in_a_file_name_stays_a_name_in_json");
-    let site = Site::new();
-    let mut daemon = Daemon::start(site.run(&["--output", "stdout", "--format", "ecs"]));
-    attack(&site);
-    site.plant_many("end", 1);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", "stdout", "--format", "ecs"]));
+    attack(&tree);
+    tree.plant_many("end", 1);
     let first = daemon.record();
     assert_eq!(first["file"]["name"], SHOWN);
     assert_eq!(first["event"]["sequence"], 1);
@@ -43,14 +43,14 @@ fn a_forged_record_in_a_file_name_stays_a_name_in_json() {
 
 #[test]
 fn on_a_pipe_the_text_form_holds_no_escape_byte_and_one_block_for_each_record() {
-    needs_root!("on_a_pipe_the_text_form_holds_no_escape_byte_and_one_block_for_each_record");
-    let site = Site::new();
-    let mut daemon = Daemon::start(site.run(&["--output", "stdout", "--format", "text"]));
-    attack(&site);
-    site.plant_many("end", 2);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", "stdout", "--format", "text"]));
+    attack(&tree);
+    tree.plant_many("end", 2);
     let (status, said) = {
         // The blocks are whole when the program has ended.
-        crate::harness::eventually("three alerts", || {
+        crate::support::eventually("three alerts", || {
             (daemon.line().starts_with("  next") && daemon.stdout.as_ref().unwrap().seen().join("\n").contains("end1"))
                 .then_some(())
         });
@@ -86,22 +86,22 @@ fn on_a_pipe_the_text_form_holds_no_escape_byte_and_one_block_for_each_record() 
 
 #[test]
 fn through_syslog_a_forged_line_stays_in_its_message() {
-    needs_rsyslogd!("through_syslog_a_forged_line_stays_in_its_message");
-    let site = Site::new();
-    let directory = site.path("rsyslog");
+    needs!(Rsyslogd);
+    let tree = ScratchTree::new();
+    let directory = tree.path("rsyslog");
     let rsyslog = Rsyslog::start(&directory, Setup { special_parser: true, large: true });
     let output = format!("syslog:unix:{}", Rsyslog::socket(&directory).display());
     for (format, round) in [("ecs", 0), ("text", 1)] {
-        let mut daemon = Daemon::start(site.run(&["--output", &output, "--format", format]));
-        attack(&site);
-        site.plant_many("end", 1);
+        let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &output, "--format", format]));
+        attack(&tree);
+        tree.plant_many("end", 1);
         rsyslog.messages(round * 2 + 2);
         assert!(daemon.stop().0.success());
-        std::fs::remove_file(site.inside(PACKAGES).join(OsStr::from_bytes(NAME))).unwrap();
+        std::fs::remove_file(tree.inside(PACKAGES).join(OsStr::from_bytes(NAME))).unwrap();
     }
     let messages = rsyslog.messages(4);
     assert_eq!(messages.len(), 4, "{messages:#?}");
-    assert_eq!(schema::valid(&messages[0].text)["file"]["name"], SHOWN);
+    assert_eq!(valid(&messages[0].text)["file"]["name"], SHOWN);
     assert!(
         messages[2].text.starts_with(&format!("MEDIUM PTH_FILE_CREATED {PACKAGES}/{SHOWN} | when ")),
         "{messages:#?}"
@@ -110,13 +110,13 @@ fn through_syslog_a_forged_line_stays_in_its_message() {
 
 #[test]
 fn a_hostile_path_in_an_error_stays_one_line() {
-    let site = Site::new();
+    let tree = ScratchTree::new();
     for arguments in [
         ["check", "--config", "/nowhere\n\x1b[2Jpyhookwatch: fine"],
         ["check", "--rules", "/nowhere\n\x1b[2Jpyhookwatch: fine"],
     ] {
-        let line = crate::harness::program(&arguments).one_line(78).to_owned();
+        let line = crate::support::program(&arguments).one_line(78).to_owned();
         assert!(!line.contains('\x1b') && line.contains("\\x1b[2J"), "{line:?}");
     }
-    drop(site);
+    drop(tree);
 }

@@ -1,6 +1,6 @@
 //! What the service manager is told, and that the watchdog starves when any of the threads that watch hangs.
 
-use crate::harness::{Daemon, Lines, PATIENCE, Running, Site, needs, needs_root, spawn};
+use crate::support::{DaemonUnderTest, Lines, Running, ScratchTree, needs, patience, spawn};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 const WATCHDOG: Duration = Duration::from_millis(1000);
 
 /// A service manager.
-struct Manager(UnixDatagram);
+struct ServiceManager(UnixDatagram);
 
-impl Manager {
-    fn new(site: &Site) -> Self {
-        let socket = UnixDatagram::bind(site.path("notify")).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+impl ServiceManager {
+    fn new(tree: &ScratchTree) -> Self {
+        let socket = UnixDatagram::bind(tree.path("notify")).unwrap();
+        socket.set_read_timeout(Some(patience())).unwrap();
         Self(socket)
     }
 
@@ -28,7 +28,7 @@ impl Manager {
 
     /// Waits for a message that begins like this.
     fn wait_for(&self, start: &str) -> String {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         loop {
             let message = self.told();
             if message.starts_with(start) {
@@ -42,7 +42,7 @@ impl Manager {
     fn is_fed(&self) -> bool {
         self.0.set_read_timeout(Some(WATCHDOG)).unwrap();
         let received = self.0.recv(&mut [0; 8192]);
-        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.0.set_read_timeout(Some(patience())).unwrap();
         match received {
             Ok(_) => true,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
@@ -57,24 +57,25 @@ impl Manager {
     }
 }
 
-fn managed(site: &Site, arguments: &[&str]) -> Command {
-    let mut command = site.run(arguments);
-    command.env("NOTIFY_SOCKET", site.path("notify"));
+fn managed(tree: &ScratchTree, arguments: &[&str]) -> Command {
+    let mut command = tree.run(arguments);
+    command.env("NOTIFY_SOCKET", tree.path("notify"));
     command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()).env_remove("WATCHDOG_PID");
     command
 }
 
 #[test]
 fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
-    let site = Site::new();
-    let manager = Manager::new(&site);
-    let config = site.file("pyhookwatch.toml", "[[output]]\ntype = \"stdout\"\n");
-    let mut daemon = Daemon::spawn(managed(&site, &["--backend", "inotify", "--config", config.to_str().unwrap()]));
+    let tree = ScratchTree::new();
+    let manager = ServiceManager::new(&tree);
+    let config = tree.file("pyhookwatch.toml", "[[output]]\ntype = \"stdout\"\n");
+    let mut daemon =
+        DaemonUnderTest::spawn(managed(&tree, &["--backend", "inotify", "--config", config.to_str().unwrap()]));
     let ready = manager.wait_for("READY=1\n");
     let expected = "\nSTATUS=DEGRADED (no fanotify, so no writers); 0 alerts, 0 losses; watching: inotify on ";
     assert!(ready.contains(expected), "{ready}");
 
-    site.plant_many("one", 1);
+    tree.plant_many("one", 1);
     daemon.record();
     let status = manager.wait_for("WATCHDOG=1\nSTATUS=");
     assert!(status.contains("; 1 alerts, 0 losses; "), "{status}");
@@ -95,9 +96,9 @@ fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
 }
 
 /// Holds up one thread: while it hangs nothing is told, and when it goes on it is.
-fn a_hanging_thread_starves_the_watchdog(site: &Site, backend: &str, name: &str) {
-    let manager = Manager::new(site);
-    let mut daemon = Daemon::start(managed(site, &["--backend", backend, "--output", "stdout"]));
+fn a_hanging_thread_starves_the_watchdog(tree: &ScratchTree, backend: &str, name: &str) {
+    let manager = ServiceManager::new(tree);
+    let mut daemon = DaemonUnderTest::start(managed(tree, &["--backend", backend, "--output", "stdout"]));
     manager.wait_for("READY=1\n");
     // A quiet daemon is asked and answers.
     for _ in 0..3 {
@@ -131,27 +132,20 @@ fn a_hanging_thread_starves_the_watchdog(site: &Site, backend: &str, name: &str)
 
 #[test]
 fn a_hanging_reader_of_the_kernels_queue_starves_the_watchdog() {
-    needs_root!("a_hanging_reader_of_the_kernels_queue_starves_the_watchdog");
-    needs!(has_python(), "python3", "a_hanging_reader_of_the_kernels_queue_starves_the_watchdog");
-    a_hanging_thread_starves_the_watchdog(&Site::new(), "fanotify", "pyhookwatch-fan");
+    needs!(Root, Python);
+    a_hanging_thread_starves_the_watchdog(&ScratchTree::new(), "fanotify", "pyhookwatch-fan");
 }
 
 #[test]
 fn a_hanging_runtime_starves_the_watchdog() {
-    needs_root!("a_hanging_runtime_starves_the_watchdog");
-    needs!(has_python(), "python3", "a_hanging_runtime_starves_the_watchdog");
-    a_hanging_thread_starves_the_watchdog(&Site::new(), "fanotify", "main");
+    needs!(Root, Python);
+    a_hanging_thread_starves_the_watchdog(&ScratchTree::new(), "fanotify", "main");
 }
 
 #[test]
 fn each_hanging_inotify_thread_starves_the_watchdog() {
-    needs_root!("each_hanging_inotify_thread_starves_the_watchdog");
-    needs!(has_python(), "python3", "each_hanging_inotify_thread_starves_the_watchdog");
+    needs!(Root, Python);
     for thread in ["pyhookwatch-ino", "notify-rs"] {
-        a_hanging_thread_starves_the_watchdog(&Site::new(), "inotify", thread);
+        a_hanging_thread_starves_the_watchdog(&ScratchTree::new(), "inotify", thread);
     }
-}
-
-fn has_python() -> bool {
-    Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }

@@ -1,7 +1,7 @@
 //! Configuration and rules that others could have written.
 
 use crate::check::RULE;
-use crate::harness::{Daemon, Site, needs_root, program};
+use crate::support::{DaemonUnderTest, ScratchTree, needs, program};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
@@ -18,11 +18,11 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn root_takes_no_configuration_that_others_could_have_written() {
-    needs_root!("root_takes_no_configuration_that_others_could_have_written");
-    let site = Site::new();
-    let root = site.root();
-    let file = site.file("etc/pyhookwatch.toml", "");
-    let directory = site.path("etc");
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let root = tree.root();
+    let file = tree.file("etc/pyhookwatch.toml", "");
+    let directory = tree.path("etc");
     let run = || {
         program(&["run", "--root", text(&root), "--output", "stdout", "--config", text(&file)]).one_line(77).to_owned()
     };
@@ -48,22 +48,22 @@ fn root_takes_no_configuration_that_others_could_have_written() {
 
 #[test]
 fn a_link_to_what_somebody_else_owns_is_found_out_and_one_in_a_sticky_directory_too() {
-    needs_root!("a_link_to_what_somebody_else_owns_is_found_out_and_one_in_a_sticky_directory_too");
-    let site = Site::new();
-    let theirs = site.file("home/ours.yml", RULE);
-    chown(site.path("home"), Some(SOMEBODY), None).unwrap();
-    std::fs::create_dir(site.path("rules")).unwrap();
-    let link = site.path("rules/ours.yml");
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let theirs = tree.file("home/ours.yml", RULE);
+    chown(tree.path("home"), Some(SOMEBODY), None).unwrap();
+    std::fs::create_dir(tree.path("rules")).unwrap();
+    let link = tree.path("rules/ours.yml");
     symlink(&theirs, &link).unwrap();
-    let check = || program(&["check", "--rules", text(&site.path("rules"))]);
+    let check = || program(&["check", "--rules", text(&tree.path("rules"))]);
     let line = check().one_line(77).to_owned();
     assert!(
         line.contains("rules/ours.yml: others could have written it: ") && line.contains("/home belongs"),
         "{line}"
     );
-    chown(site.path("home"), Some(0), None).unwrap();
+    chown(tree.path("home"), Some(0), None).unwrap();
     assert_eq!(check().code, 0);
-    set_mode(&site.path("rules"), 0o1777);
+    set_mode(&tree.path("rules"), 0o1777);
     assert_eq!(check().code, 0);
     std::os::unix::fs::lchown(&link, Some(SOMEBODY), None).unwrap();
     let line = check().one_line(77).to_owned();
@@ -72,12 +72,12 @@ fn a_link_to_what_somebody_else_owns_is_found_out_and_one_in_a_sticky_directory_
 
 #[test]
 fn a_rule_that_somebody_could_have_written_never_comes_into_force_and_the_old_rules_stay() {
-    needs_root!("a_rule_that_somebody_could_have_written_never_comes_into_force_and_the_old_rules_stay");
-    let site = Site::new();
-    let rule = site.file("rules/ours.yml", RULE);
-    std::fs::create_dir_all(site.inside("/etc")).unwrap();
-    let mut daemon = Daemon::start(site.run(&["--output", "stdout", "--rules", text(&site.path("rules"))]));
-    site.plant("/etc/novelty.probe", "1");
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let rule = tree.file("rules/ours.yml", RULE);
+    std::fs::create_dir_all(tree.inside("/etc")).unwrap();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", "stdout", "--rules", text(&tree.path("rules"))]));
+    tree.plant("/etc/novelty.probe", "1");
     assert_eq!(daemon.record()["file"]["path"], "/etc/novelty.probe");
     // Now it is silent about the name; but it is not root's any more.
     std::fs::write(&rule, RULE.replace("novelty.probe", "another.name")).unwrap();
@@ -86,26 +86,26 @@ fn a_rule_that_somebody_could_have_written_never_comes_into_force_and_the_old_ru
     assert!(said.contains("reload refused: the old configuration and rules stay in force"), "{said}");
     let why = daemon.stderr.seen().join("\n");
     assert!(why.contains("belongs to user 1234") && why.contains("chown root: "), "{why}");
-    site.plant("/etc/novelty.probe", "2");
+    tree.plant("/etc/novelty.probe", "2");
     assert_eq!(daemon.record()["file"]["path"], "/etc/novelty.probe");
     chown(&rule, Some(0), None).unwrap();
     let said = daemon.reload();
     assert!(said.contains("reloaded: "), "{said}");
-    site.plant("/etc/another.name", "3");
+    tree.plant("/etc/another.name", "3");
     assert_eq!(daemon.record()["file"]["path"], "/etc/another.name");
     assert!(daemon.stop().0.success());
 }
 
 #[test]
 fn who_has_no_privilege_is_warned_and_works_on() {
-    needs_root!("who_has_no_privilege_is_warned_and_works_on");
-    let site = Site::new();
-    let rule = site.file("home/rules/ours.yml", RULE);
-    for path in [&site.path("home"), &site.path("home/rules"), &rule] {
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let rule = tree.file("home/rules/ours.yml", RULE);
+    for path in [&tree.path("home"), &tree.path("home/rules"), &rule] {
         chown(path, Some(65534), None).unwrap();
     }
-    let rules = site.path("home/rules").display().to_string();
-    let check = || crate::privileges::says(&site, &["check", "--rules", &rules]);
+    let rules = tree.path("home/rules").display().to_string();
+    let check = || crate::privileges::says(&tree, &["check", "--rules", &rules]);
     let said = check();
     assert_eq!((said.code, said.stderr.len()), (0, 0), "her own files: {:#?}", said.stderr);
     set_mode(&rule, 0o664);

@@ -1,8 +1,9 @@
 //! An alert that is longer than a message may be.
 
-use crate::harness::{Daemon, Receiving, Running, Site, needs_root, spawn};
-use crate::rsyslog::{Rsyslog, Setup, needs_rsyslogd};
-use crate::schema;
+use crate::output::SyslogSocket;
+use crate::rsyslog::{Rsyslog, Setup};
+use crate::support::schema::valid;
+use crate::support::{DaemonUnderTest, Running, ScratchTree, needs, spawn};
 use std::process::Command;
 
 /// Content that no message of usual size holds: twenty long lines, each byte of which is escaped.
@@ -11,26 +12,26 @@ fn long_lines() -> Vec<u8> {
 }
 
 /// A directory with a path of about 2,000 bytes, made of directories with names of this length.
-fn deep(site: &Site, name_length: usize) -> String {
+fn deep(tree: &ScratchTree, name_length: usize) -> String {
     let path = format!("/usr/lib/python3.12/site-packages/{}", format!("{}/", "d".repeat(name_length)).repeat(9));
-    std::fs::create_dir_all(site.inside(&path)).unwrap();
+    std::fs::create_dir_all(tree.inside(&path)).unwrap();
     path
 }
 
 #[test]
 fn an_alert_is_shortened_to_the_limit_of_each_output_and_stays_valid() {
-    needs_root!("an_alert_is_shortened_to_the_limit_of_each_output_and_stays_valid");
-    let site = Site::new();
+    needs!(Root);
+    let tree = ScratchTree::new();
     let limits = [1024, 1100, 1500, 2048, 4096, 8096, 16_384, 65_536];
-    let servers = limits.map(|limit| Receiving::bind(&site.path(&format!("log{limit}"))));
+    let servers = limits.map(|limit| SyslogSocket::bind(&tree.path(&format!("log{limit}"))));
     let outputs = limits.map(|limit| {
-        let socket = site.path(&format!("log{limit}"));
+        let socket = tree.path(&format!("log{limit}"));
         format!("[[output]]\ntype = \"syslog\"\nsocket = \"{}\"\nmax_message_bytes = {limit}\n", socket.display())
     });
-    let mut daemon = Daemon::start(site.run_config(&outputs.concat()));
+    let mut daemon = DaemonUnderTest::start(tree.run_config(&outputs.concat()));
     for name_length in (2..240).step_by(7) {
         let name = format!("{name_length}-\u{202e}\"\\.pth");
-        site.plant(&(deep(&site, name_length) + &name), long_lines());
+        tree.plant(&(deep(&tree, name_length) + &name), long_lines());
         for (server, limit) in servers.iter().zip(limits) {
             let (_, alert, length) = server.message();
             assert!(length <= limit, "{length} bytes where {limit} are allowed");
@@ -46,32 +47,32 @@ fn an_alert_is_shortened_to_the_limit_of_each_output_and_stays_valid() {
 
 #[test]
 fn a_long_alert_passes_an_rsyslogd_with_its_default_size_uncut() {
-    needs_rsyslogd!("a_long_alert_passes_an_rsyslogd_with_its_default_size_uncut");
-    let site = Site::new();
-    let directory = site.path("rsyslog");
+    needs!(Rsyslogd);
+    let tree = ScratchTree::new();
+    let directory = tree.path("rsyslog");
     let rsyslog = Rsyslog::start(&directory, Setup { special_parser: true, large: false });
     let output = format!("syslog:unix:{}", Rsyslog::socket(&directory).display());
-    let mut daemon = Daemon::start(site.run(&["--output", &output]));
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &output]));
     for name_length in [5, 100, 150, 200, 230] {
-        site.plant(&(deep(&site, name_length) + "x.pth"), long_lines());
+        tree.plant(&(deep(&tree, name_length) + "x.pth"), long_lines());
     }
     for message in rsyslog.messages(5) {
-        assert_eq!(schema::valid(&message.text)["pyhookwatch"]["shortened"], true);
+        assert_eq!(valid(&message.text)["pyhookwatch"]["shortened"], true);
     }
     assert!(daemon.stop().0.success());
 }
 
 #[test]
 fn the_report_of_a_loss_keeps_its_cause_and_count_however_short_it_must_be() {
-    needs_root!("the_report_of_a_loss_keeps_its_cause_and_count_however_short_it_must_be");
-    let site = Site::new();
-    let socket = site.path("log");
-    let server = Receiving::bind(&socket);
-    let _daemon = Daemon::start(site.run_config(&format!(
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let socket = tree.path("log");
+    let server = SyslogSocket::bind(&socket);
+    let _daemon = DaemonUnderTest::start(tree.run_config(&format!(
         "[[output]]\ntype = \"syslog\"\nsocket = \"{}\"\nmax_message_bytes = 1024\nqueue = 1\n",
         socket.display()
     )));
-    site.plant_many("pkg", 40);
+    tree.plant_many("pkg", 40);
     let gap = loop {
         let (_, record, length) = server.message();
         assert!(length <= 1024, "{length}");
@@ -85,13 +86,13 @@ fn the_report_of_a_loss_keeps_its_cause_and_count_however_short_it_must_be() {
 
 #[test]
 fn a_command_line_of_a_hundred_kilobytes_is_cut_and_says_so() {
-    needs_root!("a_command_line_of_a_hundred_kilobytes_is_cut_and_says_so");
-    let site = Site::new();
-    let mut daemon = Daemon::start(site.run(&["--output", "stdout"]));
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", "stdout"]));
     // The shell is held open by its own redirection until the program has read /proc.
     let mut writer = Command::new("sh");
     writer.args(["-c", "printf 'import os\\n' > \"$1\" && read wait", "sh"]);
-    writer.arg(site.inside("/usr/lib/python3.12/usercustomize.py")).arg("\n\x1b".repeat(50_000));
+    writer.arg(tree.inside("/usr/lib/python3.12/usercustomize.py")).arg("\n\x1b".repeat(50_000));
     let mut writer = Running(spawn(writer.stdin(std::process::Stdio::piped())));
     let alert = daemon.record();
     drop(writer.0.stdin.take());

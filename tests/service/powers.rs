@@ -1,6 +1,6 @@
 //! What each thread of the running daemon may still do.
 
-use crate::harness::{Daemon, PACKAGES, Site, eventually, needs_root, spawn};
+use crate::support::{DaemonUnderTest, PACKAGES, ScratchTree, eventually, needs, spawn};
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
@@ -25,7 +25,7 @@ fn field<'t>(status: &'t str, name: &str) -> &'t str {
 }
 
 /// Fails if a thread keeps more than its list; gives the names of all.
-fn threads_keep_their_lists(daemon: &Daemon) -> BTreeSet<String> {
+fn threads_keep_their_lists(daemon: &DaemonUnderTest) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for task in std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap() {
         let task = task.unwrap().path();
@@ -50,40 +50,41 @@ fn threads_keep_their_lists(daemon: &Daemon) -> BTreeSet<String> {
 }
 
 /// A hook written by a program of its own that is gone at once; gives the alert.
-fn hook_of_another(site: &Site, daemon: &mut Daemon, name: &str) -> serde_json::Value {
+fn hook_of_another(tree: &ScratchTree, daemon: &mut DaemonUnderTest, name: &str) -> serde_json::Value {
     let path = format!("{PACKAGES}/{name}.pth");
-    let staged = site.inside("/staging/x");
-    crate::harness::write(&staged, "import os\n");
+    let staged = tree.inside("/staging/x");
+    crate::support::write(&staged, "import os\n");
     let mut moved = Command::new("/bin/mv");
-    assert!(spawn(moved.arg(&staged).arg(site.inside(&path))).wait().unwrap().success());
+    assert!(spawn(moved.arg(&staged).arg(tree.inside(&path))).wait().unwrap().success());
     let alert = daemon.record();
     assert_eq!(alert["file"]["path"], path);
     alert
 }
 
 /// Everything that starts a thread has happened: a writer read, a file written and opened anew.
-fn after_everything(site: &Site, daemon: &mut Daemon) -> BTreeSet<String> {
-    let file = site.path("log/alerts.json");
-    let alert = hook_of_another(site, daemon, "first");
+fn after_everything(tree: &ScratchTree, daemon: &mut DaemonUnderTest) -> BTreeSet<String> {
+    let file = tree.path("log/alerts.json");
+    let alert = hook_of_another(tree, daemon, "first");
     assert_eq!(alert["process"]["name"], "mv", "{alert:#}");
     assert_eq!(alert["pyhookwatch"]["writer"]["evidence"].as_str().map(|word| word != "unknown"), Some(true));
     let lines = || std::fs::read_to_string(&file).unwrap_or_default().lines().count();
     eventually("the first alert in the file", || (lines() == 1).then_some(()));
-    std::fs::rename(&file, site.path("log/alerts.json.1")).unwrap();
+    std::fs::rename(&file, tree.path("log/alerts.json.1")).unwrap();
     daemon.reload();
-    hook_of_another(site, daemon, "second");
+    hook_of_another(tree, daemon, "second");
     eventually("the second alert in the new file", || (lines() == 1).then_some(()));
     threads_keep_their_lists(daemon)
 }
 
 #[test]
 fn as_root_every_thread_keeps_only_its_list_and_everything_still_works() {
-    needs_root!("as_root_every_thread_keeps_only_its_list_and_everything_still_works");
-    let site = Site::new();
-    std::fs::create_dir(site.path("log")).unwrap();
-    let output = format!("file:{}", site.path("log/alerts.json").display());
-    let mut daemon = Daemon::start(site.run(&["--backend", "fanotify", "--output", "stdout", "--output", &output]));
-    let names = after_everything(&site, &mut daemon);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    std::fs::create_dir(tree.path("log")).unwrap();
+    let output = format!("file:{}", tree.path("log/alerts.json").display());
+    let mut daemon =
+        DaemonUnderTest::start(tree.run(&["--backend", "fanotify", "--output", "stdout", "--output", &output]));
+    let names = after_everything(&tree, &mut daemon);
     for name in ["pyhookwatch", "pyhookwatch-fan", "pyhookwatch-lst", "tokio-rt-worker"] {
         assert!(names.contains(name), "{name} is not there: {names:?}");
     }
@@ -97,10 +98,10 @@ fn as_root_every_thread_keeps_only_its_list_and_everything_still_works() {
 
 #[test]
 fn with_inotify_nothing_but_reading_is_kept() {
-    needs_root!("with_inotify_nothing_but_reading_is_kept");
-    let site = Site::new();
-    let mut daemon = Daemon::start(site.run(&["--backend", "inotify", "--output", "stdout"]));
-    site.plant_many("one", 1);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--backend", "inotify", "--output", "stdout"]));
+    tree.plant_many("one", 1);
     daemon.record();
     let names = threads_keep_their_lists(&daemon);
     assert!(names.contains("pyhookwatch-ino"), "{names:?}");
@@ -109,75 +110,75 @@ fn with_inotify_nothing_but_reading_is_kept() {
 
 #[test]
 fn a_service_user_with_four_capabilities_names_writers_and_keeps_no_more_than_root_does() {
-    needs_root!("a_service_user_with_four_capabilities_names_writers_and_keeps_no_more_than_root_does");
-    let site = Site::new();
-    std::fs::create_dir(site.path("log")).unwrap();
-    chown(site.path("log"), Some(65534), None).unwrap();
+    needs!(Root);
+    let tree = ScratchTree::new();
+    std::fs::create_dir(tree.path("log")).unwrap();
+    chown(tree.path("log"), Some(65534), None).unwrap();
     // What only root may read is read all the same.
-    let config = site.file("pyhookwatch.toml", "");
+    let config = tree.file("pyhookwatch.toml", "");
     std::fs::set_permissions(&config, PermissionsExt::from_mode(0o600)).unwrap();
     let four = "+sys_admin,+sys_ptrace,+dac_read_search,+net_admin";
     let mut command = crate::privileges::as_nobody_with(
-        &site,
+        &tree,
         &[
             &format!("--inh-caps=-all,{four}"),
             &format!("--ambient-caps=-all,{four}"),
             &format!("--bounding-set=-all,{four}"),
         ],
     );
-    command.args(["run", "--backend", "fanotify", "--root"]).arg(site.root()).arg("--config").arg(config);
-    command.args(["--output", "stdout", "--output", &format!("file:{}", site.path("log/alerts.json").display())]);
-    let mut daemon = Daemon::start(command);
+    command.args(["run", "--backend", "fanotify", "--root"]).arg(tree.root()).arg("--config").arg(config);
+    command.args(["--output", "stdout", "--output", &format!("file:{}", tree.path("log/alerts.json").display())]);
+    let mut daemon = DaemonUnderTest::start(command);
     let said = daemon.stderr.seen().join("\n");
     assert!(!said.contains("without CAP_") && !said.contains("cannot"), "{said}");
-    let names = after_everything(&site, &mut daemon);
+    let names = after_everything(&tree, &mut daemon);
     assert!(names.contains("pyhookwatch-fan"), "{names:?}");
     assert!(daemon.stop().0.success());
 }
 
 #[test]
 fn a_capability_that_is_missing_is_said_and_the_rest_works() {
-    needs_root!("a_capability_that_is_missing_is_said_and_the_rest_works");
-    let site = Site::new();
+    needs!(Root);
+    let tree = ScratchTree::new();
     let two = "+sys_admin,+dac_read_search";
     let mut command = crate::privileges::as_nobody_with(
-        &site,
+        &tree,
         &[&format!("--inh-caps=-all,{two}"), &format!("--ambient-caps=-all,{two}")],
     );
-    command.args(["run", "--backend", "fanotify", "--output", "stdout", "--root"]).arg(site.root());
-    let mut daemon = Daemon::start(command);
+    command.args(["run", "--backend", "fanotify", "--output", "stdout", "--root"]).arg(tree.root());
+    let mut daemon = DaemonUnderTest::start(command);
     let said = daemon.stderr.seen().join("\n");
     for name in ["CAP_SYS_PTRACE", "CAP_NET_ADMIN"] {
         assert!(said.contains(&format!("without {name}: ")), "{said}");
     }
-    site.plant_many("one", 1);
+    tree.plant_many("one", 1);
     daemon.record();
     assert!(daemon.stop().0.success());
 }
 
 #[test]
 fn without_the_right_to_locate_fanotify_is_not_taken_for_working() {
-    needs_root!("without_the_right_to_locate_fanotify_is_not_taken_for_working");
-    let site = Site::new();
+    needs!(Root);
+    let tree = ScratchTree::new();
     let mut command =
-        crate::privileges::as_nobody_with(&site, &["--inh-caps=-all,+sys_admin", "--ambient-caps=-all,+sys_admin"]);
-    command.args(["run", "--output", "stdout", "--root"]).arg(site.root());
-    let mut daemon = Daemon::start(command);
+        crate::privileges::as_nobody_with(&tree, &["--inh-caps=-all,+sys_admin", "--ambient-caps=-all,+sys_admin"]);
+    command.args(["run", "--output", "stdout", "--root"]).arg(tree.root());
+    let mut daemon = DaemonUnderTest::start(command);
     let said = daemon.stderr.seen().join("\n");
     assert!(said.contains("fanotify is refused here") && said.contains("inotify on "), "{said}");
-    site.plant_many("one", 1);
+    tree.plant_many("one", 1);
     daemon.record();
     assert!(daemon.stop().0.success());
 }
 
 #[test]
 fn an_output_that_could_not_be_opened_after_a_rotation_is_refused_at_the_start() {
-    needs_root!("an_output_that_could_not_be_opened_after_a_rotation_is_refused_at_the_start");
-    let site = Site::new();
-    std::fs::create_dir(site.path("log")).unwrap();
-    chown(site.path("log"), Some(1234), Some(1234)).unwrap();
-    let output = format!("file:{}", site.path("log/alerts.json").display());
-    let root = site.root().display().to_string();
-    let line = crate::harness::program(&["run", "--root", &root, "--output", &output]).one_line(77).to_owned();
+    needs!(Root);
+    let tree = ScratchTree::new();
+    std::fs::create_dir(tree.path("log")).unwrap();
+    chown(tree.path("log"), Some(1234), Some(1234)).unwrap();
+    let output = format!("file:{}", tree.path("log/alerts.json").display());
+    let root = tree.root().display().to_string();
+    let line = crate::support::program(&["run", "--root", &root, "--output", &output]).one_line(77).to_owned();
     assert!(line.contains("alerts.json: Permission denied"), "{line}");
 }

@@ -1,22 +1,13 @@
 //! A real rsyslogd on a socket of the test's own, ended by its own id.
 
-use crate::harness::{Running, eventually, lines_of, spawn};
+use crate::output::lines_of;
+use crate::support::needs::RSYSLOGD;
+use crate::support::{Running, eventually, spawn};
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-pub const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
-
-/// Ends the test early, loudly, when there is no rsyslogd or nobody to run it.
-macro_rules! needs_rsyslogd {
-    ($name:literal) => {
-        crate::harness::needs_root!($name);
-        crate::harness::needs!(std::path::Path::new(crate::rsyslog::RSYSLOGD).exists(), "rsyslogd", $name);
-    };
-}
-pub(crate) use needs_rsyslogd;
 
 /// How rsyslogd is set up.
 #[derive(Clone, Copy)]
@@ -30,7 +21,8 @@ pub struct Setup {
 pub struct Rsyslog {
     directory: PathBuf,
     process: Running,
-    said: PathBuf,
+    /// What it wrote to its standard output and error.
+    log: PathBuf,
 }
 
 impl Rsyslog {
@@ -39,24 +31,24 @@ impl Rsyslog {
         directory.join("log")
     }
 
-    /// Starts it and waits until it listens. What it got in an earlier life stays in its file.
+    /// Starts it and waits until it listens. Messages of an earlier run stay in its file.
     pub fn start(directory: &Path, setup: Setup) -> Self {
         fs::create_dir_all(directory.join("work")).unwrap();
-        let place = directory.display();
+        let path = directory.display();
         let size = if setup.large { "global(maxMessageSize=\"64k\")\n" } else { "" };
         let parser = if setup.special_parser { "" } else { " useSpecialParser=\"off\"" };
         let configuration = format!(
-            "{size}global(workDirectory=\"{place}/work\")\n\
+            "{size}global(workDirectory=\"{path}/work\")\n\
              module(load=\"imuxsock\" SysSock.Use=\"off\")\n\
-             input(type=\"imuxsock\" Socket=\"{place}/log\"{parser})\n\
+             input(type=\"imuxsock\" Socket=\"{path}/log\"{parser})\n\
              template(name=\"all\" type=\"string\" \
              string=\"%syslogfacility-text%|%syslogseverity-text%|%programname%|%procid%|%msg%\\n\")\n\
-             action(type=\"omfile\" file=\"{place}/messages\" template=\"all\")\n"
+             action(type=\"omfile\" file=\"{path}/messages\" template=\"all\")\n"
         );
         let file = directory.join("rsyslog.conf");
         fs::write(&file, configuration).unwrap();
-        let said = directory.join("rsyslogd.said");
-        let output = OpenOptions::new().create(true).append(true).open(&said).unwrap();
+        let log = directory.join("rsyslogd.log");
+        let output = OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(RSYSLOGD);
         command
             .args(["-n", "-i"])
@@ -67,7 +59,7 @@ impl Rsyslog {
             .stdout(output.try_clone().unwrap())
             .stderr(output);
         let child = spawn(&mut command);
-        let running = Self { directory: directory.to_owned(), process: Running(child), said };
+        let running = Self { directory: directory.to_owned(), process: Running(child), log };
         let socket = Self::socket(directory);
         eventually("rsyslogd listens", || UnixDatagram::unbound().unwrap().connect(&socket).ok());
         running
@@ -78,11 +70,11 @@ impl Rsyslog {
         lines_of(&self.directory.join("messages"), count).iter().map(|line| Message::of(line)).collect()
     }
 
-    /// Ends it. It writes what it has taken before it goes, so wait for that first.
+    /// Ends it. It writes accepted messages first, so wait for them before.
     pub fn stop(mut self) {
         self.process.signal(Signal::TERM);
         let status = self.process.wait();
-        assert!(status.success(), "rsyslogd: {status}: {}", fs::read_to_string(&self.said).unwrap());
+        assert!(status.success(), "rsyslogd: {status}: {}", fs::read_to_string(&self.log).unwrap());
     }
 }
 

@@ -1,6 +1,6 @@
 //! `scan`: what would run at start-up, on a root of the test's own.
 
-use crate::harness::{PROGRAM, Said, Site, program, say};
+use crate::support::{CommandOutput, PROGRAM, ScratchTree, program};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,22 +10,22 @@ use std::process::Command;
 const SITE: &str = "/usr/lib/python3.12/site-packages";
 const HOSTILE: &str = "import base64;exec(base64.b64decode('cHJpbnQoMSk='))\n";
 
-fn scan(site: &Site, arguments: &[&str]) -> Said {
-    let root = site.root();
+fn scan(tree: &ScratchTree, arguments: &[&str]) -> CommandOutput {
+    let root = tree.root();
     let said = program(&[&["scan", "--root", root.to_str().unwrap()][..], arguments].concat());
     assert_eq!(said.stderr.len(), 0, "{:#?}", said.stderr);
     said
 }
 
-fn json(site: &Site, arguments: &[&str], code: i32) -> Value {
-    let said = scan(site, &[&["--json"][..], arguments].concat());
+fn json(tree: &ScratchTree, arguments: &[&str], code: i32) -> Value {
+    let said = scan(tree, &[&["--json"][..], arguments].concat());
     assert_eq!(said.code, code, "{}", said.stdout);
     serde_json::from_str(&said.stdout).unwrap()
 }
 
-fn plant(site: &Site, path: &str, content: &str) {
-    fs::create_dir_all(site.inside(path).parent().unwrap()).unwrap();
-    fs::write(site.inside(path), content).unwrap();
+fn plant(tree: &ScratchTree, path: &str, content: &str) {
+    fs::create_dir_all(tree.inside(path).parent().unwrap()).unwrap();
+    fs::write(tree.inside(path), content).unwrap();
 }
 
 fn hook<'v>(document: &'v Value, path: &str) -> &'v Value {
@@ -39,23 +39,23 @@ fn paths(document: &Value) -> Vec<&str> {
 
 #[test]
 fn a_root_without_hooks_is_fine() {
-    let site = Site::new();
-    let document = json(&site, &[], 0);
+    let tree = ScratchTree::new();
+    let document = json(&tree, &[], 0);
     assert_eq!(document["hooks"], Value::Array(Vec::new()));
     assert_eq!(document["skipped"], Value::Array(Vec::new()));
-    assert_eq!(document["root"], site.root().to_str().unwrap());
-    let said = scan(&site, &[]);
+    assert_eq!(document["root"], tree.root().to_str().unwrap());
+    let said = scan(&tree, &[]);
     assert_eq!(said.code, 0);
     assert!(said.stdout.starts_with("0 hooks (0 hostile"), "{}", said.stdout);
 }
 
 #[test]
 fn a_hostile_hook_is_told_first_and_by_the_exit_code() {
-    let site = Site::new();
-    plant(&site, &format!("{SITE}/zz_benign.pth"), "/usr/share/x\n");
-    plant(&site, &format!("{SITE}/litellm_init.pth"), HOSTILE);
-    plant(&site, "/usr/lib/python3.12/sitecustomize.py", "import sys\n");
-    let said = scan(&site, &[]);
+    let tree = ScratchTree::new();
+    plant(&tree, &format!("{SITE}/zz_benign.pth"), "/usr/share/x\n");
+    plant(&tree, &format!("{SITE}/litellm_init.pth"), HOSTILE);
+    plant(&tree, "/usr/lib/python3.12/sitecustomize.py", "import sys\n");
+    let said = scan(&tree, &[]);
     assert_eq!(said.code, 1, "{}", said.stdout);
     let place = |text: &str| said.stdout.find(text).unwrap_or_else(|| panic!("no {text}: {}", said.stdout));
     assert!(place("Python 3.12 in /usr") < place("hostile"));
@@ -64,15 +64,15 @@ fn a_hostile_hook_is_told_first_and_by_the_exit_code() {
     assert!(place("litellm_init.pth") < place("sitecustomize.py"));
     assert!(!said.stdout.contains('\x1b'), "no colours where there is no terminal");
     assert!(said.stdout.lines().all(|line| line.chars().count() <= 120));
-    let document = json(&site, &[], 1);
+    let document = json(&tree, &[], 1);
     assert_eq!(document["summary"]["classes"]["hostile"], 1);
 }
 
 #[test]
 fn the_json_form_has_every_fact_of_a_hook() {
-    let site = Site::new();
-    plant(&site, &format!("{SITE}/x.pth"), "import sys\n/opt/added\n");
-    let document = json(&site, &[], 0);
+    let tree = ScratchTree::new();
+    plant(&tree, &format!("{SITE}/x.pth"), "import sys\n/opt/added\n");
+    let document = json(&tree, &[], 0);
     let hook = hook(&document, &format!("{SITE}/x.pth"));
     let keys: Vec<_> = hook.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
@@ -116,14 +116,14 @@ fn the_json_form_has_every_fact_of_a_hook() {
 
 #[test]
 fn what_a_hook_leads_to_is_judged_too() {
-    let site = Site::new();
-    plant(&site, &format!("{SITE}/a.pth"), "import _telemetry\n../../../../srv/added\n");
-    plant(&site, &format!("{SITE}/_telemetry.py"), "import sys\n");
-    plant(&site, "/srv/added/usercustomize.py", "import sys\n");
-    plant(&site, "/srv/hidden/evil.pth", "import sys\n");
-    fs::create_dir_all(site.inside("/usr/lib/python3.13")).unwrap();
-    symlink("/srv/hidden", site.inside("/usr/lib/python3.13/site-packages")).unwrap();
-    let document = json(&site, &[], 0);
+    let tree = ScratchTree::new();
+    plant(&tree, &format!("{SITE}/a.pth"), "import _telemetry\n../../../../srv/added\n");
+    plant(&tree, &format!("{SITE}/_telemetry.py"), "import sys\n");
+    plant(&tree, "/srv/added/usercustomize.py", "import sys\n");
+    plant(&tree, "/srv/hidden/evil.pth", "import sys\n");
+    fs::create_dir_all(tree.inside("/usr/lib/python3.13")).unwrap();
+    symlink("/srv/hidden", tree.inside("/usr/lib/python3.13/site-packages")).unwrap();
+    let document = json(&tree, &[], 0);
     assert_eq!(hook(&document, &format!("{SITE}/_telemetry.py"))["kind"], "module");
     assert_eq!(hook(&document, "/srv/added/usercustomize.py")["location"], "search-path");
     let linked = hook(&document, "/usr/lib/python3.13/site-packages/evil.pth");
@@ -132,25 +132,25 @@ fn what_a_hook_leads_to_is_judged_too() {
 
 #[test]
 fn environment_files_are_listed_when_they_set_something() {
-    let site = Site::new();
-    plant(&site, "/etc/environment", "PATH=/usr/bin\n");
-    assert_eq!(paths(&json(&site, &[], 0)), [""; 0]);
-    plant(&site, "/etc/environment", "PYTHONPATH=/opt/x\n");
-    let document = json(&site, &[], 0);
+    let tree = ScratchTree::new();
+    plant(&tree, "/etc/environment", "PATH=/usr/bin\n");
+    assert_eq!(paths(&json(&tree, &[], 0)), [""; 0]);
+    plant(&tree, "/etc/environment", "PYTHONPATH=/opt/x\n");
+    let document = json(&tree, &[], 0);
     let setting = &hook(&document, "/etc/environment")["settings"][0];
     assert_eq!((&setting["variable"], &setting["line"]), (&"PYTHONPATH".into(), &1.into()));
 }
 
 #[test]
 fn arguments_limit_the_scan() {
-    let site = Site::new();
-    plant(&site, &format!("{SITE}/x.pth"), "import sys\n");
-    plant(&site, "/srv/venv/lib/python3.12/site-packages/y.pth", "import sys\n");
-    let real = site.inside("/srv/venv");
+    let tree = ScratchTree::new();
+    plant(&tree, &format!("{SITE}/x.pth"), "import sys\n");
+    plant(&tree, "/srv/venv/lib/python3.12/site-packages/y.pth", "import sys\n");
+    let real = tree.inside("/srv/venv");
     for argument in ["/srv/venv", real.to_str().unwrap(), "/srv/venv/lib/python3.12/site-packages/y.pth"] {
-        assert_eq!(paths(&json(&site, &[argument], 0)), ["/srv/venv/lib/python3.12/site-packages/y.pth"]);
+        assert_eq!(paths(&json(&tree, &[argument], 0)), ["/srv/venv/lib/python3.12/site-packages/y.pth"]);
     }
-    let root = site.root();
+    let root = tree.root();
     for (path, words) in [("/nowhere", "name a file or directory"), ("../../../../../../../../../etc", "outside")] {
         let said = program(&["scan", "--root", root.to_str().unwrap(), path]);
         let line = said.one_line(64);
@@ -161,19 +161,19 @@ fn arguments_limit_the_scan() {
 
 #[test]
 fn loops_of_links_and_things_that_are_no_files_do_not_hold_it_up() {
-    let site = Site::new();
-    symlink("/", site.inside("/srv")).unwrap();
-    symlink("loop.pth", site.inside(&format!("{SITE}/loop.pth"))).unwrap();
-    symlink("/usr", site.inside("/usr/lib/python3.12/dist-packages")).unwrap();
+    let tree = ScratchTree::new();
+    symlink("/", tree.inside("/srv")).unwrap();
+    symlink("loop.pth", tree.inside(&format!("{SITE}/loop.pth"))).unwrap();
+    symlink("/usr", tree.inside("/usr/lib/python3.12/dist-packages")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
-        site.inside(&format!("{SITE}/fifo.pth")),
+        tree.inside(&format!("{SITE}/fifo.pth")),
         rustix::fs::FileType::Fifo,
         rustix::fs::Mode::RUSR,
         0,
     )
     .unwrap();
-    let said = scan(&site, &["--json"]);
+    let said = scan(&tree, &["--json"]);
     let document: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(hook(&document, &format!("{SITE}/fifo.pth"))["state"], "fifo");
     assert_eq!(hook(&document, &format!("{SITE}/loop.pth"))["state"], "link");
@@ -181,10 +181,10 @@ fn loops_of_links_and_things_that_are_no_files_do_not_hold_it_up() {
 
 #[test]
 fn a_hostile_name_cannot_drive_the_terminal() {
-    let site = Site::new();
-    plant(&site, &format!("{SITE}/\x1b[2J\u{202e}\nx.pth"), "import sys\n");
+    let tree = ScratchTree::new();
+    plant(&tree, &format!("{SITE}/\x1b[2J\u{202e}\nx.pth"), "import sys\n");
     for arguments in [&[][..], &["--json"]] {
-        let said = scan(&site, arguments);
+        let said = scan(&tree, arguments);
         assert!(said.stdout.contains("x.pth"));
         assert!(!said.stdout.contains(['\x1b', '\u{202e}']), "{}", said.stdout);
     }
@@ -193,21 +193,21 @@ fn a_hostile_name_cannot_drive_the_terminal() {
 /// As `nobody`: root reads everything.
 #[test]
 fn what_cannot_be_read_is_named_and_told_by_the_exit_code() {
-    crate::harness::needs_root!("scan of unreadable files");
-    let site = Site::new();
-    plant(&site, &format!("{SITE}/closed.pth"), "import sys\n");
-    plant(&site, "/root/.local/lib/python3.12/site-packages/x.pth", "import sys\n");
-    fs::set_permissions(site.root(), PermissionsExt::from_mode(0o755)).unwrap();
-    fs::set_permissions(site.inside(&format!("{SITE}/closed.pth")), PermissionsExt::from_mode(0o000)).unwrap();
-    fs::set_permissions(site.inside("/root"), PermissionsExt::from_mode(0o700)).unwrap();
+    crate::support::needs!(Root);
+    let tree = ScratchTree::new();
+    plant(&tree, &format!("{SITE}/closed.pth"), "import sys\n");
+    plant(&tree, "/root/.local/lib/python3.12/site-packages/x.pth", "import sys\n");
+    fs::set_permissions(tree.root(), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(tree.inside(&format!("{SITE}/closed.pth")), PermissionsExt::from_mode(0o000)).unwrap();
+    fs::set_permissions(tree.inside("/root"), PermissionsExt::from_mode(0o700)).unwrap();
     // Copied: the program's own directory may be closed for others.
-    let copy = site.path("pyhookwatch");
+    let copy = tree.path("pyhookwatch");
     fs::copy(PROGRAM, &copy).unwrap();
-    let root = site.root();
+    let root = tree.root();
     let said = |arguments: &[&str]| {
         let mut command = Command::new(&copy);
         command.args(["scan", "--root", root.to_str().unwrap()]).args(arguments).current_dir("/").uid(65534).gid(65534);
-        say(&mut command)
+        CommandOutput::of(&mut command)
     };
     let text = said(&[]);
     assert_eq!(text.code, 77, "{}", text.stdout);

@@ -1,20 +1,20 @@
 //! Passwords and tokens in command lines and settings do not leave the machine; rules see them.
 
 use crate::check::RULE;
-use crate::harness::{Daemon, PACKAGES, Running, Site, needs_root, spawn};
+use crate::support::{DaemonUnderTest, PACKAGES, Running, ScratchTree, needs, spawn};
 use std::process::{Command, Stdio};
 
 const SECRET: &str = "hunter2secret";
 
 #[test]
 fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
-    needs_root!("a_secret_in_a_command_line_is_matched_by_rules_and_not_told");
-    let site = Site::new();
+    needs!(Root);
+    let tree = ScratchTree::new();
     let condition = format!("CommandLine|contains: {SECRET}");
-    site.file("rules/ours.yml", &RULE.replace("TargetFilename|endswith: /novelty.probe", &condition));
-    let rules = site.path("rules").display().to_string();
-    let mut daemon = Daemon::start(site.run(&["--output", "stdout", "--rules", &rules]));
-    let hook = site.inside(&format!("{PACKAGES}/one.pth"));
+    tree.file("rules/ours.yml", &RULE.replace("TargetFilename|endswith: /novelty.probe", &condition));
+    let rules = tree.path("rules").display().to_string();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", "stdout", "--rules", &rules]));
+    let hook = tree.inside(&format!("{PACKAGES}/one.pth"));
     // The inner shell is the writer and waits until it was read; the outer one is its parent.
     let inner = format!("echo import os > {}; read x # --password={SECRET} https://me:{SECRET}@host/x", hook.display());
     let outer = format!("PGPASSWORD={SECRET} sh -c '{inner}'; true");
@@ -34,15 +34,15 @@ fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
 
 #[test]
 fn a_secret_beside_a_setting_is_not_told_and_a_hooks_own_code_is() {
-    let site = Site::new();
-    std::fs::create_dir_all(site.inside("/etc/systemd/system")).unwrap();
-    let mut daemon = Daemon::start(site.run(&["--backend", "inotify", "--output", "stdout"]));
+    let tree = ScratchTree::new();
+    std::fs::create_dir_all(tree.inside("/etc/systemd/system")).unwrap();
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--backend", "inotify", "--output", "stdout"]));
     let unit = format!("[Service]\nEnvironment=\"PYTHONPATH=/x\" \"DB_PASSWORD={SECRET}\"\nExecStart=/bin/true\n");
-    site.plant("/etc/systemd/system/x.service", unit);
+    tree.plant("/etc/systemd/system/x.service", unit);
     let alert = daemon.record();
     assert_eq!(alert["file"]["path"], "/etc/systemd/system/x.service");
     assert!(!alert.to_string().contains(SECRET) && alert.to_string().contains("DB_PASSWORD=[redacted]"), "{alert:#}");
-    site.plant(&format!("{PACKAGES}/one.pth"), format!("import os; password = '{SECRET}'\n"));
+    tree.plant(&format!("{PACKAGES}/one.pth"), format!("import os; password = '{SECRET}'\n"));
     assert!(daemon.record()["pyhookwatch"]["content"].to_string().contains(SECRET), "evidence stays");
     assert!(daemon.stop().0.success());
 }

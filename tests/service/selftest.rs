@@ -1,6 +1,8 @@
 //! The self-test: what it says here, and that it leaves nothing and hides nothing.
 
-use crate::harness::{Lines, PATIENCE, PROGRAM, Running, eventually, needs_root, program, spawn};
+use crate::support::{
+    CommandOutput, Lines, PROGRAM, Running, ScratchTree, eventually, needs, patience, program, spawn,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::process::{Command, Stdio};
@@ -26,7 +28,7 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
 
 #[test]
 fn everything_passes_here_and_nothing_is_left() {
-    needs_root!("everything_passes_here_and_nothing_is_left");
+    needs!(Root);
     let _alone = alone();
     let said = program(&["selftest", "--json"]);
     let document: Value = serde_json::from_str(&said.stdout).unwrap();
@@ -39,7 +41,7 @@ fn everything_passes_here_and_nothing_is_left() {
     {
         let place = place(name);
         assert_eq!((&place["outcome"], &place["writer"]["correct"]), (&"passed".into(), &true.into()), "{place:#}");
-        assert!(place["latency_ms"].as_f64().unwrap() < PATIENCE.as_secs_f64() * 1000.0);
+        assert!(place["latency_ms"].as_f64().unwrap() < patience().as_secs_f64() * 1000.0);
     }
     assert_eq!(place("inotify")["writer"]["evidence"], "unavailable");
     let late = place("late");
@@ -58,10 +60,10 @@ fn everything_passes_here_and_nothing_is_left() {
 
 #[test]
 fn without_privilege_inotify_alone_is_tried_and_77_says_so() {
-    needs_root!("without_privilege_inotify_alone_is_tried_and_77_says_so");
+    needs!(Root);
     let _alone = alone();
-    let site = crate::harness::Site::new();
-    let said = crate::harness::say(crate::privileges::as_nobody(&site).args(["selftest", "--json"]));
+    let tree = ScratchTree::new();
+    let said = CommandOutput::of(crate::privileges::as_nobody(&tree).args(["selftest", "--json"]));
     let document: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{:?}", said.stderr));
     assert_eq!(said.code, 77, "{document:#}");
     assert!(document["no_permission"].as_str().unwrap().contains("CAP_SYS_ADMIN"));
@@ -91,7 +93,7 @@ fn begin() -> (Running, Lines, Vec<i32>) {
 
 #[test]
 fn a_watcher_that_is_killed_fails_the_test() {
-    needs_root!("a_watcher_that_is_killed_fails_the_test");
+    needs!(Root);
     let _alone = alone();
     let (mut running, mut stdout, watchers) = begin();
     // A child of ours until we wait for it: nobody else has its number.
@@ -104,7 +106,7 @@ fn a_watcher_that_is_killed_fails_the_test() {
 
 #[test]
 fn after_a_signal_nothing_is_left() {
-    needs_root!("after_a_signal_nothing_is_left");
+    needs!(Root);
     let _alone = alone();
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let started = Instant::now();
@@ -114,7 +116,7 @@ fn after_a_signal_nothing_is_left() {
         running.signal(signal);
         let status = running.wait();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal.as_raw()), "{status}");
-        assert!(started.elapsed() < PATIENCE);
+        assert!(started.elapsed() < patience());
         assert_eq!(stdout.rest(), Vec::<String>::new());
         assert_eq!(left(), Vec::<String>::new());
         for pid in watchers {

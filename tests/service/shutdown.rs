@@ -1,6 +1,7 @@
 //! The end: what was seen is told, and nothing can keep the program from ending.
 
-use crate::harness::{Daemon, PACKAGES, PATIENCE, Site, needs_root, records_of, sequences, write};
+use crate::output::{records_of, sequences};
+use crate::support::{DaemonUnderTest, PACKAGES, ScratchTree, needs, patience, write};
 use rustix::process::Signal;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +13,11 @@ const LAST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else 
 /// The program is stopped while the changes are made, so that at SIGTERM all of them are still in the
 /// kernel's queue.
 fn pending(count: usize) -> Duration {
-    let site = Site::new();
-    let file = site.path("alerts.json");
-    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
-    daemon.suspend();
-    site.plant_many("pkg", count);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &format!("file:{}", file.display())]));
+    daemon.process.hold();
+    tree.plant_many("pkg", count);
     daemon.process.signal(Signal::TERM);
     let asked = Instant::now();
     daemon.process.signal(Signal::CONT);
@@ -31,24 +32,24 @@ fn pending(count: usize) -> Duration {
 
 #[test]
 fn at_sigterm_a_thousand_pending_changes_are_delivered_within_two_seconds() {
-    needs_root!("at_sigterm_a_thousand_pending_changes_are_delivered_within_two_seconds");
+    needs!(Root);
     let took = pending(1000);
     assert!(took < LAST, "took {took:?}");
 }
 
 #[test]
 fn at_sigterm_more_changes_than_the_channel_holds_are_delivered_too() {
-    needs_root!("at_sigterm_more_changes_than_the_channel_holds_are_delivered_too");
+    needs!(Root);
     pending(1500);
 }
 
 #[test]
 fn at_sigterm_a_file_that_is_still_being_written_is_reported() {
-    needs_root!("at_sigterm_a_file_that_is_still_being_written_is_reported");
-    let site = Site::new();
-    let file = site.path("alerts.json");
-    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
-    let mut open = fs::File::create(site.inside("/usr/lib/python3.12/sitecustomize.py")).unwrap();
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &format!("file:{}", file.display())]));
+    let mut open = fs::File::create(tree.inside("/usr/lib/python3.12/sitecustomize.py")).unwrap();
     std::io::Write::write_all(&mut open, b"import os\n").unwrap();
     assert!(daemon.stop().0.success());
     drop(open);
@@ -60,21 +61,21 @@ fn at_sigterm_a_file_that_is_still_being_written_is_reported() {
 
 #[test]
 fn at_sigterm_a_directory_that_was_just_renamed_is_still_listed() {
-    needs_root!("at_sigterm_a_directory_that_was_just_renamed_is_still_listed");
-    let site = Site::new();
-    let file = site.path("alerts.json");
-    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
-    let staged = site.inside("/staging/python3.13");
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &format!("file:{}", file.display())]));
+    let staged = tree.inside("/staging/python3.13");
     fs::create_dir_all(staged.join("site-packages")).unwrap();
-    daemon.suspend();
+    daemon.process.hold();
     for number in 0..50 {
         // Under a name that is no hook's: only the listing can tell of it.
-        let plain = site.inside("/staging/plain");
+        let plain = tree.inside("/staging/plain");
         write(&plain, "import os\n");
         fs::hard_link(&plain, staged.join(format!("site-packages/pkg{number}.pth"))).unwrap();
         fs::remove_file(&plain).unwrap();
     }
-    fs::rename(&staged, site.inside("/usr/lib/python3.13")).unwrap();
+    fs::rename(&staged, tree.inside("/usr/lib/python3.13")).unwrap();
     daemon.process.signal(Signal::TERM);
     daemon.process.signal(Signal::CONT);
     let (status, said) = daemon.end();
@@ -91,11 +92,11 @@ fn at_sigterm_a_directory_that_was_just_renamed_is_still_listed() {
 
 #[test]
 fn a_flood_that_does_not_stop_delays_the_end_by_two_seconds_at_most() {
-    needs_root!("a_flood_that_does_not_stop_delays_the_end_by_two_seconds_at_most");
-    let site = Site::new();
-    let file = site.path("alerts.json");
-    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
-    let (packages, over) = (site.inside(PACKAGES), AtomicBool::new(false));
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &format!("file:{}", file.display())]));
+    let (packages, over) = (tree.inside(PACKAGES), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for writer in 0..3 {
             let (packages, over) = (&packages, &over);
@@ -120,13 +121,14 @@ fn a_flood_that_does_not_stop_delays_the_end_by_two_seconds_at_most() {
 }
 
 /// Started, with a standard output that is full and that nobody reads.
-fn hung(site: &Site) -> (Daemon, std::process::ChildStdout) {
-    let file = site.path("alerts.json");
+fn hung(tree: &ScratchTree) -> (DaemonUnderTest, std::process::ChildStdout) {
+    let file = tree.path("alerts.json");
     let output = format!("file:{}", file.display());
-    let (mut daemon, stdout) = Daemon::spawn_with_raw_stdout(site.run(&["--output", "stdout", "--output", &output]));
+    let (mut daemon, stdout) =
+        DaemonUnderTest::spawn_with_raw_stdout(tree.run(&["--output", "stdout", "--output", &output]));
     daemon.stderr.wait_for("ready: ");
     // More than a pipe of 64 KiB holds.
-    site.plant_many("pkg", 80);
+    tree.plant_many("pkg", 80);
     records_of(&file, 80);
     assert!(fs::metadata(file).unwrap().len() > 2 * 65_536);
     (daemon, stdout)
@@ -134,9 +136,9 @@ fn hung(site: &Site) -> (Daemon, std::process::ChildStdout) {
 
 #[test]
 fn a_reader_that_stands_still_delays_the_end_by_two_seconds_at_most_and_the_loss_is_said() {
-    needs_root!("a_reader_that_stands_still_delays_the_end_by_two_seconds_at_most_and_the_loss_is_said");
-    let site = Site::new();
-    let (mut daemon, _stdout) = hung(&site);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let (mut daemon, _stdout) = hung(&tree);
     let asked = Instant::now();
     let (status, said) = daemon.stop();
     let took = asked.elapsed();
@@ -147,12 +149,12 @@ fn a_reader_that_stands_still_delays_the_end_by_two_seconds_at_most_and_the_loss
 
 #[test]
 fn a_second_sigterm_ends_a_program_that_hangs() {
-    needs_root!("a_second_sigterm_ends_a_program_that_hangs");
-    let site = Site::new();
-    let (mut daemon, _stdout) = hung(&site);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let (mut daemon, _stdout) = hung(&tree);
     daemon.process.signal(Signal::TERM);
     // The same signal twice is one while the first is pending.
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience();
     loop {
         let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
         let bits = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap().trim();

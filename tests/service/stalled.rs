@@ -1,6 +1,7 @@
 //! An output that nobody reads must not hold up the watcher, another output, or the truth about it.
 
-use crate::harness::{Daemon, Receiving, Site, eventually, lines_of, needs_root, records_of, sequences};
+use crate::output::{SyslogSocket, lines_of, records_of, sequences};
+use crate::support::{DaemonUnderTest, ScratchTree, eventually, needs};
 use serde_json::Value;
 use std::fs;
 
@@ -9,11 +10,11 @@ const QUEUE: usize = 5;
 
 #[test]
 fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_and_reported() {
-    needs_root!("a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_and_reported");
-    let site = Site::new();
-    let (socket, file) = (site.path("log"), site.path("alerts.json"));
-    let server = Receiving::bind(&socket);
-    let mut daemon = Daemon::start(site.run_config(&format!(
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let (socket, file) = (tree.path("log"), tree.path("alerts.json"));
+    let server = SyslogSocket::bind(&socket);
+    let mut daemon = DaemonUnderTest::start(tree.run_config(&format!(
         "[[output]]\ntype = \"syslog\"\nsocket = \"{}\"\nqueue = {QUEUE}\n[[output]]\ntype = \"file\"\npath = \"{}\"\n",
         socket.display(),
         file.display()
@@ -22,7 +23,7 @@ fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_an
     let count = held_by_kernel.trim().parse::<usize>().unwrap() + QUEUE + 50;
     // One at a time, so that the queue is full because the socket is, and not because all came at once.
     for number in 1..=count {
-        site.plant_many(&format!("pkg{number}-"), 1);
+        tree.plant_many(&format!("pkg{number}-"), 1);
         lines_of(&file, number);
     }
     // The file has everything while the socket still stands still.
@@ -48,7 +49,7 @@ fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_an
 
     // What is reported to one output takes no number from the others: they can prove that they miss
     // nothing.
-    site.plant_many("after", 3);
+    tree.plant_many("after", 3);
     for number in 1..=3 {
         assert_eq!(server.record()["event"]["sequence"], count + number);
     }
@@ -58,14 +59,14 @@ fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_an
 
 #[test]
 fn of_more_changes_at_once_than_can_be_judged_each_is_told_or_counted() {
-    needs_root!("of_more_changes_at_once_than_can_be_judged_each_is_told_or_counted");
+    needs!(Root);
     const COUNT: usize = 3000;
-    let site = Site::new();
-    let file = site.path("alerts.json");
-    let mut daemon = Daemon::start(site.run(&["--output", &format!("file:{}", file.display())]));
-    daemon.suspend();
-    site.plant_many("pkg", COUNT);
-    daemon.process.signal(rustix::process::Signal::CONT);
+    let tree = ScratchTree::new();
+    let file = tree.path("alerts.json");
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--output", &format!("file:{}", file.display())]));
+    daemon.process.hold();
+    tree.plant_many("pkg", COUNT);
+    daemon.process.resume();
     let is_gap = |record: &&Value| record["event"]["kind"] == "pipeline_error";
     let records = eventually("every change told or counted", || {
         let records = records_of(&file, 0);

@@ -1,14 +1,14 @@
 //! The status socket, as an administrator and as others meet it.
 
-use crate::harness::{Daemon, Said, Site, eventually, needs_root, program};
+use crate::support::{CommandOutput, DaemonUnderTest, ScratchTree, eventually, needs, program};
 use serde_json::Value;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-fn socket(site: &Site) -> PathBuf {
-    let directory = site.path("run");
+fn socket(tree: &ScratchTree) -> PathBuf {
+    let directory = tree.path("run");
     if !directory.exists() {
         std::fs::create_dir(&directory).unwrap();
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
@@ -16,60 +16,60 @@ fn socket(site: &Site) -> PathBuf {
     directory.join("status.sock")
 }
 
-fn start(site: &Site, rules: &str) -> Daemon {
-    let text = format!("{rules}\n[status]\nsocket = \"{}\"\n[[output]]\ntype = \"stdout\"\n", socket(site).display());
-    Daemon::start(site.run_config(&text))
+fn start(tree: &ScratchTree, rules: &str) -> DaemonUnderTest {
+    let text = format!("{rules}\n[status]\nsocket = \"{}\"\n[[output]]\ntype = \"stdout\"\n", socket(tree).display());
+    DaemonUnderTest::start(tree.run_config(&text))
 }
 
-fn ask(site: &Site, more: &[&str]) -> Said {
-    let socket = socket(site);
+fn ask(tree: &ScratchTree, more: &[&str]) -> CommandOutput {
+    let socket = socket(tree);
     program(&[&["status", "--socket", socket.to_str().unwrap()][..], more].concat())
 }
 
-fn document(site: &Site) -> Value {
-    let said = ask(site, &["--json"]);
+fn document(tree: &ScratchTree) -> Value {
+    let said = ask(tree, &["--json"]);
     assert_eq!(said.code, 0, "{:?}", said.stderr);
     serde_json::from_str(&said.stdout).unwrap()
 }
 
 #[test]
 fn the_daemon_tells_what_it_watches_and_what_it_told() {
-    let site = Site::new();
-    let mut daemon = start(&site, "");
-    let before = document(&site);
+    let tree = ScratchTree::new();
+    let mut daemon = start(&tree, "");
+    let before = document(&tree);
     assert_eq!((&before["pid"], &before["counters"]["alerts"]), (&daemon.pid().into(), &0.into()));
-    assert_eq!(before["root"], site.root().to_str().unwrap());
-    site.plant_many("pkg", 2);
+    assert_eq!(before["root"], tree.root().to_str().unwrap());
+    tree.plant_many("pkg", 2);
     let paths: Vec<Value> = (0..2).map(|_| daemon.record()["file"]["path"].clone()).collect();
     let after =
-        eventually("the delivery", || Some(document(&site)).filter(|after| after["outputs"][0]["delivered"] == 2));
+        eventually("the delivery", || Some(document(&tree)).filter(|after| after["outputs"][0]["delivered"] == 2));
     assert_eq!(after["counters"]["alerts"], 2);
     let recent: Vec<Value> = after["recent_alerts"].as_array().unwrap().iter().map(|one| one["path"].clone()).collect();
     assert_eq!(recent, paths);
     assert!(after["rules"]["loaded"].as_u64().unwrap() > 10);
     assert_eq!(after["rules"]["last_reload"], Value::Null);
     assert_eq!(after["outputs"][0]["dropped"], 0);
-    let text = ask(&site, &[]).stdout;
+    let text = ask(&tree, &[]).stdout;
     assert!(text.contains("2 alerts") && text.lines().all(|line| line.chars().count() <= 120), "{text}");
     assert!(daemon.stop().0.success());
-    assert!(!socket(&site).exists(), "the socket goes with its daemon");
+    assert!(!socket(&tree).exists(), "the socket goes with its daemon");
 }
 
 #[test]
 fn what_was_excluded_is_counted_and_sampled() {
-    needs_root!("what_was_excluded_is_counted_and_sampled");
-    let site = Site::new();
+    needs!(Root);
+    let tree = ScratchTree::new();
     let me = std::env::current_exe().unwrap();
     let rule = format!(
         "title: Mine\nid: 6f1f0d52-3c3a-4b55-9d5f-7b2f2c9a1e10\nlogsource: {{product: linux, category: file_event}}\n\
          detection:\n  selection:\n    TargetFilename|endswith: '.marker'\n  filter:\n    Image: '{}'\n  condition: selection and not filter\nlevel: high\n",
         me.display()
     );
-    let rules = site.file("rules/mine.yml", &rule);
-    let _daemon = start(&site, &format!("[rules]\ndirectories = [\"{}\"]", rules.parent().unwrap().display()));
-    site.plant("/usr/lib/python3.12/x.marker", "x");
+    let rules = tree.file("rules/mine.yml", &rule);
+    let _daemon = start(&tree, &format!("[rules]\ndirectories = [\"{}\"]", rules.parent().unwrap().display()));
+    tree.plant("/usr/lib/python3.12/x.marker", "x");
     let found =
-        eventually("the exclusion", || Some(document(&site)).filter(|found| found["counters"]["excluded"] == 1));
+        eventually("the exclusion", || Some(document(&tree)).filter(|found| found["counters"]["excluded"] == 1));
     let sample = &found["recent_excluded"][0];
     assert_eq!(
         (sample["path"].as_str(), sample["executable"].as_str()),
@@ -80,98 +80,98 @@ fn what_was_excluded_is_counted_and_sampled() {
 
 #[test]
 fn the_result_of_the_last_reload_is_told() {
-    let site = Site::new();
-    let mut daemon = start(&site, "");
+    let tree = ScratchTree::new();
+    let mut daemon = start(&tree, "");
     daemon.reload();
-    eventually("the reload", || Some(()).filter(|()| document(&site)["rules"]["last_reload"]["result"] == "loaded"));
-    std::fs::write(site.path("pyhookwatch.toml"), "nonsense\n").unwrap();
+    eventually("the reload", || Some(()).filter(|()| document(&tree)["rules"]["last_reload"]["result"] == "loaded"));
+    std::fs::write(tree.path("pyhookwatch.toml"), "nonsense\n").unwrap();
     daemon.reload();
-    eventually("the refusal", || Some(()).filter(|()| document(&site)["rules"]["last_reload"]["result"] == "refused"));
-    assert!(ask(&site, &[]).stdout.contains("refused (the old ones stay in force"));
+    eventually("the refusal", || Some(()).filter(|()| document(&tree)["rules"]["last_reload"]["result"] == "refused"));
+    assert!(ask(&tree, &[]).stdout.contains("refused (the old ones stay in force"));
 }
 
 #[test]
 fn a_second_daemon_goes_on_without_the_socket_and_leaves_the_first_its_own() {
-    let site = Site::new();
-    let first = start(&site, "");
-    let mut second = start(&site, "");
+    let tree = ScratchTree::new();
+    let first = start(&tree, "");
+    let mut second = start(&tree, "");
     let said = second.stderr.seen().join("\n");
     assert!(said.contains("another daemon answers there already"), "{said}");
     assert!(second.stop().0.success());
-    assert_eq!(document(&site)["pid"], first.pid());
+    assert_eq!(document(&tree)["pid"], first.pid());
 }
 
 #[test]
 fn the_socket_of_a_killed_daemon_is_replaced() {
-    let site = Site::new();
-    let mut killed = start(&site, "");
+    let tree = ScratchTree::new();
+    let mut killed = start(&tree, "");
     killed.process.signal(rustix::process::Signal::KILL);
     killed.process.wait();
-    let said = ask(&site, &[]);
+    let said = ask(&tree, &[]);
     let line = said.one_line(69);
     assert!(line.contains("has ended: start it again"), "{line}");
-    let daemon = start(&site, "");
-    assert_eq!(document(&site)["pid"], daemon.pid());
+    let daemon = start(&tree, "");
+    assert_eq!(document(&tree)["pid"], daemon.pid());
 }
 
 #[test]
 fn without_a_daemon_the_way_out_is_told() {
-    let site = Site::new();
-    let said = ask(&site, &[]);
+    let tree = ScratchTree::new();
+    let said = ask(&tree, &[]);
     let line = said.one_line(69);
     assert!(line.contains("no daemon answers there: start it"), "{line}");
 }
 
 #[test]
 fn a_watcher_of_another_root_has_no_socket_of_its_own_accord() {
-    let site = Site::new();
-    let daemon = Daemon::start(site.run(&["--output", "stdout"]));
+    let tree = ScratchTree::new();
+    let daemon = DaemonUnderTest::start(tree.run(&["--output", "stdout"]));
     let said = daemon.stderr.seen().join("\n");
     assert!(!said.contains("status socket"), "{said}");
 }
 
 #[test]
 fn clients_that_never_read_hold_up_neither_alerts_nor_others() {
-    let site = Site::new();
-    let mut daemon = start(&site, "");
-    let silent: Vec<UnixStream> = (0..40).filter_map(|_| UnixStream::connect(socket(&site)).ok()).collect();
-    site.plant_many("pkg", 1);
+    let tree = ScratchTree::new();
+    let mut daemon = start(&tree, "");
+    let silent: Vec<UnixStream> = (0..40).filter_map(|_| UnixStream::connect(socket(&tree)).ok()).collect();
+    tree.plant_many("pkg", 1);
     daemon.record();
     drop(silent);
-    eventually("an answer", || Some(()).filter(|()| ask(&site, &["--json"]).code == 0));
+    eventually("an answer", || Some(()).filter(|()| ask(&tree, &["--json"]).code == 0));
 }
 
 #[test]
 fn others_get_no_answer() {
-    needs_root!("others_get_no_answer");
-    let site = Site::new();
-    let _daemon = start(&site, "");
-    assert_eq!(std::fs::metadata(socket(&site)).unwrap().permissions().mode() & 0o777, 0o600);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let _daemon = start(&tree, "");
+    assert_eq!(std::fs::metadata(socket(&tree)).unwrap().permissions().mode() & 0o777, 0o600);
     let refused = |what: &str| {
-        let said = crate::harness::say(crate::privileges::as_nobody(&site).args([
+        let said = CommandOutput::of(crate::privileges::as_nobody(&tree).args([
             "status",
             "--socket",
-            socket(&site).to_str().unwrap(),
+            socket(&tree).to_str().unwrap(),
         ]));
         assert_eq!(said.code, if what == "mode" { 77 } else { 69 }, "{what}: {:?}", said.stderr);
     };
     refused("mode");
     // Even if somebody opens it wide: the kernel says who asks.
-    std::fs::set_permissions(socket(&site), PermissionsExt::from_mode(0o666)).unwrap();
+    std::fs::set_permissions(socket(&tree), PermissionsExt::from_mode(0o666)).unwrap();
     refused("peer");
     let mut text = String::new();
-    UnixStream::connect(socket(&site)).unwrap().read_to_string(&mut text).unwrap();
+    UnixStream::connect(socket(&tree)).unwrap().read_to_string(&mut text).unwrap();
     assert!(text.ends_with("}\n"));
 }
 
 #[test]
 fn a_directory_that_others_can_write_to_is_refused_and_watching_goes_on() {
-    let site = Site::new();
-    std::fs::create_dir(site.path("run")).unwrap();
-    std::fs::set_permissions(site.path("run"), PermissionsExt::from_mode(0o777)).unwrap();
-    let mut daemon = start(&site, "");
+    let tree = ScratchTree::new();
+    std::fs::create_dir(tree.path("run")).unwrap();
+    std::fs::set_permissions(tree.path("run"), PermissionsExt::from_mode(0o777)).unwrap();
+    let mut daemon = start(&tree, "");
     let said = daemon.stderr.seen().join("\n");
     assert!(said.contains("no status socket") && said.contains("can be written to by others"), "{said}");
-    site.plant_many("pkg", 1);
+    tree.plant_many("pkg", 1);
     daemon.record();
 }

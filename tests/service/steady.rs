@@ -3,7 +3,7 @@
 //! The program watches a filesystem of its own, mounted in a mount namespace of its own: the mark of
 //! fanotify is on a whole filesystem, and on a shared one the other tests' files would count too.
 
-use crate::harness::{Daemon, PACKAGES, PROGRAM, Site, eventually, needs_root, plant_in};
+use crate::support::{DaemonUnderTest, PACKAGES, PROGRAM, ScratchTree, eventually, needs, plant_in};
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ const MOUNT: &str = "mount -t tmpfs -o size=128m tmpfs \"$1\" && mkdir -p \"$1$3
     exec \"$2\" run --root \"$1\" --backend \"$4\" --output stdout";
 
 /// Starts the program on its own filesystem; gives the way to it from here.
-fn alone(site: &Site, backend: &str) -> (Daemon, PathBuf) {
+fn alone(tree: &ScratchTree, backend: &str) -> (DaemonUnderTest, PathBuf) {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh"]);
-    command.arg(site.root()).args([PROGRAM, PACKAGES, backend]);
+    command.arg(tree.root()).args([PROGRAM, PACKAGES, backend]);
     // glibc gives each thread a heap of its own: a helper thread that starts late would look like growth.
     command.env("MALLOC_ARENA_MAX", "1");
-    let daemon = Daemon::start(command);
-    let root = PathBuf::from(format!("/proc/{}/root{}", daemon.pid(), site.root().display()));
+    let daemon = DaemonUnderTest::start(command);
+    let root = PathBuf::from(format!("/proc/{}/root{}", daemon.pid(), tree.root().display()));
     (daemon, root)
 }
 
@@ -54,17 +54,13 @@ fn resident(pid: u32) -> i64 {
 }
 
 /// A hook after every fifty files of noise; as many are made at once as the channel holds with ease.
-fn day(daemon: &mut Daemon, root: &Path, staged: &Cell<u32>, hooks: usize, noise_each: usize) {
+fn day(daemon: &mut DaemonUnderTest, root: &Path, hooks: usize, noise_each: usize) {
     let made = Cell::new(0);
     for block in 0..hooks / 100 {
         for number in 0..100 {
             noise(root, &made, noise_each);
-            plant_in(
-                root,
-                staged,
-                &format!("{PACKAGES}/h{}.pth", block * 100 + number),
-                format!("import x{}", staged.get()),
-            );
+            let hook = block * 100 + number;
+            plant_in(root, &format!("{PACKAGES}/h{hook}.pth"), format!("import x{hook}_{noise_each}"));
         }
         for _ in 0..100 {
             daemon.line();
@@ -74,14 +70,13 @@ fn day(daemon: &mut Daemon, root: &Path, staged: &Cell<u32>, hooks: usize, noise
 
 #[test]
 fn a_hundred_thousand_events_of_noise_and_two_thousand_hooks_leave_nothing_behind() {
-    needs_root!("a_hundred_thousand_events_of_noise_and_two_thousand_hooks_leave_nothing_behind");
-    let site = Site::new();
-    let (mut daemon, root) = alone(&site, "fanotify");
-    let staged = Cell::new(0);
+    needs!(Root);
+    let tree = ScratchTree::new();
+    let (mut daemon, root) = alone(&tree, "fanotify");
     // Longer than every memory of the program (2,048 changes), so that they are full.
-    day(&mut daemon, &root, &staged, 2100, 2);
+    day(&mut daemon, &root, 2100, 2);
     let (before, memory) = (counts(daemon.pid()), resident(daemon.pid()));
-    day(&mut daemon, &root, &staged, 2000, 50);
+    day(&mut daemon, &root, 2000, 50);
     // A directory stays open until its alert is written, the helper thread for a little longer.
     let mut after = counts(daemon.pid());
     eventually(&format!("as few descriptors and threads as before ({before:?})"), || {
@@ -140,10 +135,9 @@ fn forks() -> u64 {
 const MOST_TICKS: u64 = 2;
 
 fn is_quiet(backend: &str) {
-    let site = Site::new();
-    let (mut daemon, root) = alone(&site, backend);
-    let staged = Cell::new(0);
-    plant_in(&root, &staged, &format!("{PACKAGES}/a.pth"), "import x");
+    let tree = ScratchTree::new();
+    let (mut daemon, root) = alone(&tree, backend);
+    plant_in(&root, &format!("{PACKAGES}/a.pth"), "import x");
     daemon.line();
     // The last work of that alert is done when the count stands still.
     let mut last = waits(daemon.pid());
@@ -169,12 +163,12 @@ fn is_quiet(backend: &str) {
 
 #[test]
 fn when_nothing_happens_fanotify_does_nothing() {
-    needs_root!("when_nothing_happens_fanotify_does_nothing");
+    needs!(Root);
     is_quiet("fanotify");
 }
 
 #[test]
 fn when_nothing_happens_inotify_does_next_to_nothing() {
-    needs_root!("when_nothing_happens_inotify_does_next_to_nothing");
+    needs!(Root);
     is_quiet("inotify");
 }

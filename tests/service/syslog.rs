@@ -1,27 +1,28 @@
 //! Alerts through the local syslog daemon.
 
-use crate::harness::{Daemon, PACKAGES, Receiving, Site, sequences};
-use crate::rsyslog::{Message, Rsyslog, Setup, needs_rsyslogd};
-use crate::schema;
+use crate::output::{SyslogSocket, sequences};
+use crate::rsyslog::{Message, Rsyslog, Setup};
+use crate::support::schema::valid;
+use crate::support::{DaemonUnderTest, PACKAGES, ScratchTree, needs};
 use serde_json::Value;
 
 const USUAL: Setup = Setup { special_parser: true, large: true };
 
-fn output(site: &Site, more: &str) -> String {
-    let socket = Rsyslog::socket(&site.path("rsyslog"));
+fn output(tree: &ScratchTree, more: &str) -> String {
+    let socket = Rsyslog::socket(&tree.path("rsyslog"));
     format!("[[output]]\ntype = \"syslog\"\nsocket = \"{}\"\n{more}\n", socket.display())
 }
 
 fn records(messages: &[Message]) -> Vec<Value> {
-    messages.iter().map(|message| schema::valid(&message.text)).collect()
+    messages.iter().map(|message| valid(&message.text)).collect()
 }
 
 /// Two hundred alerts, whole, in order, none missing.
 fn arrive_whole(protocol: &str, special_parser: bool) {
-    let site = Site::new();
-    let rsyslog = Rsyslog::start(&site.path("rsyslog"), Setup { special_parser, large: true });
-    let mut daemon = Daemon::start(site.run_config(&output(&site, &format!("protocol = \"{protocol}\""))));
-    site.plant_many("pkg", 200);
+    let tree = ScratchTree::new();
+    let rsyslog = Rsyslog::start(&tree.path("rsyslog"), Setup { special_parser, large: true });
+    let mut daemon = DaemonUnderTest::start(tree.run_config(&output(&tree, &format!("protocol = \"{protocol}\""))));
+    tree.plant_many("pkg", 200);
     let messages = rsyslog.messages(200);
     let (status, _) = daemon.stop();
     assert!(status.success());
@@ -37,13 +38,13 @@ fn arrive_whole(protocol: &str, special_parser: bool) {
 
 #[test]
 fn two_hundred_alerts_arrive_whole_in_rfc_3164() {
-    needs_rsyslogd!("two_hundred_alerts_arrive_whole_in_rfc_3164");
+    needs!(Rsyslogd);
     arrive_whole("rfc3164", true);
 }
 
 #[test]
 fn two_hundred_alerts_arrive_whole_in_rfc_5424() {
-    needs_rsyslogd!("two_hundred_alerts_arrive_whole_in_rfc_5424");
+    needs!(Rsyslogd);
     arrive_whole("rfc5424", false);
 }
 
@@ -59,17 +60,17 @@ level: LEVEL
 ";
 
 fn severities(more: &str) -> Vec<(String, String, String)> {
-    let site = Site::new();
-    let rsyslog = Rsyslog::start(&site.path("rsyslog"), USUAL);
+    let tree = ScratchTree::new();
+    let rsyslog = Rsyslog::start(&tree.path("rsyslog"), USUAL);
     let levels = ["informational", "low", "medium", "high", "critical"];
     for level in levels {
-        site.file(&format!("rules/{level}.yml"), &LEVELS.replace("LEVEL", level));
+        tree.file(&format!("rules/{level}.yml"), &LEVELS.replace("LEVEL", level));
     }
-    let mut command = site.run_config(&output(&site, more));
-    command.arg("--rules").arg(site.path("rules"));
-    let mut daemon = Daemon::start(command);
+    let mut command = tree.run_config(&output(&tree, more));
+    command.arg("--rules").arg(tree.path("rules"));
+    let mut daemon = DaemonUnderTest::start(command);
     for level in levels {
-        site.plant(&format!("/{level}.probe"), "");
+        tree.plant(&format!("/{level}.probe"), "");
     }
     let messages = rsyslog.messages(levels.len());
     daemon.stop();
@@ -84,7 +85,7 @@ fn owned(expected: [(&str, &str, &str); 5]) -> Vec<(String, String, String)> {
 
 #[test]
 fn each_level_has_its_severity_and_the_facility_is_authpriv() {
-    needs_rsyslogd!("each_level_has_its_severity_and_the_facility_is_authpriv");
+    needs!(Rsyslogd);
     assert_eq!(
         severities(""),
         owned([
@@ -99,7 +100,7 @@ fn each_level_has_its_severity_and_the_facility_is_authpriv() {
 
 #[test]
 fn facility_and_severities_can_be_configured_one_by_one() {
-    needs_rsyslogd!("facility_and_severities_can_be_configured_one_by_one");
+    needs!(Rsyslogd);
     assert_eq!(
         severities("facility = \"local5\"\nseverity = { high = \"alert\", low = \"debug\" }"),
         owned([
@@ -114,18 +115,18 @@ fn facility_and_severities_can_be_configured_one_by_one() {
 
 #[test]
 fn alerts_made_while_the_syslog_daemon_is_down_are_delivered_after_in_order() {
-    needs_rsyslogd!("alerts_made_while_the_syslog_daemon_is_down_are_delivered_after_in_order");
-    let site = Site::new();
-    let directory = site.path("rsyslog");
-    let mut daemon = Daemon::start(site.run_config(&output(&site, "")));
+    needs!(Rsyslogd);
+    let tree = ScratchTree::new();
+    let directory = tree.path("rsyslog");
+    let mut daemon = DaemonUnderTest::start(tree.run_config(&output(&tree, "")));
     let mut expected = 0;
     for round in 0..3 {
         let rsyslog = Rsyslog::start(&directory, USUAL);
-        site.plant_many(&format!("up{round}-"), 40);
+        tree.plant_many(&format!("up{round}-"), 40);
         expected += 40;
         rsyslog.messages(expected);
         rsyslog.stop();
-        site.plant_many(&format!("down{round}-"), 40);
+        tree.plant_many(&format!("down{round}-"), 40);
         expected += 40;
     }
     let rsyslog = Rsyslog::start(&directory, USUAL);
@@ -142,15 +143,15 @@ fn alerts_made_while_the_syslog_daemon_is_down_are_delivered_after_in_order() {
 
 #[test]
 fn a_syslog_socket_that_is_missing_at_the_start_is_used_when_it_appears() {
-    let site = Site::new();
-    let socket = site.path("late");
+    let tree = ScratchTree::new();
+    let socket = tree.path("late");
     let output = format!("syslog:unix:{}", socket.display());
-    let mut daemon = Daemon::start(site.run(&["--backend", "inotify", "--output", &output]));
+    let mut daemon = DaemonUnderTest::start(tree.run(&["--backend", "inotify", "--output", &output]));
     let seen = daemon.stderr.seen().join("\n");
     assert!(seen.contains("late is not served") && seen.contains("alerts wait until it is"), "{seen}");
-    site.plant_many("early", 3);
+    tree.plant_many("early", 3);
     daemon.stderr.wait_for("alerts wait for the next attempt");
-    let server = Receiving::bind(&socket);
+    let server = SyslogSocket::bind(&socket);
     for number in 1..=3 {
         let (header, record, _) = server.message();
         let (start, end) = ("<84>", format!(" pyhookwatch[{}]: ", daemon.pid()));

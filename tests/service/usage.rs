@@ -1,6 +1,6 @@
 //! Wrong usage of the command line.
 
-use crate::harness::program;
+use crate::support::program;
 
 #[test]
 fn wrong_usage_is_one_line_and_code_64() {

@@ -1,11 +1,10 @@
 //! What must not alarm anybody: environments, editable installs, packages' own hooks, Python's own bytecode.
 
 use super::hostile::{pip_install, severity, uv_install, wheel};
-use super::{PAYLOAD, Stage, brief, can_run, make_parent, say};
-use crate::actor::succeed;
+use super::{PAYLOAD, Stage, brief, make_parent};
 use crate::expect::Alert;
 use crate::installers;
-use crate::needs::{self, Need};
+use crate::support::{needs, print, succeed};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +14,7 @@ const LOW: u64 = 2;
 
 /// Whatever was told until now is at most of this level, and no interpreter was taken for replaced.
 fn at_most(stage: &mut Stage, row: &str, most: u64) -> Vec<Alert> {
-    let alerts = stage.watch.alerts_before_a_sentinel();
+    let alerts = stage.session.alerts_before_a_sentinel();
     for alert in &alerts {
         let is_interpreter = alert.text("/pyhookwatch/detection_type") == Some("INTERPRETER_REPLACED");
         if severity(alert) > most || (is_interpreter && severity(alert) > LOW) {
@@ -31,19 +30,16 @@ fn python() -> Command {
 
 #[test]
 fn a_new_virtual_environment_is_at_most_medium_and_replaces_no_interpreter() {
-    let name = concat!(module_path!(), "::a_new_virtual_environment_is_at_most_medium_and_replaces_no_interpreter");
-    if !can_run(name, &[Need::Venv, Need::Uv]) {
-        return;
-    }
+    needs!(Fanotify, Venv, Uv);
     let mut stage = Stage::new(|_, _| ());
-    let place = |stage: &Stage, name: &str| stage.watch.at("/srv").join(name);
+    let place = |stage: &Stage, name: &str| stage.session.at("/srv").join(name);
     for again in ["new", "again"] {
         succeed(python().args(["-m", "venv", "--clear"]).arg(place(&stage, "venv")));
         at_most(&mut stage, &format!("python -m venv, {again}"), MEDIUM);
-        let mut command = Command::new(installers::uv().unwrap());
+        let mut command = Command::new(needs::tool("uv").unwrap());
         command.args(["venv", "--quiet", "--offline", "--no-config", "--allow-existing", "--python"]);
         command.arg(needs::python().unwrap()).arg(place(&stage, "uv"));
-        succeed(command.env("UV_CACHE_DIR", stage.watch.scene.outside().join("cache")));
+        succeed(command.env("UV_CACHE_DIR", stage.session.fixture.outside().join("cache")));
         at_most(&mut stage, &format!("uv venv, {again}"), MEDIUM);
     }
     succeed(python().args(["-m", "venv", "--upgrade", "--without-pip"]).arg(place(&stage, "venv")));
@@ -55,7 +51,7 @@ fn a_new_virtual_environment_is_at_most_medium_and_replaces_no_interpreter() {
         succeed(Command::new("virtualenv").arg("--quiet").arg(place(&stage, "virtualenv")));
         at_most(&mut stage, "virtualenv", MEDIUM);
     } else {
-        say("no virtualenv here: not run\n");
+        print("no virtualenv here: not run\n");
     }
     stage.finish();
 }
@@ -110,26 +106,23 @@ build_editable = build_wheel
 
 #[test]
 fn an_editable_install_is_at_most_medium() {
-    if !can_run(concat!(module_path!(), "::an_editable_install_is_at_most_medium"), &[Need::Venv, Need::Pip, Need::Uv])
-    {
-        return;
-    }
-    let mut stage = Stage::new(|scene, _| {
+    needs!(Fanotify, Venv, Pip, Uv);
+    let mut stage = Stage::new(|fixture, _| {
         for name in ["pip", "uv"] {
-            succeed(python().args(["-m", "venv", "--without-pip"]).arg(scene.at(&format!("/home/u/{name}"))));
+            succeed(python().args(["-m", "venv", "--without-pip"]).arg(fixture.at(&format!("/home/u/{name}"))));
         }
-        project(&scene.at("/home/u/shop"));
+        project(&fixture.at("/home/u/shop"));
     });
-    let project = stage.watch.at("/home/u/shop");
-    let outside = stage.watch.scene.outside();
-    let mut command = Command::new(installers::pip().unwrap());
-    command.arg("--python").arg(stage.watch.at("/home/u/pip/bin/python"));
+    let project = stage.session.at("/home/u/shop");
+    let outside = stage.session.fixture.outside();
+    let mut command = Command::new(needs::tool("pip").unwrap());
+    command.arg("--python").arg(stage.session.at("/home/u/pip/bin/python"));
     command.args(["--disable-pip-version-check", "install", "--no-index", "--no-deps", "--no-cache-dir", "--editable"]);
     succeed(command.arg(&project).env("TMPDIR", &outside));
     let mut told = at_most(&mut stage, "pip install -e", MEDIUM);
-    let mut command = Command::new(installers::uv().unwrap());
+    let mut command = Command::new(needs::tool("uv").unwrap());
     command.args(["pip", "install", "--quiet", "--offline", "--no-config", "--no-index", "--no-deps", "--python"]);
-    command.arg(stage.watch.at("/home/u/uv/bin/python")).arg("--editable").arg(&project);
+    command.arg(stage.session.at("/home/u/uv/bin/python")).arg("--editable").arg(&project);
     succeed(command.env("UV_CACHE_DIR", outside.join("cache")).env("TMPDIR", &outside));
     told.extend(at_most(&mut stage, "uv pip install -e", MEDIUM));
     for environment in ["pip", "uv"] {
@@ -151,16 +144,13 @@ fn an_editable_install_is_at_most_medium() {
 
 #[test]
 fn hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them() {
-    let name = concat!(module_path!(), "::hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them");
-    if !can_run(name, &[Need::Venv, Need::Pip, Need::Uv]) {
-        return;
-    }
+    needs!(Fanotify, Venv, Pip, Uv);
     let content = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/content/benign"));
-    let mut stage = Stage::new(|scene, _| {
+    let mut stage = Stage::new(|fixture, _| {
         for name in ["pip", "uv"] {
-            succeed(python().args(["-m", "venv", "--without-pip"]).arg(scene.at(&format!("/home/u/{name}"))));
+            succeed(python().args(["-m", "venv", "--without-pip"]).arg(fixture.at(&format!("/home/u/{name}"))));
         }
-        let tree = scene.outside().join("tree");
+        let tree = fixture.outside().join("tree");
         for path in fs::read_dir(content).into_iter().flatten().flatten().map(|entry| entry.path()) {
             let name = path.file_name().unwrap().to_str().unwrap();
             // Directly beside the packages, or below one, as packages ship them; modules as those of a finder.
@@ -173,7 +163,7 @@ fn hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them() {
             fs::copy(&path, place).unwrap();
         }
     });
-    let outside = stage.watch.scene.outside();
+    let outside = stage.session.fixture.outside();
     let wheel = wheel(&outside, "benign", &outside.join("tree"));
     pip_install(&stage, "/home/u/pip", &wheel);
     let by_pip = at_most(&mut stage, "pip", MEDIUM);
@@ -183,7 +173,7 @@ fn hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them() {
     for (installer, alerts) in [("pip", by_pip), ("uv", by_uv)] {
         // Until its RECORD is there nobody owns a file.
         let medium = alerts.iter().filter(|alert| severity(alert) > LOW).count();
-        say(&format!("{installer}: {files} files, {} alerts, {medium} of them medium\n", alerts.len()));
+        print(&format!("{installer}: {files} files, {} alerts, {medium} of them medium\n", alerts.len()));
         if alerts.len() < files / 2 {
             stage.note(&format!("{installer}: only {} alerts for {files} files", alerts.len()));
         }
@@ -193,12 +183,9 @@ fn hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them() {
 
 #[test]
 fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
-    let name = concat!(module_path!(), "::bytecode_that_python_writes_for_an_unchanged_source_is_silent");
-    if !can_run(name, &[Need::SystemPython]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        let library = scene.root().join(format!("usr/lib/python{version}"));
+    needs!(Fanotify, SystemPython);
+    let mut stage = Stage::new(|fixture, version| {
+        let library = fixture.root().join(format!("usr/lib/python{version}"));
         for cached in ["__pycache__", "encodings/__pycache__"] {
             let _ = fs::remove_dir_all(library.join(cached));
         }
@@ -206,9 +193,9 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
         for (name, content) in
             [("usercustomize.py", PAYLOAD), ("hook.pth", "import of_hook\n"), ("of_hook.py", "import os\n")]
         {
-            fs::write(scene.at(&format!("{user}/{name}")), content).unwrap();
+            fs::write(fixture.at(&format!("{user}/{name}")), content).unwrap();
         }
-        let path = scene.root().join(format!("etc/python{version}/sitecustomize.py"));
+        let path = fixture.root().join(format!("etc/python{version}/sitecustomize.py"));
         make_parent(&path);
         fs::write(path, "import os\n").unwrap();
     });
@@ -223,7 +210,7 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
         format!("{user}/__pycache__/usercustomize.cpython-{tag}.pyc"),
         format!("{user}/__pycache__/of_hook.cpython-{tag}.pyc"),
     ];
-    for path in written.iter().filter(|path| !stage.watch.at(path).exists()).cloned().collect::<Vec<_>>() {
+    for path in written.iter().filter(|path| !stage.session.at(path).exists()).cloned().collect::<Vec<_>>() {
         stage.note(&format!("{path} was not written: {said}"));
     }
     stage.finish();
@@ -231,9 +218,7 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
 
 #[test]
 fn what_only_looks_like_a_hook_is_at_most_informational() {
-    if !can_run(concat!(module_path!(), "::what_only_looks_like_a_hook_is_at_most_informational"), &[]) {
-        return;
-    }
+    needs!(Fanotify);
     let mut stage = Stage::new(|_, _| ());
     let packages = "/home/u/v/lib/python3.12/site-packages";
     let inert = ("STARTUP_FILE_INERT", "informational");
@@ -262,12 +247,10 @@ fn what_only_looks_like_a_hook_is_at_most_informational() {
 
 #[test]
 fn dpkg_that_brings_a_python_is_at_most_medium() {
-    if !can_run(concat!(module_path!(), "::dpkg_that_brings_a_python_is_at_most_medium"), &[Need::Dpkg]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, _| installers::prepare_dpkg(scene));
+    needs!(Fanotify, Dpkg);
+    let mut stage = Stage::new(|fixture, _| installers::prepare_dpkg(fixture));
     let build = |stage: &Stage, version: &str| {
-        let tree = stage.watch.scene.outside().join(version);
+        let tree = stage.session.fixture.outside().join(version);
         let mut sums = String::new();
         for path in [
             "etc/python3.14/sitecustomize.py",
@@ -293,7 +276,7 @@ fn dpkg_that_brings_a_python_is_at_most_medium() {
         fs::write(tree.join("DEBIAN/control"), format!(
             "Package: python-test\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: t\n"
         )).unwrap();
-        let built = stage.watch.scene.outside().join(format!("python_{version}.deb"));
+        let built = stage.session.fixture.outside().join(format!("python_{version}.deb"));
         succeed(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&tree).arg(&built));
         built
     };
@@ -301,7 +284,7 @@ fn dpkg_that_brings_a_python_is_at_most_medium() {
         let built = build(&stage, version);
         let mut command = Command::new("dpkg");
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("DEBIAN_FRONTEND", "noninteractive").arg("--root");
-        command.arg(stage.watch.scene.root()).args(["--force-script-chrootless", "--force-not-root", "--install"]);
+        command.arg(stage.session.fixture.root()).args(["--force-script-chrootless", "--force-not-root", "--install"]);
         succeed(command.arg(built));
         // A .pth that no list has yet is medium.
         let told = at_most(&mut stage, &format!("dpkg, {version}"), MEDIUM);

@@ -1,9 +1,8 @@
 //! `sitecustomize` and `usercustomize` in every form and place.
 
-use super::{PAYLOAD, Stage, can_run};
-use crate::actor::succeed;
-use crate::harness::Scene;
-use crate::needs::Need;
+use super::{PAYLOAD, Stage};
+use crate::fixture::Fixture;
+use crate::support::{needs, succeed};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -13,8 +12,8 @@ const SITE: &str = "SITECUSTOMIZE_MODIFIED";
 const USER: &str = "USERCUSTOMIZE_MODIFIED";
 
 /// A shared object that runs the payload when it is imported, and then fails. No header is needed for it.
-pub fn extension(scene: &Scene, module: &str) -> Option<PathBuf> {
-    let source = scene.outside().join(format!("{module}.c"));
+pub fn extension(fixture: &Fixture, module: &str) -> Option<PathBuf> {
+    let source = fixture.outside().join(format!("{module}.c"));
     let payload = PAYLOAD.trim_end();
     let text = format!(
         "int PyRun_SimpleString(const char *);\nvoid *PyInit_{module}(void) {{ PyRun_SimpleString(\"{payload}\"); return 0; }}\n"
@@ -28,8 +27,8 @@ pub fn extension(scene: &Scene, module: &str) -> Option<PathBuf> {
 }
 
 /// Bytecode of this code, which Python takes for that of the file `source`.
-pub fn bytecode(scene: &Scene, source: &Path, mode: &str, code: &str) -> PathBuf {
-    let (evil, compiled) = (scene.outside().join("evil.py"), scene.outside().join(format!("{mode}.pyc")));
+pub fn bytecode(fixture: &Fixture, source: &Path, mode: &str, code: &str) -> PathBuf {
+    let (evil, compiled) = (fixture.outside().join("evil.py"), fixture.outside().join(format!("{mode}.pyc")));
     fs::write(&evil, code).unwrap();
     let program = "
 import os, py_compile, struct, sys
@@ -53,24 +52,21 @@ if mode == 'forged':
 
 #[test]
 fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
-    let name = concat!(module_path!(), "::a_sitecustomize_of_every_form_is_told_where_it_runs");
-    if !can_run(name, &[Need::SystemPython]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
+    needs!(Fanotify, SystemPython);
+    let mut stage = Stage::new(|fixture, version| {
         let library = format!("/usr/lib/python{version}");
         let etc = format!("/etc/python{version}/sitecustomize.py");
         // As Debian has it, whatever this machine has.
-        fs::write(scene.at(&etc), "try:\n    import apport_python_hook\nexcept ImportError:\n    pass\n").unwrap();
-        let link = scene.at(&format!("{library}/sitecustomize.py"));
+        fs::write(fixture.at(&etc), "try:\n    import apport_python_hook\nexcept ImportError:\n    pass\n").unwrap();
+        let link = fixture.at(&format!("{library}/sitecustomize.py"));
         let _ = fs::remove_file(&link);
         symlink(&etc, &link).unwrap();
-        fs::create_dir_all(scene.at(&format!("{library}/__pycache__/x")).parent().unwrap()).unwrap();
+        fs::create_dir_all(fixture.at(&format!("{library}/__pycache__/x")).parent().unwrap()).unwrap();
     });
     let version = stage.version();
     let (library, tag) = (format!("/usr/lib/python{version}"), version.replace('.', ""));
     let etc = format!("/etc/python{version}/sitecustomize.py");
-    let original = fs::read(stage.watch.at(&etc)).unwrap();
+    let original = fs::read(stage.session.at(&etc)).unwrap();
 
     stage.row("Debian's file appended to", &[(&etc, SITE, "high")], |stage| stage.append(&etc, PAYLOAD));
     for options in [&[][..], &["-I"], &["-E", "-s"]] {
@@ -98,7 +94,7 @@ fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
     stage.runs("a package", true, &[]);
     stage.remove(&format!("{library}/sitecustomize"));
 
-    let object = extension(&stage.watch.scene, "sitecustomize");
+    let object = extension(&stage.session.fixture, "sitecustomize");
     let endings = [format!("cpython-{tag}-x86_64-linux-gnu.so"), "abi3.so".into(), "so".into()];
     for ending in endings {
         let path = format!("{library}/sitecustomize.{ending}");
@@ -113,9 +109,9 @@ fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
     }
 
     let cached = format!("{library}/__pycache__/sitecustomize.cpython-{tag}.pyc");
-    let source = stage.watch.at(&etc);
+    let source = stage.session.at(&etc);
     for mode in ["unchecked", "forged"] {
-        let compiled = bytecode(&stage.watch.scene, &source, mode, PAYLOAD);
+        let compiled = bytecode(&stage.session.fixture, &source, mode, PAYLOAD);
         let row = format!("bytecode, {mode}");
         stage.row(&row, &[(&cached, SITE, "critical")], |stage| stage.copy(&compiled, &cached));
         stage.runs(&row, true, &[]);
@@ -123,7 +119,7 @@ fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
     }
 
     let beside = format!("{library}/sitecustomize.pyc");
-    let compiled = bytecode(&stage.watch.scene, &source, "sourceless", PAYLOAD);
+    let compiled = bytecode(&stage.session.fixture, &source, "sourceless", PAYLOAD);
     stage.row("bytecode beside its source", &[(&beside, SITE, "critical")], |stage| stage.copy(&compiled, &beside));
     stage.runs("bytecode beside its source", false, &[]);
     stage.remove(&link);
@@ -138,17 +134,15 @@ fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
 
 #[test]
 fn a_sitecustomize_that_python_does_not_find_is_nothing() {
-    if !can_run(concat!(module_path!(), "::a_sitecustomize_that_python_does_not_find_is_nothing"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        let own = scene.at(&format!("/usr/lib/python{version}/sitecustomize.py"));
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
+        let own = fixture.at(&format!("/usr/lib/python{version}/sitecustomize.py"));
         if !own.exists() {
             fs::write(own, "").unwrap();
         }
         // The tree of the other tests would be a second version without one.
         if version != "3.12" {
-            fs::remove_dir(scene.at("/usr/lib/python3.12")).unwrap();
+            fs::remove_dir(fixture.at("/usr/lib/python3.12")).unwrap();
         }
     });
     let version = stage.version();
@@ -170,13 +164,10 @@ fn a_sitecustomize_that_python_does_not_find_is_nothing() {
 
 #[test]
 fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
-    let name = concat!(module_path!(), "::a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path");
-    if !can_run(name, &[Need::SystemPython]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
+    needs!(Fanotify, SystemPython);
+    let mut stage = Stage::new(|fixture, version| {
         for directory in ["root/.local/lib/pythonV/site-packages", "usr/local/lib/pythonV/dist-packages"] {
-            fs::create_dir_all(scene.root().join(directory.replace('V', version))).unwrap();
+            fs::create_dir_all(fixture.root().join(directory.replace('V', version))).unwrap();
         }
     });
     let version = stage.version();
@@ -202,7 +193,7 @@ fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
         if !is_system {
             continue;
         }
-        let compiled = bytecode(&stage.watch.scene, &stage.watch.at("/"), "sourceless", PAYLOAD);
+        let compiled = bytecode(&stage.session.fixture, &stage.session.at("/"), "sourceless", PAYLOAD);
         let path = format!("{directory}/usercustomize.pyc");
         stage.row(&path, &[(&path, USER, "critical")], |stage| stage.copy(&compiled, &path));
         stage.runs(&path, true, &[]);

@@ -1,16 +1,15 @@
 //! A directory that Python searches is replaced: what is in it now came without an event of its own.
 
 use super::python::SystemPython;
-use super::{PAYLOAD, Stage, can_run, let_directories_grow_old, make_parent};
-use crate::actor::{Actor, OWN_MOUNTS, py};
-use crate::harness::Scene;
-use crate::needs::Need;
+use super::{PAYLOAD, Stage, let_directories_grow_old, make_parent};
+use crate::fixture::Fixture;
+use crate::support::{Helper, OWN_MOUNTS, needs, py};
 use std::fs;
 use std::os::unix::fs::symlink;
 
 const TYPE: &str = "SITE_DIR_REPLACED";
 
-fn prepare(scene: &Scene, version: &str) {
+fn prepare(fixture: &Fixture, version: &str) {
     for path in [
         format!("/usr/local/lib/python{version}/dist-packages/own.py"),
         format!("/root/.local/lib/python{version}/site-packages/own.py"),
@@ -23,17 +22,15 @@ fn prepare(scene: &Scene, version: &str) {
         format!("/etc/python{version}/sitecustomize.py"),
     ] {
         let content = if path.ends_with("own.py") || path.starts_with("/etc") { "import os\n" } else { PAYLOAD };
-        fs::write(scene.at(&path), content).unwrap();
+        fs::write(fixture.at(&path), content).unwrap();
     }
 }
 
 #[test]
 fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
-    if !can_run(concat!(module_path!(), "::a_site_directory_replaced_by_a_rename_or_a_link_is_told"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        prepare(scene, version);
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
+        prepare(fixture, version);
         let_directories_grow_old();
     });
     let version = stage.version();
@@ -55,7 +52,7 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     let site = "/usr/lib/python3/dist-packages";
     stage.row("a link in its place", &[(site, TYPE, "high")], |stage| {
         stage.remove(site);
-        symlink("/srv/link", stage.watch.at(site)).unwrap();
+        symlink("/srv/link", stage.session.at(site)).unwrap();
     });
     stage.runs("a link in its place", true, &["-I"]);
     stage.remove("/srv/link/evil.pth");
@@ -99,31 +96,28 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
 
 #[test]
 fn a_mount_over_a_hook_or_a_directory_of_hooks_is_told() {
-    let name = concat!(module_path!(), "::a_mount_over_a_hook_or_a_directory_of_hooks_is_told");
-    if !can_run(name, &[Need::MountNamespace, Need::Python]) {
-        return;
-    }
-    let scene = Scene::new().with_all_rules();
-    let python = SystemPython::copy_to(&scene.root());
+    needs!(Fanotify, MountNamespace, Python);
+    let fixture = Fixture::new().with_all_rules();
+    let python = SystemPython::copy_to(&fixture.root());
     let version = super::version(python.as_ref());
-    prepare(&scene, &version);
-    fs::write(scene.at("/usr/lib/python3/dist-packages/own.pth"), "import os\n").unwrap();
-    let mut actor = Actor::python(&OWN_MOUNTS);
-    actor.run("import subprocess\ndef mount(*words):\n    subprocess.run([b'mount', *words], check=True)");
-    let prefix = ["nsenter", "-m", "-t", &actor.pid().to_string()].map(str::to_owned).to_vec();
-    let python = python.map(|python| python.through(prefix, scene.root()));
-    let mut stage = Stage::within(&actor, scene, python);
-    let root = stage.watch.scene.root();
+    prepare(&fixture, &version);
+    fs::write(fixture.at("/usr/lib/python3/dist-packages/own.pth"), "import os\n").unwrap();
+    let mut helper = Helper::python(&OWN_MOUNTS);
+    helper.run("import subprocess\ndef mount(*words):\n    subprocess.run([b'mount', *words], check=True)");
+    let prefix = ["nsenter", "-m", "-t", &helper.pid().to_string()].map(str::to_owned).to_vec();
+    let python = python.map(|python| python.through(prefix, fixture.root()));
+    let mut stage = Stage::within(&helper, fixture, python);
+    let root = stage.session.fixture.root();
     let mut bind = |stage: &mut Stage, row: &str, from: &str, to: &str, detection: &str| {
         let below = |path: &str| root.join(path.trim_start_matches('/'));
         stage.row(row, &[(to, detection, "high")], |_| {
-            actor.run(&format!("mount('--bind', {}, {})", py(&below(from)), py(&below(to))));
+            helper.run(&format!("mount('--bind', {}, {})", py(&below(from)), py(&below(to))));
         });
     };
     let etc = format!("/etc/python{version}/sitecustomize.py");
     // Its own rule matches too, and comes first.
     bind(&mut stage, "over a file", "/srv/mounted.py", &etc, "SITECUSTOMIZE_MODIFIED");
-    if stage.watch.at(&format!("/usr/lib/python{version}/sitecustomize.py")).symlink_metadata().is_ok() {
+    if stage.session.at(&format!("/usr/lib/python{version}/sitecustomize.py")).symlink_metadata().is_ok() {
         stage.runs("over a file", true, &["-I"]);
     }
     bind(&mut stage, "over a .pth", "/srv/mounted.py", "/usr/lib/python3/dist-packages/own.pth", TYPE);
@@ -131,8 +125,8 @@ fn a_mount_over_a_hook_or_a_directory_of_hooks_is_told() {
     bind(&mut stage, "over a directory", "/srv/mount", &site, TYPE);
     stage.runs("over a directory", true, &[]);
     // A place of no interest.
-    make_parent(&stage.watch.at("/srv/nothing/x"));
+    make_parent(&stage.session.at("/srv/nothing/x"));
     let (from, to) = (root.join("srv/whole"), root.join("srv/nothing"));
-    actor.run(&format!("mount('--bind', {}, {})", py(&from), py(&to)));
+    helper.run(&format!("mount('--bind', {}, {})", py(&from), py(&to)));
     stage.finish();
 }

@@ -2,9 +2,9 @@
 //! it stays.
 
 use super::python::SystemPython;
-use super::{PAYLOAD, Stage, can_run, wait_until};
-use crate::actor::succeed;
+use super::{PAYLOAD, Stage, wait_until_learned};
 use crate::expect::Alert;
+use crate::support::{needs, succeed};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -75,20 +75,16 @@ fn variable(text: &str) -> &str {
 
 #[test]
 fn a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_stays() {
-    let name =
-        concat!(module_path!(), "::a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_stays");
-    if !can_run(name, &[]) {
-        return;
-    }
+    needs!(Fanotify);
     let before = "export PYTHONPATH=/opt/before\n";
-    let mut stage = Stage::new(|scene, _| {
+    let mut stage = Stage::new(|fixture, _| {
         for (path, ..) in PLACES {
-            fs::create_dir_all(scene.at(path).parent().unwrap()).unwrap();
+            fs::create_dir_all(fixture.at(path).parent().unwrap()).unwrap();
         }
-        fs::write(scene.at("/etc/profile.d/before.sh"), before).unwrap();
+        fs::write(fixture.at("/etc/profile.d/before.sh"), before).unwrap();
         // What was changed within a tenth of a second before the start counts as changed since.
         std::thread::sleep(Duration::from_millis(300));
-        fs::write(scene.at("/usr/lib/python3/dist-packages/probing.pth"), "import probe_of_stock\n").unwrap();
+        fs::write(fixture.at("/usr/lib/python3/dist-packages/probing.pth"), "import probe_of_stock\n").unwrap();
     });
     for (path, text, level, is_sh) in PLACES {
         let detection = if variable(text) == "PYTHONPATH" { PATH } else { OTHER };
@@ -100,7 +96,7 @@ fn a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_s
         }
         if is_sh {
             let script = ". \"$0\"; echo \"is=$PYTHONPATH\"";
-            let said = succeed(Command::new("/bin/sh").args(["-c", script]).arg(stage.watch.at(path)).env_clear());
+            let said = succeed(Command::new("/bin/sh").args(["-c", script]).arg(stage.session.at(path)).env_clear());
             if !said.contains("is=/opt/lib\n") {
                 stage.note(&format!("{path}: sh does not take it from there: {said}"));
             }
@@ -112,9 +108,9 @@ fn a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_s
     }
     // What was there before the start is known once all that was there is known.
     let probe = "/usr/lib/python3/dist-packages/probe_of_stock.py";
-    wait_until(&mut stage, probe, |stage| stage.write(probe, "import os\n"));
+    wait_until_learned(&mut stage, probe, |stage| stage.write(probe, "import os\n"));
     stage.write("/etc/profile.d/before.sh", format!("# more\n{before}"));
-    let quiet = stage.watch.alerts_before_a_sentinel();
+    let quiet = stage.session.alerts_before_a_sentinel();
     for alert in &quiet {
         stage.note(&format!("rewritten with the same settings: {}", super::brief(alert)));
     }
@@ -131,13 +127,10 @@ fn a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_s
 
 #[test]
 fn the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value() {
-    let name = concat!(module_path!(), "::the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value");
-    if !can_run(name, &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, _| {
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, _| {
         for directory in ["home/u", "etc/profile.d", "opt/venv/bin", "srv/app"] {
-            fs::create_dir_all(scene.root().join(directory)).unwrap();
+            fs::create_dir_all(fixture.root().join(directory)).unwrap();
         }
     });
     for (number, (line, detection, level)) in [
@@ -184,13 +177,11 @@ fn the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value() {
 
 #[test]
 fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
-    if !can_run(concat!(module_path!(), "::the_script_that_pythonstartup_names_is_watched_from_then_on"), &[]) {
-        return;
-    }
+    needs!(Fanotify);
     let script = "/home/u/start/up.py";
-    let mut stage = Stage::new(|scene, _| {
-        fs::write(scene.at(script), "import os\n").unwrap();
-        fs::create_dir_all(scene.root().join("srv/lib")).unwrap();
+    let mut stage = Stage::new(|fixture, _| {
+        fs::write(fixture.at(script), "import os\n").unwrap();
+        fs::create_dir_all(fixture.root().join("srv/lib")).unwrap();
     });
     stage.append(script, "# nobody's\n");
     let path = "/home/u/.bashrc";
@@ -228,19 +219,15 @@ fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
 
 #[test]
 fn a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_counts() {
-    let name =
-        concat!(module_path!(), "::a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_counts");
-    if !can_run(name, &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, _| {
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, _| {
         for (path, ..) in IN_DIRECTORIES {
-            fs::write(scene.at(path), "# nothing\n").unwrap();
+            fs::write(fixture.at(path), "# nothing\n").unwrap();
         }
-        fs::write(scene.at("/usr/lib/python3/dist-packages/probing.pth"), "import probe_of_stock\n").unwrap();
+        fs::write(fixture.at("/usr/lib/python3/dist-packages/probing.pth"), "import probe_of_stock\n").unwrap();
     });
     let probe = "/usr/lib/python3/dist-packages/probe_of_stock.py";
-    wait_until(&mut stage, probe, |stage| stage.write(probe, "import os\n"));
+    wait_until_learned(&mut stage, probe, |stage| stage.write(probe, "import os\n"));
     for (path, text, level, _) in IN_DIRECTORIES {
         stage.row(path, &[(path, PATH, level)], |stage| stage.write(path, text.replace("VALUE", "/opt/lib")));
     }
@@ -249,13 +236,10 @@ fn a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_co
 
 #[test]
 fn a_setting_in_a_new_file_is_told_where_every_file_of_a_directory_counts() {
-    let name = concat!(module_path!(), "::a_setting_in_a_new_file_is_told_where_every_file_of_a_directory_counts");
-    if !can_run(name, &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, _| {
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, _| {
         for (path, ..) in IN_DIRECTORIES {
-            fs::create_dir_all(scene.at(path).parent().unwrap()).unwrap();
+            fs::create_dir_all(fixture.at(path).parent().unwrap()).unwrap();
         }
     });
     for (path, text, level, _) in IN_DIRECTORIES {

@@ -1,10 +1,8 @@
 //! Hostile code stays hostile, whoever writes it: every variant by pip, uv, Python and a shell.
 
-use super::{Stage, can_run, say};
-use crate::actor::succeed;
+use super::Stage;
 use crate::expect::Alert;
-use crate::installers;
-use crate::needs::{self, Need};
+use crate::support::{needs, needs::python, print, succeed};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -48,15 +46,15 @@ fn place(number: usize) -> String {
 
 /// Builds a wheel of the files below a directory.
 pub fn wheel(directory: &Path, name: &str, tree: &Path) -> PathBuf {
-    let mut command = Command::new(needs::python().unwrap());
+    let mut command = Command::new(python().unwrap());
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/surface/wheel.py")).arg(directory).arg(name).arg(tree);
     PathBuf::from(succeed(&mut command).trim())
 }
 
 /// Installs a wheel with pip, into the environment at this place.
 pub fn pip_install(stage: &Stage, environment: &str, wheel: &Path) {
-    let mut command = Command::new(installers::pip().unwrap());
-    command.arg("--python").arg(stage.watch.at(environment).join("bin/python"));
+    let mut command = Command::new(needs::tool("pip").unwrap());
+    command.arg("--python").arg(stage.session.at(environment).join("bin/python"));
     command.args([
         "--disable-pip-version-check",
         "install",
@@ -65,28 +63,28 @@ pub fn pip_install(stage: &Stage, environment: &str, wheel: &Path) {
         "--no-cache-dir",
         "--no-compile",
     ]);
-    succeed(command.arg(wheel).env("TMPDIR", stage.watch.scene.outside()));
+    succeed(command.arg(wheel).env("TMPDIR", stage.session.fixture.outside()));
 }
 
 /// The same with uv.
 pub fn uv_install(stage: &Stage, environment: &str, wheel: &Path) {
-    let mut command = Command::new(installers::uv().unwrap());
+    let mut command = Command::new(needs::tool("uv").unwrap());
     command.args(["pip", "install", "--quiet", "--offline", "--no-config", "--no-index", "--no-deps", "--python"]);
-    command.arg(stage.watch.at(environment).join("bin/python")).arg(wheel);
-    succeed(command.env("UV_CACHE_DIR", stage.watch.scene.outside().join("cache")));
+    command.arg(stage.session.at(environment).join("bin/python")).arg(wheel);
+    succeed(command.env("UV_CACHE_DIR", stage.session.fixture.outside().join("cache")));
 }
 
 /// Who plants them all, below a directory of its own.
 fn plant(stage: &Stage, writer: &str, variants: &[Variant], wheel: &Path) {
-    let prefix = stage.watch.at(&format!("/srv/{writer}"));
-    let scene = &stage.watch.scene;
-    let staged = scene.outside().join("staged/data");
+    let prefix = stage.session.at(&format!("/srv/{writer}"));
+    let fixture = &stage.session.fixture;
+    let staged = fixture.outside().join("staged/data");
     match writer {
         "pip" => pip_install(stage, &format!("/srv/{writer}"), wheel),
         "uv" => uv_install(stage, &format!("/srv/{writer}"), wheel),
         "python" => {
             let program = "import os, shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2], dirs_exist_ok=True)";
-            succeed(Command::new(needs::python().unwrap()).args(["-c", program]).args([&staged, &prefix]));
+            succeed(Command::new(python().unwrap()).args(["-c", program]).args([&staged, &prefix]));
         }
         _ => {
             let program = "cd \"$0\" && find . -type d -exec mkdir -p \"$1\"/{} \\; && \
@@ -101,32 +99,29 @@ fn plant(stage: &Stage, writer: &str, variants: &[Variant], wheel: &Path) {
 
 #[test]
 fn hostile_code_is_high_or_critical_whoever_writes_it() {
-    let name = concat!(module_path!(), "::hostile_code_is_high_or_critical_whoever_writes_it");
-    if !can_run(name, &[Need::Pip, Need::Uv, Need::Venv]) {
-        return;
-    }
+    needs!(Fanotify, Pip, Uv, Venv);
     const WRITERS: [&str; 4] = ["pip", "uv", "python", "sh"];
     let variants = variants();
     assert!(variants.len() >= 60, "{} variants", variants.len());
-    let mut stage = Stage::new(|scene, _| {
+    let mut stage = Stage::new(|fixture, _| {
         for writer in ["pip", "uv"] {
-            let mut command = Command::new(needs::python().unwrap());
-            succeed(command.args(["-m", "venv", "--without-pip"]).arg(scene.at(&format!("/srv/{writer}"))));
+            let mut command = Command::new(python().unwrap());
+            succeed(command.args(["-m", "venv", "--without-pip"]).arg(fixture.at(&format!("/srv/{writer}"))));
         }
         for (number, variant) in variants.iter().enumerate() {
             for (name, content) in &variant.files {
-                let path = scene.outside().join("staged/data").join(place(number)).join(name);
+                let path = fixture.outside().join("staged/data").join(place(number)).join(name);
                 super::make_parent(&path);
                 fs::write(path, content).unwrap();
             }
         }
     });
-    let outside = stage.watch.scene.outside();
+    let outside = stage.session.fixture.outside();
     let wheel = wheel(&outside, "hostile", &outside.join("staged"));
     let mut told: BTreeMap<(usize, &str), Vec<Alert>> = BTreeMap::new();
     for writer in WRITERS {
         plant(&stage, writer, &variants, &wheel);
-        for alert in stage.watch.alerts_before_a_sentinel() {
+        for alert in stage.session.alerts_before_a_sentinel() {
             let path = alert.text("/file/path").unwrap_or_default();
             let number =
                 path.strip_prefix(&format!("/srv/{writer}/")).and_then(|rest| rest.split('/').next()?.parse().ok());
@@ -157,7 +152,7 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
         let signals = worst[0].map(|alert| alert.0["pyhookwatch"]["content"]["signals"].to_string());
         let _ = writeln!(table, "  {}", signals.unwrap_or_default().replace('"', ""));
     }
-    say(&format!("{table}{} variants by {} writers\n", variants.len(), WRITERS.len()));
+    print(&format!("{table}{} variants by {} writers\n", variants.len(), WRITERS.len()));
     stage.finish();
 }
 

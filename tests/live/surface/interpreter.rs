@@ -1,19 +1,20 @@
 //! The interpreter itself, and the small files that tell it where its library is.
 
 use super::python::SystemPython;
-use super::{PAYLOAD, Stage, can_run};
-use crate::harness::Scene;
+use super::{PAYLOAD, Stage};
+use crate::fixture::Fixture;
+use crate::support::needs;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 const PLANTED: &str = "INTERPRETER_CONFIG_PLANTED";
 
 /// A standard library like the real one, but for its `encodings`; and the directory of an interpreter beside it.
-fn evil_library(scene: &Scene, version: &str) {
-    let real = scene.root().join(format!("usr/lib/python{version}"));
-    let evil = scene.root().join(format!("srv/evil/lib/python{version}"));
+fn evil_library(fixture: &Fixture, version: &str) {
+    let real = fixture.root().join(format!("usr/lib/python{version}"));
+    let evil = fixture.root().join(format!("srv/evil/lib/python{version}"));
     fs::create_dir_all(&evil).unwrap();
-    fs::create_dir_all(scene.root().join("srv/evil/bin")).unwrap();
+    fs::create_dir_all(fixture.root().join("srv/evil/bin")).unwrap();
     for entry in fs::read_dir(&real).unwrap().flatten().filter(|entry| entry.file_name() != "encodings") {
         let end = std::path::Path::new("/usr/lib").join(format!("python{version}")).join(entry.file_name());
         symlink(end, evil.join(entry.file_name())).unwrap();
@@ -29,27 +30,25 @@ fn evil_library(scene: &Scene, version: &str) {
     fs::write(package, [&own, PAYLOAD].concat()).unwrap();
 }
 
-fn prepare(scene: &Scene, version: &str) {
-    evil_library(scene, version);
-    fs::write(scene.at("/srv/build/usercustomize.py"), PAYLOAD).unwrap();
+fn prepare(fixture: &Fixture, version: &str) {
+    evil_library(fixture, version);
+    fs::write(fixture.at("/srv/build/usercustomize.py"), PAYLOAD).unwrap();
     for name in ["venv", "other"] {
-        let place = scene.at(&format!("/srv/{name}/pyvenv.cfg"));
+        let place = fixture.at(&format!("/srv/{name}/pyvenv.cfg"));
         fs::write(&place, "home = /usr/bin\ninclude-system-site-packages = false\nversion = 3\n").unwrap();
-        fs::create_dir_all(scene.at(&format!("/srv/{name}/lib/python{version}/site-packages/x")).parent().unwrap())
+        fs::create_dir_all(fixture.at(&format!("/srv/{name}/lib/python{version}/site-packages/x")).parent().unwrap())
             .unwrap();
-        symlink(format!("/usr/bin/python{version}"), scene.at(&format!("/srv/{name}/bin/python3"))).unwrap();
+        symlink(format!("/usr/bin/python{version}"), fixture.at(&format!("/srv/{name}/bin/python3"))).unwrap();
     }
-    let user = scene.at(&format!("/root/.local/lib/python{version}/site-packages/usercustomize.py"));
+    let user = fixture.at(&format!("/root/.local/lib/python{version}/site-packages/usercustomize.py"));
     fs::write(user, PAYLOAD).unwrap();
-    fs::create_dir_all(scene.at("/home/u/.local/bin/x").parent().unwrap()).unwrap();
-    fs::create_dir_all(scene.at("/usr/local/bin/x").parent().unwrap()).unwrap();
+    fs::create_dir_all(fixture.at("/home/u/.local/bin/x").parent().unwrap()).unwrap();
+    fs::create_dir_all(fixture.at("/usr/local/bin/x").parent().unwrap()).unwrap();
 }
 
 #[test]
 fn a_file_that_moves_the_library_of_an_interpreter_is_told() {
-    if !can_run(concat!(module_path!(), "::a_file_that_moves_the_library_of_an_interpreter_is_told"), &[]) {
-        return;
-    }
+    needs!(Fanotify);
     let mut stage = Stage::new(prepare);
     let version = stage.version();
     let (major, minor) = version.split_once('.').unwrap();
@@ -93,13 +92,11 @@ fn a_file_that_moves_the_library_of_an_interpreter_is_told() {
 
 #[test]
 fn a_changed_configuration_of_a_virtual_environment_is_told() {
-    if !can_run(concat!(module_path!(), "::a_changed_configuration_of_a_virtual_environment_is_told"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        prepare(scene, version);
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
+        prepare(fixture, version);
         // For a home that everybody may write.
-        symlink("/srv/evil", scene.root().join("tmp/evil")).unwrap();
+        symlink("/srv/evil", fixture.root().join("tmp/evil")).unwrap();
     });
     let ran = |stage: &mut Stage, row: &str, expected: bool, options: &[&str]| {
         let by = |python: &SystemPython| python.runs_hook_by("/srv/venv/bin/python3", options, &[]);
@@ -142,15 +139,12 @@ fn a_changed_configuration_of_a_virtual_environment_is_told() {
 
 #[test]
 fn an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_told() {
-    if !can_run(concat!(module_path!(), "::an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_told"), &[])
-    {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        prepare(scene, version);
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
+        prepare(fixture, version);
         let wrapper = format!("#!/usr/bin/python{version}\nprint('ran=1')\n");
         for name in ["wrapper", "renamed"] {
-            let path = scene.at(&format!("/srv/{name}"));
+            let path = fixture.at(&format!("/srv/{name}"));
             fs::write(&path, &wrapper).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }

@@ -2,8 +2,9 @@
 //! hidden.
 
 use super::python::Interpreter;
-use super::{PAYLOAD, Stage, can_run, make_parent, say};
-use crate::harness::Scene;
+use super::{PAYLOAD, Stage, make_parent};
+use crate::fixture::Fixture;
+use crate::support::{needs, print};
 use std::fmt::Write as _;
 use std::fs;
 
@@ -84,10 +85,8 @@ const NAMES: [(&str, Option<(&str, &str)>); 10] = [
 
 #[test]
 fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
-    if !can_run(concat!(module_path!(), "::what_any_python_here_executes_of_a_path_file_is_told_as_code"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|_: &Scene, _| ());
+    needs!(Fanotify);
+    let mut stage = Stage::new(|_: &Fixture, _| ());
     let mut rows: Vec<Row> = Vec::new();
     for (number, (name, content, told)) in shapes().into_iter().enumerate() {
         let path = format!("/srv/{number}/lib/python3.13/site-packages/x.pth");
@@ -98,7 +97,7 @@ fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
         rows.push((format!("named {name:?}"), path, PAYLOAD.as_bytes().to_vec(), told));
     }
     for (_, path, content, _) in &rows {
-        make_parent(&stage.watch.at(path));
+        make_parent(&stage.session.at(path));
         stage.write(path, content);
     }
     for (name, path, _, told) in &rows {
@@ -116,7 +115,7 @@ fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
         }
     }
     for path in rows.iter().map(|row| &row.1) {
-        let _ = fs::remove_file(stage.watch.at(path));
+        let _ = fs::remove_file(stage.session.at(path));
     }
     stage.finish();
 }
@@ -124,7 +123,7 @@ fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
 /// Which rows any interpreter executed; prints the table.
 fn run_by_all(stage: &Stage, rows: &[Row]) -> Vec<bool> {
     let interpreters = Interpreter::all();
-    let directories: Vec<_> = rows.iter().map(|row| stage.watch.at(&row.1).parent().unwrap().to_owned()).collect();
+    let directories: Vec<_> = rows.iter().map(|row| stage.session.at(&row.1).parent().unwrap().to_owned()).collect();
     let mut table = format!("{:34}", "executed by");
     let mut columns = Vec::new();
     for interpreter in &interpreters {
@@ -139,6 +138,6 @@ fn run_by_all(stage: &Stage, rows: &[Row]) -> Vec<bool> {
         }
         any.push(columns.iter().any(|column| column.get(index) == Some(&true)));
     }
-    say(&format!("{table}\n"));
+    print(&format!("{table}\n"));
     any
 }

@@ -15,10 +15,9 @@ mod python;
 mod start;
 mod stdlib;
 
-use crate::actor::Actor;
 use crate::expect::Alert;
-use crate::harness::{Backend, Scene, Watch, patience};
-use crate::needs::{self, Need};
+use crate::fixture::{Backend, Fixture, Session};
+use crate::support::{Helper, patience};
 use python::SystemPython;
 use std::fmt::Write as _;
 use std::fs;
@@ -35,7 +34,7 @@ pub type Said<'a> = (&'a str, &'a str, &'a str);
 /// A daemon with all rules, a real Python below its root, and what went wrong so far: one daemon serves many rows, and
 /// every failure names its row.
 pub struct Stage {
-    pub watch: Watch,
+    pub session: Session,
     /// The distribution's Python, copied to its own place below the root.
     pub python: Option<SystemPython>,
     wrong: String,
@@ -45,16 +44,16 @@ pub struct Stage {
 
 impl Stage {
     /// Copies the Python, has `prepare` lay out what is there before, and starts the daemon.
-    pub fn new(prepare: impl FnOnce(&Scene, &str)) -> Self {
-        let scene = Scene::new().with_all_rules();
-        let python = SystemPython::copy_to(&scene.root());
-        prepare(&scene, &version(python.as_ref()));
-        Self { watch: scene.watch(Backend::Fanotify), python, wrong: String::new(), pending: Vec::new() }
+    pub fn new(prepare: impl FnOnce(&Fixture, &str)) -> Self {
+        let fixture = Fixture::new().with_all_rules();
+        let python = SystemPython::copy_to(&fixture.root());
+        prepare(&fixture, &version(python.as_ref()));
+        Self { session: fixture.start(Backend::Fanotify), python, wrong: String::new(), pending: Vec::new() }
     }
 
-    /// The same in the mount namespace of `actor`, on a scene that is complete.
-    pub fn within(actor: &Actor, scene: Scene, python: Option<SystemPython>) -> Self {
-        Self { watch: scene.watch_within(actor), python, wrong: String::new(), pending: Vec::new() }
+    /// The same in the mount namespace of `helper`, on a fixture that is complete.
+    pub fn within(helper: &Helper, fixture: Fixture, python: Option<SystemPython>) -> Self {
+        Self { session: fixture.start_within(helper), python, wrong: String::new(), pending: Vec::new() }
     }
 
     /// The version of the Python below the root, as `3.11`, or of the one that would be there.
@@ -64,7 +63,7 @@ impl Stage {
 
     /// A path below the root, with `V` for the version. Its directory is made.
     pub fn at(&self, path: &str) -> std::path::PathBuf {
-        let path = self.watch.at(path);
+        let path = self.session.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         path
     }
@@ -89,7 +88,7 @@ impl Stage {
         let mut found: Vec<Option<Alert>> = said.iter().map(|_| None).collect();
         let end = Instant::now() + patience() / 2;
         while found.iter().any(Option::is_none)
-            && let Some(alert) = self.watch.next_within(end.saturating_duration_since(Instant::now()))
+            && let Some(alert) = self.session.next_within(end.saturating_duration_since(Instant::now()))
         {
             let path = alert.text("/file/path");
             match said.iter().zip(&mut found).find(|(said, found)| path == Some(said.0) && found.is_none()) {
@@ -116,7 +115,7 @@ impl Stage {
         let pending = std::mem::take(&mut self.pending);
         let mut missing: Vec<&[String; 4]> = pending.iter().collect();
         while !missing.is_empty()
-            && let Some(alert) = self.watch.next_within(patience() / 2)
+            && let Some(alert) = self.session.next_within(patience() / 2)
         {
             match missing.iter().position(|row| alert.text("/file/path") == Some(&row[1])) {
                 Some(index) => {
@@ -148,7 +147,7 @@ impl Stage {
     pub fn back(&mut self, row: &str, paths: &[&str], undo: impl FnOnce(&Self)) {
         undo(self);
         for _ in paths {
-            match self.watch.next_within(patience() / 2) {
+            match self.session.next_within(patience() / 2) {
                 Some(alert) if paths.iter().any(|path| alert.text("/file/path") == Some(path)) => {}
                 other => self.note(&format!("{row}, undone: {:?}", other.as_ref().map(brief))),
             }
@@ -157,7 +156,7 @@ impl Stage {
 
     /// Removes a file, which is no alert.
     pub fn remove(&self, path: &str) {
-        let path = self.watch.at(path);
+        let path = self.session.at(path);
         let removed =
             if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.unwrap();
@@ -194,13 +193,13 @@ impl Stage {
     /// Nothing else was told, and nothing was wrong.
     pub fn finish(mut self) {
         self.expect_pending();
-        for alert in self.watch.alerts_before_a_sentinel() {
+        for alert in self.session.alerts_before_a_sentinel() {
             self.note(&format!("one alert too many at the end, {}", brief(&alert)));
         }
         if !self.wrong.is_empty() {
-            self.watch.fail(&self.wrong);
+            self.session.fail(&self.wrong);
         }
-        self.watch.stop();
+        self.session.stop();
     }
 }
 
@@ -231,20 +230,14 @@ fn rules(alert: &Alert) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the test can run; see [`needs::met`].
-pub fn can_run(test: &str, more: &[Need]) -> bool {
-    let needs: Vec<Need> = [Need::Fanotify].into_iter().chain(more.iter().copied()).collect();
-    needs::met(test, &needs)
-}
-
 /// Waits until the daemon has learned what was there before it started: `change` is done until it is told, for this
 /// path, and that is all that is told.
-pub fn wait_until(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
+pub fn wait_until_learned(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
     let end = Instant::now() + patience();
     let is_probe = |alert: &Alert| alert.text("/file/path") == Some(path);
     loop {
         change(stage);
-        if stage.watch.next_within(Duration::from_millis(200)).is_some_and(|alert| is_probe(&alert)) {
+        if stage.session.next_within(Duration::from_millis(200)).is_some_and(|alert| is_probe(&alert)) {
             break;
         }
         if Instant::now() > end {
@@ -252,7 +245,7 @@ pub fn wait_until(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
         }
     }
     // One that was made just before may be told too.
-    for alert in stage.watch.alerts_before_a_sentinel().iter().filter(|alert| !is_probe(alert)) {
+    for alert in stage.session.alerts_before_a_sentinel().iter().filter(|alert| !is_probe(alert)) {
         stage.note(&format!("one alert too many, {}", brief(alert)));
     }
 }
@@ -260,11 +253,6 @@ pub fn wait_until(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
 /// Lets the directories made so far grow older than one that is taken for made for its rename.
 pub fn let_directories_grow_old() {
     std::thread::sleep(Duration::from_millis(2200));
-}
-
-/// Says something that the test runner does not hide.
-pub fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Makes the directory of a file.

@@ -1,6 +1,7 @@
 //! Modules that hooks import: the hook stays as it is, and what it runs is another thing.
 
-use super::{PAYLOAD, Stage, can_run, wait_until};
+use super::{PAYLOAD, Stage, wait_until_learned};
+use crate::support::needs;
 use crate::surface::customize::{bytecode, extension};
 use std::fs;
 
@@ -8,20 +9,19 @@ const CHANGED: &str = "HOOK_MODULE_MODIFIED";
 
 #[test]
 fn a_module_that_a_stock_hook_imports_is_told_wherever_python_finds_it() {
-    if !can_run(concat!(module_path!(), "::a_module_that_a_stock_hook_imports_is_told_wherever_python_finds_it"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        let etc = scene.at(&format!("/etc/python{version}/sitecustomize.py"));
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
+        let etc = fixture.at(&format!("/etc/python{version}/sitecustomize.py"));
         fs::write(etc, "try:\n    import apport_python_hook\nexcept ImportError:\n    pass\n").unwrap();
         let packages = "/usr/lib/python3/dist-packages";
         fs::write(
-            scene.at(&format!("{packages}/distutils-precedence.pth")),
+            fixture.at(&format!("{packages}/distutils-precedence.pth")),
             "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; \
              enabled and __import__('_distutils_hack').add_shim();\n",
         )
         .unwrap();
-        fs::write(scene.at(&format!("{packages}/_distutils_hack/__init__.py")), "def add_shim():\n    pass\n").unwrap();
+        fs::write(fixture.at(&format!("{packages}/_distutils_hack/__init__.py")), "def add_shim():\n    pass\n")
+            .unwrap();
     });
     let version = stage.version();
     let user = format!("/root/.local/lib/python{version}/site-packages");
@@ -38,7 +38,7 @@ fn a_module_that_a_stock_hook_imports_is_told_wherever_python_finds_it() {
     stage.remove(&shadow);
 
     // Only Debian's and Ubuntu's sitecustomize imports it.
-    let imports_apport = fs::read_link(stage.watch.at(&format!("/usr/lib/python{version}/sitecustomize.py"))).is_ok();
+    let imports_apport = fs::read_link(stage.session.at(&format!("/usr/lib/python{version}/sitecustomize.py"))).is_ok();
     for directory in [&user, &system, "/usr/lib/python3/dist-packages"] {
         let path = format!("{directory}/apport_python_hook.py");
         stage.row(&path, &[(&path, CHANGED, "high")], |stage| stage.write(&path, PAYLOAD));
@@ -63,9 +63,7 @@ fn a_module_that_a_stock_hook_imports_is_told_wherever_python_finds_it() {
 
 #[test]
 fn a_module_is_watched_from_the_moment_that_a_hook_imports_it() {
-    if !can_run(concat!(module_path!(), "::a_module_is_watched_from_the_moment_that_a_hook_imports_it"), &[]) {
-        return;
-    }
+    needs!(Fanotify);
     let mut stage = Stage::new(|_, _| ());
     let version = stage.version();
     let (directory, tag) = (format!("/usr/local/lib/python{version}/dist-packages"), version.replace('.', ""));
@@ -89,13 +87,13 @@ fn a_module_is_watched_from_the_moment_that_a_hook_imports_it() {
         stage.expect("its module without it", &[(&module, CHANGED, "high")]);
         for mode in ["unchecked", "forged"] {
             let row = format!("its bytecode, {mode}");
-            let compiled = bytecode(&stage.watch.scene, &source, mode, PAYLOAD);
+            let compiled = bytecode(&stage.session.fixture, &source, mode, PAYLOAD);
             stage.row(&row, &[(&cached, CHANGED, "high")], |stage| stage.copy(&compiled, &cached));
             stage.runs(&row, true, &[]);
             stage.remove(&cached);
         }
     }
-    if let (Some(object), true) = (extension(&stage.watch.scene, "_site_telemetry"), stage.python.is_some()) {
+    if let (Some(object), true) = (extension(&stage.session.fixture, "_site_telemetry"), stage.python.is_some()) {
         let path = at("_site_telemetry.abi3.so");
         stage.row("as a shared object", &[(&path, CHANGED, "high")], |stage| stage.copy(&object, &path));
         stage.runs("as a shared object", true, &[]);
@@ -130,21 +128,19 @@ fn a_module_is_watched_from_the_moment_that_a_hook_imports_it() {
 
 #[test]
 fn a_module_of_a_hook_that_was_there_before_the_start_is_watched() {
-    if !can_run(concat!(module_path!(), "::a_module_of_a_hook_that_was_there_before_the_start_is_watched"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
         let directory = format!("/usr/local/lib/python{version}/dist-packages");
-        fs::write(scene.at(&format!("{directory}/early.pth")), "import probe, early\n").unwrap();
-        fs::write(scene.at(&format!("{directory}/early.py")), "import os\n").unwrap();
-        fs::write(scene.at(&format!("{directory}/tool.start")), "entry.point:go\n").unwrap();
-        fs::write(scene.at("/srv/site/usercustomize.py"), "import later\n").unwrap();
-        fs::write(scene.at(&format!("{directory}/way.pth")), "/srv/site\n").unwrap();
+        fs::write(fixture.at(&format!("{directory}/early.pth")), "import probe, early\n").unwrap();
+        fs::write(fixture.at(&format!("{directory}/early.py")), "import os\n").unwrap();
+        fs::write(fixture.at(&format!("{directory}/tool.start")), "entry.point:go\n").unwrap();
+        fs::write(fixture.at("/srv/site/usercustomize.py"), "import later\n").unwrap();
+        fs::write(fixture.at(&format!("{directory}/way.pth")), "/srv/site\n").unwrap();
     });
     let directory = format!("/usr/local/lib/python{}/dist-packages", stage.version());
     let at = |name: &str| format!("{directory}/{name}.py");
     let probe = at("probe");
-    wait_until(&mut stage, &probe, |stage| stage.write(&probe, "import os\n"));
+    wait_until_learned(&mut stage, &probe, |stage| stage.write(&probe, "import os\n"));
     stage.row("appended to", &[(&at("early"), CHANGED, "high")], |stage| stage.append(&at("early"), PAYLOAD));
     stage.runs("appended to", true, &[]);
     stage.row("of a .start", &[(&at("entry"), CHANGED, "high")], |stage| stage.write(&at("entry"), PAYLOAD));

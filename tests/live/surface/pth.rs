@@ -1,7 +1,8 @@
 //! `.pth` files: in every directory, in every way they get there, and what they lead to.
 
-use super::{PAYLOAD, Stage, can_run};
-use crate::harness::Scene;
+use super::{PAYLOAD, Stage};
+use crate::fixture::Fixture;
+use crate::support::needs;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, File};
 use std::io::Write;
@@ -31,12 +32,10 @@ const DIRECTORIES: [&str; 18] = [
 
 #[test]
 fn a_path_file_with_code_is_told_in_every_site_directory() {
-    if !can_run(concat!(module_path!(), "::a_path_file_with_code_is_told_in_every_site_directory"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
         for directory in DIRECTORIES {
-            fs::create_dir_all(scene.at(&directory.replace("pythonV", &format!("python{version}")))).unwrap();
+            fs::create_dir_all(fixture.at(&directory.replace("pythonV", &format!("python{version}")))).unwrap();
         }
     });
     let version = stage.version();
@@ -65,16 +64,14 @@ const D: &str = "/usr/local/lib/pythonV/dist-packages";
 
 #[test]
 fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
-    if !can_run(concat!(module_path!(), "::every_way_to_plant_or_change_a_path_file_is_one_alert"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, version| {
-        let directory = scene.at(&format!("{}/x", D.replace('V', version)));
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, version| {
+        let directory = fixture.at(&format!("{}/x", D.replace('V', version)));
         let directory = directory.parent().unwrap();
         fs::write(directory.join("known.pth"), "# nothing\n").unwrap();
         fs::write(directory.join("paths.pth"), "/srv/lib\n").unwrap();
         for name in ["target.pth.txt", "linked", "renamed"] {
-            fs::write(scene.at(&format!("/srv/{name}")), PAYLOAD).unwrap();
+            fs::write(fixture.at(&format!("/srv/{name}")), PAYLOAD).unwrap();
         }
     });
     let directory = D.replace('V', &stage.version());
@@ -159,7 +156,7 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
     let told = stage.row("replaced in between", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
         let place = stage.at(&path);
         fs::write(stage.at("/srv/next"), PAYLOAD).unwrap();
-        stage.watch.while_held_up(|| {
+        stage.session.while_held(|| {
             fs::write(&place, "# nothing at all\n").unwrap();
             fs::rename(stage.at("/srv/next"), &place).unwrap();
         });
@@ -175,12 +172,10 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
 
 #[test]
 fn directories_that_a_path_file_adds_are_told_and_then_watched() {
-    if !can_run(concat!(module_path!(), "::directories_that_a_path_file_adds_are_told_and_then_watched"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|scene: &Scene, _| {
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture: &Fixture, _| {
         for directory in ["/srv/lib", "/tmp/lib", "/srv/.cache/lib", "/opt/lib"] {
-            fs::create_dir_all(scene.at(&format!("{directory}/x")).parent().unwrap()).unwrap();
+            fs::create_dir_all(fixture.at(&format!("{directory}/x")).parent().unwrap()).unwrap();
         }
     });
     let directory = D.replace('V', &stage.version());
@@ -219,10 +214,8 @@ fn directories_that_a_path_file_adds_are_told_and_then_watched() {
 
 #[test]
 fn weights_of_a_model_are_no_hook() {
-    if !can_run(concat!(module_path!(), "::weights_of_a_model_are_no_hook"), &[]) {
-        return;
-    }
-    let mut stage = Stage::new(|_: &Scene, _| ());
+    needs!(Fanotify);
+    let mut stage = Stage::new(|_: &Fixture, _| ());
     let packages = "/home/u/v/lib/python3.12/site-packages";
     // As torch writes them: a zip, and before that a pickle.
     let zip = [b"PK\x03\x04\x00\x00\x08\x08\x00\x00".to_vec(), (0..=255u8).cycle().take(9000).collect()].concat();

@@ -1,6 +1,6 @@
 //! Real interpreters: the distribution's below a test's root, and those of pyenv where they are.
 
-use crate::actor::succeed;
+use crate::support::succeed;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,26 +1,25 @@
 //! `.start` files of Python 3.15.
 
 use super::python::Interpreter;
-use super::{PAYLOAD, Stage, can_run, say};
+use super::{PAYLOAD, Stage};
+use crate::support::{needs, print};
 use std::fs;
 
 #[test]
 fn a_start_file_is_told_and_so_is_the_module_that_it_names() {
-    if !can_run(concat!(module_path!(), "::a_start_file_is_told_and_so_is_the_module_that_it_names"), &[]) {
-        return;
-    }
+    needs!(Fanotify);
     const PACKAGES: &str = "/opt/py/lib/python3.15/site-packages";
-    let mut stage = Stage::new(|scene, _| {
-        fs::write(scene.at(&format!("{PACKAGES}/tool.pth")), PAYLOAD).unwrap();
-        fs::write(scene.at(&format!("{PACKAGES}/agent.pth")), PAYLOAD).unwrap();
-        fs::write(scene.at("/opt/two/lib/python3.15/site-packages/x.pth"), "/opt/modules\n").unwrap();
+    let mut stage = Stage::new(|fixture, _| {
+        fs::write(fixture.at(&format!("{PACKAGES}/tool.pth")), PAYLOAD).unwrap();
+        fs::write(fixture.at(&format!("{PACKAGES}/agent.pth")), PAYLOAD).unwrap();
+        fs::write(fixture.at("/opt/two/lib/python3.15/site-packages/x.pth"), "/opt/modules\n").unwrap();
     });
     let newest = Interpreter::all().into_iter().find(|interpreter| interpreter.reads_start_files());
     if newest.is_none() {
-        say("no Python 3.15 here: .start files are planted and not run\n");
+        print("no Python 3.15 here: .start files are planted and not run\n");
     }
     let ran = |stage: &mut Stage, row: &str, expected: bool| {
-        let directory = stage.watch.at(PACKAGES);
+        let directory = stage.session.at(PACKAGES);
         if let Some(newest) = &newest
             && newest.runs_in(&directory) != expected
         {

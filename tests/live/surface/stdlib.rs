@@ -1,9 +1,8 @@
 //! The standard library: what of it runs at every start, and what replaces it.
 
-use super::{PAYLOAD, Stage, can_run, let_directories_grow_old};
-use crate::actor::{Actor, OWN_MOUNTS, py, succeed};
-use crate::harness::{Scene, make_directories};
-use crate::needs::Need;
+use super::{PAYLOAD, Stage, let_directories_grow_old};
+use crate::fixture::Fixture;
+use crate::support::{Helper, OWN_MOUNTS, needs, print, py, succeed, tree::make_directories};
 use crate::surface::customize::bytecode;
 use crate::surface::python::SystemPython;
 use std::fs;
@@ -13,9 +12,9 @@ const BOOT: &str = "STDLIB_BOOT_MODIFIED";
 
 /// Below the root of a filesystem of its own, on which every directory is two years old: one that was made a moment
 /// ago is taken for a Python that is being installed.
-fn old_tree(prepare: impl FnOnce(&Scene)) -> Option<(Stage, Actor)> {
-    let scene = Scene::new().with_all_rules();
-    let source = scene.outside().join("tree");
+fn old_tree(prepare: impl FnOnce(&Fixture)) -> Option<(Stage, Helper)> {
+    let fixture = Fixture::new().with_all_rules();
+    let source = fixture.outside().join("tree");
     fs::create_dir(&source).unwrap();
     make_directories(&source);
     let python = SystemPython::copy_to(&source);
@@ -31,36 +30,32 @@ fn old_tree(prepare: impl FnOnce(&Scene)) -> Option<(Stage, Actor)> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
-    prepare(&scene);
-    let image = scene.outside().join("image");
+    prepare(&fixture);
+    let image = fixture.outside().join("image");
     let mut command = Command::new("/usr/sbin/mkfs.ext4");
     command.args(["-q", "-d"]).arg(&source).arg(&image).arg("192M").env("E2FSPROGS_FAKE_TIME", "1700000000");
     let made = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let mut actor = Actor::python(&OWN_MOUNTS);
-    actor.run(&format!(
+    let mut helper = Helper::python(&OWN_MOUNTS);
+    helper.run(&format!(
         "import subprocess
 mounted = {made} and subprocess.run([b'mount', b'-o', b'loop', {image}, {root}]).returncode == 0",
         made = if made.is_ok_and(|status| status.success()) { "True" } else { "False" },
         image = py(&image),
-        root = py(&scene.root()),
+        root = py(&fixture.root()),
     ));
-    let is_mounted = actor.sees(&scene.root()).join("usr/lib/python3.9/os.py").is_file();
+    let is_mounted = helper.sees(&fixture.root()).join("usr/lib/python3.9/os.py").is_file();
     if !is_mounted {
-        super::say("SKIPPED (needs mkfs.ext4 and loop devices): an old standard library\n");
+        print("SKIPPED (needs mkfs.ext4 and loop devices): an old standard library\n");
         return None;
     }
-    let prefix = ["nsenter", "-m", "-t", &actor.pid().to_string()].map(str::to_owned).to_vec();
-    let python = python.map(|python| python.through(prefix, scene.root()));
-    Some((Stage::within(&actor, scene, python), actor))
+    let prefix = ["nsenter", "-m", "-t", &helper.pid().to_string()].map(str::to_owned).to_vec();
+    let python = python.map(|python| python.through(prefix, fixture.root()));
+    Some((Stage::within(&helper, fixture, python), helper))
 }
 
 #[test]
 fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modules() {
-    let name =
-        concat!(module_path!(), "::a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modules");
-    if !can_run(name, &[Need::MountNamespace, Need::Python, Need::SystemPython]) {
-        return;
-    }
+    needs!(Fanotify, MountNamespace, Python, SystemPython);
     let Some((mut stage, _actor)) = old_tree(|_| ()) else { return };
     let version = stage.version();
     let (library, tag) = (format!("/usr/lib/python{version}"), version.replace('.', ""));
@@ -77,7 +72,7 @@ fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modu
         for mode in ["unchecked", "forged"] {
             let row = format!("{cached}, {mode}");
             let (source, code) = (stage.at(&path), [&String::from_utf8_lossy(&original), PAYLOAD].concat());
-            let compiled = bytecode(&stage.watch.scene, &source, mode, &code);
+            let compiled = bytecode(&stage.session.fixture, &source, mode, &code);
             stage.row(&row, &[(&cached, BOOT, "critical")], |stage| stage.copy(&compiled, &cached));
             stage.runs(&row, true, &["-I", "-S"]);
             stage.remove(&cached);
@@ -102,20 +97,15 @@ fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modu
 
 #[test]
 fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
-    if !can_run(
-        concat!(module_path!(), "::the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory"),
-        &[],
-    ) {
-        return;
-    }
-    let mut stage = Stage::new(|scene, _| {
-        fs::write(scene.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap();
+    needs!(Fanotify);
+    let mut stage = Stage::new(|fixture, _| {
+        fs::write(fixture.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap();
         let_directories_grow_old();
     });
     let zip = format!("/usr/lib/python{}.zip", stage.version().replace('.', ""));
     let said = (zip.as_str(), "STDLIB_ZIP_CREATED", "critical");
     if stage.python.is_some() {
-        let built = stage.watch.scene.outside().join("built.zip");
+        let built = stage.session.fixture.outside().join("built.zip");
         let program =
             "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('sitecustomize.py', sys.argv[2])";
         succeed(Command::new("/usr/bin/python3").args(["-c", program]).arg(&built).arg(PAYLOAD));
@@ -146,9 +136,7 @@ fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
 
 #[test]
 fn a_python_that_is_being_unpacked_is_not_told_as_changed() {
-    if !can_run(concat!(module_path!(), "::a_python_that_is_being_unpacked_is_not_told_as_changed"), &[]) {
-        return;
-    }
+    needs!(Fanotify);
     let stage = Stage::new(|_, _| ());
     for path in [
         "encodings/__init__.py",

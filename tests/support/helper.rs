@@ -1,12 +1,11 @@
-//! Processes that do as they are told and stay alive meanwhile, so that it is certain who wrote.
+//! Processes that run the test's commands and stay alive, so that the true writer is certain.
 
-use crate::harness::patience;
-use crate::needs;
+use super::needs;
+use super::process::{Lines, Running, spawn};
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{ChildStdin, Command, Stdio};
 
 /// Reads a line, runs it, answers with a line.
 const PYTHON: &str = "
@@ -25,14 +24,14 @@ for line in sys.stdin:
 pub const OWN_MOUNTS: [&str; 4] = ["unshare", "-m", "--propagation", "private"];
 
 /// A process at the other end of a pipe.
-pub struct Actor {
-    child: Child,
+pub struct Helper {
+    process: Running,
     commands: ChildStdin,
-    answers: Receiver<String>,
+    answers: Lines,
     is_python: bool,
 }
 
-impl Actor {
+impl Helper {
     /// A Python interpreter, started through `prefix` (for example [`OWN_MOUNTS`]).
     pub fn python(prefix: &[&str]) -> Self {
         Self::python_at(needs::python().unwrap(), prefix)
@@ -44,27 +43,25 @@ impl Actor {
         words.extend([interpreter.as_os_str(), "-I".as_ref(), "-S".as_ref(), "-c".as_ref(), PYTHON.as_ref()]);
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        let actor = Self::start(command, true);
-        actor.wait_for_ok("starting");
-        actor
+        let mut helper = Self::start(command, true);
+        helper.wait_for_ok("starting");
+        helper
     }
 
     /// A shell: `command` must end in one that reads its commands from standard input.
     pub fn shell(command: Command) -> Self {
-        let mut actor = Self::start(command, false);
-        actor.run(":");
-        actor
+        let mut helper = Self::start(command, false);
+        helper.run(":");
+        helper
     }
 
     fn start(mut command: Command, is_python: bool) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (sender, answers) = channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || output.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
-        Self { commands: child.stdin.take().unwrap(), child, answers, is_python }
+        let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let answers = Lines::of(child.stdout.take().unwrap());
+        Self { commands: child.stdin.take().unwrap(), process: Running(child), answers, is_python }
     }
 
-    /// Has it run these commands, in its language, and waits until they are done.
+    /// Runs these commands in its language and waits until they are done.
     pub fn run(&mut self, commands: &str) {
         let line = if self.is_python {
             serde_json::to_string(commands).unwrap()
@@ -75,22 +72,21 @@ impl Actor {
         self.wait_for_ok(commands);
     }
 
-    fn wait_for_ok(&self, commands: &str) {
-        let answer = self.answers.recv_timeout(patience()).unwrap_or_else(|error| error.to_string());
-        assert_eq!(answer, "ok", "while doing: {commands}");
+    fn wait_for_ok(&mut self, commands: &str) {
+        assert_eq!(self.answers.next().as_deref(), Some("ok"), "while running: {commands}");
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
-    /// The file it runs, as the kernel tells this process.
+    /// The file it runs, as the kernel names it to this process.
     pub fn executable(&self) -> PathBuf {
         std::fs::read_link(format!("/proc/{}/exe", self.pid())).unwrap()
     }
 
-    /// The same path as this actor sees it, in its mount namespace, for this process to use.
+    /// The same path as this helper sees it, in its mount namespace, for this process to use.
     pub fn sees(&self, path: &Path) -> PathBuf {
         let mut seen = PathBuf::from(format!("/proc/{}/root", self.pid()));
         seen.extend(path.strip_prefix("/"));
@@ -98,23 +94,8 @@ impl Actor {
     }
 }
 
-impl Drop for Actor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A path as a Python expression, whatever its bytes.
 pub fn py(path: &Path) -> String {
     let hex: String = path.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("bytes.fromhex('{hex}')")
-}
-
-/// Runs a program to its end and gives back what it said; fails with it when the program fails.
-pub fn succeed(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
-    said
 }

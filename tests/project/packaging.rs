@@ -1,14 +1,7 @@
 //! The Debian package's texts fit the program: versions, licences, paths, maintainer scripts.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-use std::path::Path;
+use crate::source::{project, read};
 use std::process::Command;
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 #[test]
 fn the_debian_changelog_starts_with_this_version() {
@@ -32,7 +25,7 @@ fn the_copyright_file_names_every_crate_that_is_linked() {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal,no-proc-macro", "--prefix", "none"])
         .args(["--target", "x86_64-unknown-linux-musl", "--format", "{p}"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(project())
         .output()
         .unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
@@ -82,7 +75,7 @@ fn no_option_of_the_unit_takes_away_a_call_without_which_the_watcher_is_half_bli
 #[test]
 fn the_maintainer_scripts_parse() {
     for script in ["postinst", "prerm", "postrm", "tests/installed"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/debian").join(script);
+        let path = project().join("packaging/debian").join(script);
         let status = Command::new("/bin/sh").arg("-n").arg(&path).status().unwrap();
         assert!(status.success(), "{script}");
     }

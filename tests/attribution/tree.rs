@@ -1,8 +1,10 @@
 //! The tree that is watched, the programs that write into it, and the names of the hooks.
 
+use crate::support::{PACKAGES, ScratchTree, needs, succeed};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Where the words `gate_SHAPE_MODE_NUMBER` stand in the path of every hook.
 const MARK: &str = "gate_";
@@ -14,38 +16,29 @@ pub fn key_of(path: &str) -> Option<&str> {
     Some(&rest[..end])
 }
 
-/// A directory tree of its own.
-pub struct Stage {
-    directory: tempfile::TempDir,
+/// A scratch tree with directories for programs and for files that are moved.
+pub struct GateTree(ScratchTree);
+
+impl Deref for GateTree {
+    type Target = ScratchTree;
+
+    fn deref(&self) -> &ScratchTree {
+        &self.0
+    }
 }
 
-impl Stage {
-    /// An empty tree, and the compiled programs.
+impl GateTree {
     pub fn new() -> Self {
-        let stage = Self { directory: tempfile::tempdir().unwrap() };
-        for directory in [stage.packages(), stage.root().join("noise"), stage.programs(), stage.staging()] {
+        let tree = Self(ScratchTree::new());
+        for directory in [tree.root().join("noise"), tree.programs(), tree.staging()] {
             std::fs::create_dir_all(directory).unwrap();
         }
-        stage
-    }
-
-    fn base(&self) -> PathBuf {
-        self.directory.path().canonicalize().unwrap()
-    }
-
-    /// The directory that the daemon takes for `/`.
-    pub fn root(&self) -> PathBuf {
-        self.base().join("root")
-    }
-
-    /// A directory beside it, on the same filesystem.
-    pub fn outside(&self) -> PathBuf {
-        self.base().join("outside")
+        tree
     }
 
     /// Where the hooks are written.
     pub fn packages(&self) -> PathBuf {
-        self.root().join("usr/lib/python3.12/site-packages")
+        self.inside(PACKAGES)
     }
 
     /// Where files lie that are moved and copied.
@@ -93,7 +86,7 @@ impl Stage {
 /// One shape in one mode.
 pub struct Batch<'a> {
     /// Where.
-    pub stage: &'a Stage,
+    pub tree: &'a GateTree,
     /// The shape's word.
     pub shape: &'static str,
     /// The mode's word.
@@ -115,12 +108,12 @@ impl Batch<'_> {
 
     /// The path of the hooks; `@` stands for the number.
     pub fn hook(&self) -> String {
-        text(&self.stage.packages().join(format!("{}.pth", self.key("@"))))
+        text(&self.tree.packages().join(format!("{}.pth", self.key("@"))))
     }
 
     /// Another path for each number, not of a hook.
     pub fn staged(&self) -> String {
-        text(&self.stage.staging().join(format!("{}_{}_@", self.shape, self.mode)))
+        text(&self.tree.staging().join(format!("{}_{}_@", self.shape, self.mode)))
     }
 
     /// Makes the staged files.
@@ -164,14 +157,6 @@ pub fn compile() {
     }
 }
 
-/// Runs a program to its end and gives its standard output; fails with what it said when it fails.
-pub fn succeed(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// A path as text; all paths here are.
 pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
@@ -191,15 +176,9 @@ pub fn pids(output: &str) -> BTreeMap<usize, u32> {
     output.lines().filter_map(parse).collect()
 }
 
-/// tests/kernels/run takes them along to machines that have no compiler.
+/// tests/kernels/run takes the programs to machines without a compiler.
 #[test]
 fn every_program_of_the_writers_compiles() {
-    if crate::needs::met(
-        concat!(module_path!(), "::every_program_of_the_writers_compiles"),
-        &[crate::needs::compiler()],
-    )
-    .is_some()
-    {
-        compile();
-    }
+    needs!(Compiler);
+    compile();
 }
