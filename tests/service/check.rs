@@ -90,9 +90,9 @@ fn a_right_configuration_is_confirmed_with_the_list_of_rules() {
 
 #[test]
 fn the_old_name_of_a_field_is_accepted_with_a_warning() {
-    let site = Site::new();
+    let tree = ScratchTree::new();
     let old = RULE.replace("TargetFilename|endswith: /novelty.probe", "HookPlace: site\n    HookKind: pth");
-    let directory = rules(&site, &[("old.yml", old)]);
+    let directory = rules(&tree, &[("old.yml", old)]);
     let said = program(&["check", "--rules", &directory]);
     let warning = format!(
         "pyhookwatch: warning: {directory}/old.yml:8: the field `HookPlace` is now called `HookLocation`; the next \

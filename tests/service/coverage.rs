@@ -24,7 +24,7 @@ fn every_sort_of_place_is_found_and_guarded_by_fanotify() {
     assert_eq!(said.code, i32::from(document["state"] != "guarded"), "{document:#}");
     for (path, place) in [
         ("/usr/lib/python3.12/site-packages", "site"),
-        ("/home/u/.local/lib/python3.12/site-packages", "user-tree"),
+        ("/home/u/.local/lib/python3.12/site-packages", "user-site"),
         ("/usr/lib", "zip"),
         ("/srv/app/venv", "virtual-environment"),
         ("/home/u", "environment"),
