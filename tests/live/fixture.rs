@@ -1,7 +1,7 @@
 //! A tree and the daemon that watches it, with the alerts that a test expects.
 
 use crate::expect::{Alert, Expected};
-use crate::support::{DaemonUnderTest, Helper, PROGRAM, ScratchTree, patience, schema};
+use crate::support::{DaemonUnderTest, Helper, PROGRAM, ScratchTree, patience, schema, tree};
 use pyhookwatch::daemon::known_names;
 use pyhookwatch::rules::RuleSet;
 use pyhookwatch::rules::Settings;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -51,7 +51,9 @@ impl Deref for Fixture {
 impl Fixture {
     /// An empty tree, and the two seed rules. They match names alone, so a test sees every change that a source reports.
     pub fn new() -> Self {
-        Self { tree: ScratchTree::new(), rules: seed_rules_alone() }
+        let tree = ScratchTree::new();
+        make_directories(&tree.root());
+        Self { tree, rules: seed_rules_alone() }
     }
 
     /// With the project's own rules too.
@@ -81,6 +83,12 @@ fn seed_rules_alone() -> String {
     let (rules, _) = RuleSet::load(&Settings::default(), &known_names).unwrap();
     let own = rules.infos().filter(|rule| rule.ruleset == "pyhookwatch").map(|rule| format!("{:?}", rule.id));
     format!("directories = []\ndisabled = [{}]", own.collect::<Vec<_>>().join(", "))
+}
+
+/// Makes the directories of an empty tree.
+pub fn make_directories(root: &Path) {
+    tree::make_directories(root);
+    std::fs::create_dir_all(root.join("usr/lib/python3/dist-packages")).unwrap();
 }
 
 /// A running daemon, its tree, and the alerts so far.

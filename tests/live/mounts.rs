@@ -2,8 +2,8 @@
 //! helper process; the test reaches into it through `/proc`, so it is still the writer.
 
 use crate::expect::Expected;
-use crate::fixture::{Backend, Fixture, Session};
-use crate::support::{Helper, OWN_MOUNTS, kernel, needs, py, scaled, succeed, tree::make_directories};
+use crate::fixture::{Backend, Fixture, Session, make_directories};
+use crate::support::{Helper, OWN_MOUNTS, kernel, needs, py, scaled, succeed};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

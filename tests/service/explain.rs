@@ -48,7 +48,7 @@ fn the_json_form_names_every_rule_with_its_verdict_and_what_decided() {
     assert_eq!(document["hook"]["kind"], "sitecustomize");
     let expected = json!({
         "id": ELASTIC,
-        "name": "Python ScratchTree or User Customize File Creation",
+        "name": "Python Site or User Customize File Creation",
         "ruleset": "elastic",
         "level": "low",
         "detection_type": "SITECUSTOMIZE_MODIFIED",
@@ -111,7 +111,7 @@ fn no_rule_matching_is_code_1_and_the_name_filter_is_told() {
 #[test]
 fn the_text_form_says_the_same_to_people() {
     let said = program(&["explain", "--path", HOOK, "--exe", "/usr/bin/pip3"]);
-    let names = ["Python ScratchTree or User Customize File Creation", "Detect Python Startup Hooks"];
+    let names = ["Python Site or User Customize File Creation", "Detect Python Startup Hooks"];
     assert_eq!(
         text_of(&said.stdout, &names),
         format!(
@@ -132,7 +132,7 @@ fn the_text_form_says_the_same_to_people() {
     WriterEvidence: proc
 Detect Python Startup Hooks [sumo {SUMO}]
   MATCHES (high), PYTHON_STARTUP_FILE_MODIFIED; decided by startup_file_name
-Python ScratchTree or User Customize File Creation [elastic {ELASTIC}]
+Python Site or User Customize File Creation [elastic {ELASTIC}]
   is silenced by an exclusion; decided by filter_executable_exact
   filter_executable_exact counts because the writer is taken as verified; for a writer that is not (already gone, \
              deleted executable, container, inotify) this would be an alert

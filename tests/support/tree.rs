@@ -93,7 +93,7 @@ impl ScratchTree {
 
 /// Makes the directories of an empty root.
 pub fn make_directories(root: &Path) {
-    for directory in [PACKAGES, "/usr/lib/python3/dist-packages", "/etc", "/tmp", "/sentinel", "/staging"] {
+    for directory in [PACKAGES, "/etc", "/tmp", "/sentinel", "/staging"] {
         fs::create_dir_all(root.join(&directory[1..])).unwrap();
     }
 }

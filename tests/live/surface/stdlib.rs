@@ -1,8 +1,8 @@
 //! The standard library: what of it runs at every start, and what replaces it.
 
 use super::{PAYLOAD, Stage, let_directories_grow_old};
-use crate::fixture::Fixture;
-use crate::support::{Helper, OWN_MOUNTS, needs, print, py, succeed, tree::make_directories};
+use crate::fixture::{Fixture, make_directories};
+use crate::support::{Helper, OWN_MOUNTS, needs, print, py, succeed};
 use crate::surface::customize::bytecode;
 use crate::surface::python::SystemPython;
 use std::fs;
