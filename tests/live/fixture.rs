@@ -2,7 +2,7 @@
 
 use crate::expect::{Alert, Expected};
 use crate::support::{DaemonUnderTest, Helper, PROGRAM, ScratchTree, patience, schema, tree};
-use pyhookwatch::daemon::known_names;
+use pyhookwatch::hook::kind::names;
 use pyhookwatch::rules::RuleSet;
 use pyhookwatch::rules::Settings;
 use rustix::process::Signal;
@@ -80,7 +80,7 @@ impl Fixture {
 }
 
 fn seed_rules_alone() -> String {
-    let (rules, _) = RuleSet::load(&Settings::default(), &known_names).unwrap();
+    let (rules, _) = RuleSet::load(&Settings::default(), names).unwrap();
     let own = rules.infos().filter(|rule| rule.ruleset == "pyhookwatch").map(|rule| format!("{:?}", rule.id));
     format!("directories = []\ndisabled = [{}]", own.collect::<Vec<_>>().join(", "))
 }
