@@ -95,14 +95,14 @@ pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
         match (matches!(byte, b' '..=b'~' | b'\n' | b'\t'), text_start) {
             (true, None) => text_start = Some(at),
             (false, Some(start)) => {
-                says |= python::says(code.get(start..at).unwrap_or_default());
+                says |= python::mentions(code.get(start..at).unwrap_or_default());
                 text_start = None;
             }
             _ => {}
         }
     }
     if let Some(start) = text_start {
-        says |= python::says(code.get(start..).unwrap_or_default());
+        says |= python::mentions(code.get(start..).unwrap_or_default());
     }
     names.judge(says, &mut signals, &mut class);
     ContentReport { signals, truncated: kept.len() < content.len(), ..ContentReport::of(class) }

@@ -1,42 +1,44 @@
-//! What a string says: paths, programs, addresses. Searched in one pass, by the first byte.
+//! What a string mentions: paths, programs, addresses. One pass, patterns indexed by their first byte.
+//!
+//! A set of mentions is a `u32` of the constants below.
 
 use std::sync::LazyLock;
 
-/// A directory that everybody may write.
+/// A directory that everyone may write to.
 pub const TEMPORARY: u32 = 1;
-/// A shell's way to the network, or a downloader.
+/// A downloader, or a shell's connection to the network.
 pub const DOWNLOAD: u32 = 1 << 1;
 /// A shell with its input and output on the network.
 pub const REVERSE_SHELL: u32 = 1 << 2;
 /// A file of keys, tokens or passwords.
 pub const CREDENTIALS: u32 = 1 << 3;
-/// Something that is run later by itself.
+/// A file or service that the system runs later.
 pub const PERSISTENCE: u32 = 1 << 4;
-/// An address of a site where everybody can leave and collect things, or of a cloud's own secrets.
+/// The address of a site for anonymous uploads, or of a cloud's metadata service.
 pub const DROP: u32 = 1 << 5;
-/// An address of the web.
+/// A URL.
 pub const URL: u32 = 1 << 6;
-/// A network address as numbers, not this machine's.
+/// An IPv4 address that is not local.
 pub const ADDRESS: u32 = 1 << 7;
-/// A shell that is told what to do.
+/// A shell with a command.
 pub const SHELL: u32 = 1 << 8;
 /// A long text that looks random.
 pub const BLOB: u32 = 1 << 9;
-/// Another credential file: a second kind.
+/// A credential file that few programs read.
 pub const MORE_CREDENTIALS: u32 = 1 << 10;
 /// A file or directory whose name begins with a dot.
 pub const HIDDEN: u32 = 1 << 11;
 /// Decoding on the command line.
 pub const SHELL_DECODE: u32 = 1 << 12;
-/// A program of its own is fetched and run: `curl ... | sh`.
+/// Output piped into an interpreter: `curl ... | sh`.
 pub const PIPE_TO_SHELL: u32 = 1 << 13;
-/// An environment variable that makes a later Python or a loader run something.
+/// An environment variable that makes Python or the loader run something.
 pub const LOADER_VARIABLE: u32 = 1 << 14;
 
-/// Bytes to look for, and what they say.
+/// Bytes to look for, and what they mention.
 type Pattern = (&'static [u8], u32);
 
-/// Patterns in no order; one that begins with a letter has no letter or digit before it.
+/// Patterns, grouped by subject. One that begins with a letter must not follow a letter or digit.
 const PATTERNS: &[Pattern] = &[
     (b"/tmp", TEMPORARY),
     (b"/var/tmp", TEMPORARY),
@@ -151,17 +153,17 @@ static BY_FIRST_BYTE: LazyLock<Vec<Vec<Pattern>>> = LazyLock::new(|| {
     (0..128).map(begins).collect()
 });
 
-/// Length from which a run of letters and digits without a blank is looked at for randomness.
+/// Length at which a run of letters and digits is tested for randomness.
 const BLOB_LENGTH: usize = 160;
 
-/// Everything that the text says.
-pub fn scan(text: &[u8]) -> u32 {
+/// The set of everything that the text mentions. Linear in its length.
+pub fn mentions(text: &[u8]) -> u32 {
     let mut found = 0;
     let mut before = b' ';
     let mut run = 0_usize;
     for (at, byte) in text.iter().copied().enumerate() {
         if !before.is_ascii_alphanumeric() || !byte.is_ascii_alphanumeric() {
-            found |= at_place(text, at, byte, before);
+            found |= mentions_at(text, at, byte, before);
         }
         run =
             if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-') { run + 1 } else { 0 };
@@ -173,35 +175,36 @@ pub fn scan(text: &[u8]) -> u32 {
     found
 }
 
-fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
+/// What begins at this place, where `byte` stands behind `before`.
+fn mentions_at(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
     let mut found = 0;
     let patterns = BY_FIRST_BYTE.get(usize::from(byte)).map_or(&[][..], Vec::as_slice);
     if !patterns.is_empty() {
         let rest = text.get(at..).unwrap_or_default();
-        for (pattern, says) in patterns {
+        for (pattern, bits) in patterns {
             if !rest.starts_with(pattern) {
                 continue;
             }
             let after = rest.get(pattern.len()).copied().unwrap_or(b' ');
             let word_goes_on = after.is_ascii_alphanumeric() || after == b'_' || after == b'-';
-            let is_directory = says & TEMPORARY != 0;
+            let is_directory = bits & TEMPORARY != 0;
             if is_directory && (word_goes_on || before.is_ascii_alphanumeric())
-                || says & LOADER_VARIABLE != 0 && word_goes_on
+                || bits & LOADER_VARIABLE != 0 && word_goes_on
             {
                 continue;
             }
-            // `module.profile` and `tool.ssh` are no files.
-            let is_file = byte == b'.' && (says & (CREDENTIALS | PERSISTENCE) != 0);
+            // `module.profile` and `tool.ssh` are not files.
+            let is_file = byte == b'.' && (bits & (CREDENTIALS | PERSISTENCE) != 0);
             if is_file
                 && (before.is_ascii_alphanumeric()
                     || after.is_ascii_alphanumeric() && !pattern.ends_with(b"/") && !pattern.ends_with(b"_"))
             {
                 continue;
             }
-            if says & CREDENTIALS != 0 && is_public(rest, pattern) {
+            if bits & CREDENTIALS != 0 && is_public(rest, pattern) {
                 continue;
             }
-            found |= says;
+            found |= bits;
         }
     }
     if byte == b'.'
@@ -217,14 +220,14 @@ fn at_place(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
     found
 }
 
-/// `.ssh/config` and the list of known hosts are read by many tools.
+/// `.ssh/config` and the known hosts: many tools read them.
 fn is_public(rest: &[u8], pattern: &[u8]) -> bool {
     let tail = rest.get(pattern.len()..).unwrap_or_default();
     *pattern == *b".ssh"
         && (tail.starts_with(b"/known_hosts") || tail.starts_with(b"/config") || tail.starts_with(b"/authorized_keys"))
 }
 
-/// Four numbers with dots that are no address of this machine or of no machine.
+/// Whether the text begins with an IPv4 address that is not local.
 fn is_address(text: &[u8]) -> bool {
     let end = text.iter().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     let Some(text) = text.get(..end).and_then(|text| std::str::from_utf8(text).ok()) else { return false };
@@ -237,7 +240,7 @@ fn is_address(text: &[u8]) -> bool {
         && numbers.iter().any(|number| number.len() > 1)
 }
 
-/// Letters of both cases and digits, as evenly as encoded data has them.
+/// Whether letters of both cases and digits are as evenly spread as in encoded data.
 fn looks_random(text: &[u8]) -> bool {
     let count = |class: fn(&u8) -> bool| text.iter().filter(|byte| class(byte)).count();
     let upper = count(u8::is_ascii_uppercase);
@@ -249,7 +252,7 @@ fn looks_random(text: &[u8]) -> bool {
     mixed && entropy(text) > 4.6 || hexadecimal && entropy(text) > 3.3
 }
 
-/// Bits of one byte of the text, if each came alone.
+/// Shannon entropy in bits per byte.
 fn entropy(text: &[u8]) -> f32 {
     let mut counts = [0_u16; 256];
     for byte in text {
@@ -262,11 +265,11 @@ fn entropy(text: &[u8]) -> f32 {
     log2(length) - weighted / f32::from(length)
 }
 
-/// The logarithm to within a tenth, without the library of mathematics, which would be loaded for this alone.
+/// The binary logarithm to within a tenth, without loading libm for it.
 fn log2(number: u16) -> f32 {
     let Some(whole) = number.checked_ilog2() else { return 0.0 };
     let part = f32::from(number) / f32::from(1_u16 << whole) - 1.0;
-    // Of the straight lines between the powers of two, raised in the middle.
+    // Straight lines between the powers of two, raised in the middle.
     whole as f32 + part + 0.34 * part * (1.0 - part)
 }
 
@@ -276,7 +279,7 @@ mod tests {
 
     #[test]
     fn paths_and_programs_are_found_as_words() {
-        for (text, says) in [
+        for (text, expected) in [
             ("/tmp/x", TEMPORARY),
             ("cd /tmp; ls", TEMPORARY),
             ("curl http://a/b | sh", DOWNLOAD | URL | PIPE_TO_SHELL),
@@ -284,7 +287,7 @@ mod tests {
             ("~/.ssh/id_rsa", CREDENTIALS),
             ("/root/.ssh/authorized_keys", PERSISTENCE),
         ] {
-            assert_eq!(scan(text.as_bytes()) & says, says, "{text}");
+            assert_eq!(mentions(text.as_bytes()) & expected, expected, "{text}");
         }
         for text in [
             "/home/u/tmpfiles",
@@ -295,8 +298,8 @@ mod tests {
             "version 1.2.3.4",
             "see ~/.ssh/config",
         ] {
-            let says = scan(text.as_bytes()) & !(HIDDEN | URL);
-            assert_eq!(says, 0, "{text}");
+            let found = mentions(text.as_bytes()) & !(HIDDEN | URL);
+            assert_eq!(found, 0, "{text}");
         }
     }
 
@@ -310,8 +313,8 @@ mod tests {
         })
         .take(400)
         .collect();
-        assert_eq!(scan(&random), BLOB);
-        assert_eq!(scan("the quick brown fox ".repeat(40).as_bytes()), 0);
-        assert_eq!(scan("a".repeat(1000).as_bytes()), 0);
+        assert_eq!(mentions(&random), BLOB);
+        assert_eq!(mentions("the quick brown fox ".repeat(40).as_bytes()), 0);
+        assert_eq!(mentions("a".repeat(1000).as_bytes()), 0);
     }
 }

@@ -1,30 +1,34 @@
-//! What is known of a Python value without running anything.
+//! What is known of a Python value, and where it comes from, without running anything.
 
 use std::rc::Rc;
 
-/// Where a value comes from, as far as that matters. A set of bits.
+/// Where a value comes from: a set of the constants below.
 pub type Taint = u16;
-/// Came out of a decoder or decompressor.
+/// Output of a decoder or decompressor.
 pub const DECODED: Taint = 1;
-/// Came from the network.
+/// Read from the network.
 pub const NETWORK: Taint = 2;
-/// Put together from character codes, reversed, translated or the like.
+/// Made from character codes, or by reversal or translation.
 pub const CRYPTIC: Taint = 4;
-/// Came from a file.
+/// Read from a file.
 pub const FILE: Taint = 8;
-/// Came from an environment variable.
+/// Read from an environment variable.
 pub const ENVIRON: Taint = 16;
-/// Put together from pieces that break words.
+/// Joined from pieces of words.
 pub const PIECED: Taint = 32;
 /// The whole environment.
 pub const WHOLE_ENVIRON: Taint = 64;
-/// Typed by the user, or the output of a program.
+/// User input, or the output of a program.
 pub const OUTSIDE: Taint = 128;
-/// What makes a text that is run one that was hidden.
+/// Origins that hide code which then runs.
 pub const HIDDEN: Taint = DECODED | NETWORK | CRYPTIC;
 
 /// Values within values.
 const MAX_DEPTH: u8 = 16;
+/// Elements kept of a sequence.
+pub const MAX_ITEMS: usize = 1 << 16;
+/// Elements searched for the representative one.
+const REPRESENTATIVE_OF: usize = 32;
 
 /// What a value is.
 #[derive(Clone, Debug)]
@@ -37,7 +41,7 @@ pub enum Kind {
     Binary(Rc<[u8]>),
     /// An `int`.
     Integer(i64),
-    /// A module or what is in it, by its canonical dotted name; builtins without a dot.
+    /// A module or a name in it, canonical and dotted; builtins without a dot.
     Path(Rc<str>),
     /// A sequence.
     List(Rc<Vec<Value>>),
@@ -45,7 +49,7 @@ pub enum Kind {
     Dict(Rc<Vec<(Value, Value)>>),
     /// A method of a known value.
     Method(Rc<(Value, Box<str>)>),
-    /// A lambda of a source, with its parameters and the place of its body.
+    /// A lambda of one of the sources.
     Lambda(Rc<Lambda>),
     /// A function defined in the source.
     Function(u32),
@@ -54,7 +58,7 @@ pub enum Kind {
 /// A lambda.
 #[derive(Debug)]
 pub struct Lambda {
-    /// Which source.
+    /// The number of the source.
     pub source: u32,
     /// Where its body begins.
     pub body: usize,
@@ -73,12 +77,15 @@ pub struct Value {
 }
 
 impl Value {
-    /// Of this kind, from nowhere.
+    /// A value of which nothing is known.
+    pub const UNKNOWN: Self = Self { kind: Kind::Unknown, taint: 0, depth: 0 };
+
+    /// A value of this kind with no taint.
     pub fn of(kind: Kind) -> Self {
         Self { kind, taint: 0, depth: 0 }
     }
 
-    /// Of which nothing is known but where it comes from.
+    /// A value of which only the origin is known.
     pub fn unknown(taint: Taint) -> Self {
         Self { kind: Kind::Unknown, taint, depth: 0 }
     }
@@ -93,12 +100,17 @@ impl Value {
         Self::of(Kind::Binary(bytes.into()))
     }
 
-    /// A name.
+    /// An `int`.
+    pub fn integer(number: i64) -> Self {
+        Self::of(Kind::Integer(number))
+    }
+
+    /// A name of the library.
     pub fn path(path: &str) -> Self {
         Self::of(Kind::Path(path.into()))
     }
 
-    /// A sequence, with what its elements come from.
+    /// A sequence with the taint of its elements.
     pub fn list(items: Vec<Value>) -> Self {
         let taint = items.iter().fold(0, |taint, item| taint | item.taint);
         let depth = items.iter().map(|item| item.depth).max().unwrap_or(0) + 1;
@@ -108,7 +120,7 @@ impl Value {
         Self { kind: Kind::List(Rc::new(items)), taint, depth }
     }
 
-    /// A mapping, with what its values come from.
+    /// A mapping with the taint of its values.
     pub fn dict(items: Vec<(Value, Value)>) -> Self {
         let taint = items.iter().fold(0, |taint, (_, item)| taint | item.taint);
         let depth = items.iter().map(|(key, item)| key.depth.max(item.depth)).max().unwrap_or(0) + 1;
@@ -127,7 +139,7 @@ impl Value {
         Self { kind: Kind::Method(Rc::new((of, name.into()))), taint, depth }
     }
 
-    /// The same, from there too.
+    /// The same value with more taint.
     #[must_use]
     pub fn tainted(mut self, taint: Taint) -> Self {
         self.taint |= taint;
@@ -163,13 +175,11 @@ impl Value {
         }
     }
 
-    /// The elements of a sequence; of a text its characters, of bytes their numbers.
+    /// The first elements: of a text its characters, of bytes their numbers, of a mapping its keys.
     pub fn items(&self, limit: usize) -> Option<Vec<Value>> {
         let items: Option<Vec<Self>> = match &self.kind {
             Kind::List(items) => Some(items.iter().take(limit).cloned().collect()),
-            Kind::Binary(bytes) => {
-                Some(bytes.iter().take(limit).map(|byte| Self::of(Kind::Integer(i64::from(*byte)))).collect())
-            }
+            Kind::Binary(bytes) => Some(bytes.iter().take(limit).map(|byte| Self::integer(i64::from(*byte))).collect()),
             Kind::Text(text) => {
                 let text = std::str::from_utf8(text).ok()?;
                 let mut buffer = [0; 4];
@@ -181,12 +191,25 @@ impl Value {
         items.map(|items| items.into_iter().map(|item| item.tainted(self.taint)).collect())
     }
 
+    /// One element that stands for all: a function or module if there is one, else the first.
+    pub fn representative(&self) -> Value {
+        let items = self.items(REPRESENTATIVE_OF).unwrap_or_default();
+        let callable = |item: &&Self| matches!(item.kind, Kind::Path(_) | Kind::Lambda(_) | Kind::Function(_));
+        let chosen = items.iter().find(callable).or(items.first()).cloned();
+        chosen.unwrap_or_else(|| Self::unknown(0)).tainted(self.taint)
+    }
+
+    /// The representative of a sequence, and any other value itself.
+    pub fn representative_or_self(&self) -> Value {
+        if matches!(self.kind, Kind::List(_)) { self.representative() } else { self.clone() }
+    }
+
     /// Whether nothing is known.
     pub fn is_unknown(&self) -> bool {
         matches!(self.kind, Kind::Unknown)
     }
 
-    /// One of two, the one of which more is known, with where both come from.
+    /// The one of two values that is known better, with the taint of both.
     #[must_use]
     pub fn or(self, other: Value) -> Value {
         let taint = self.taint | other.taint;
