@@ -1,33 +1,22 @@
-//! What a wheel's installer wrote down: the RECORD of a `.dist-info` directory (the "Recording installed
-//! projects" specification of packaging.python.org), and `installed-files.txt` of an `.egg-info`
-//! directory. Pure.
+//! Parses the RECORD of a `.dist-info` directory (PEP 376, PEP 627: "Recording installed projects" of
+//! packaging.python.org) and `installed-files.txt` of an `.egg-info` directory. Pure.
 //!
-//! Whoever wrote the wheel wrote its RECORD, and whoever can write the directory can write it anew: a
-//! hash that agrees tells which package a file came with, and nothing of whether that package is good.
+//! The author of a wheel writes its RECORD, and anyone who can write the directory can replace it. An equal hash shows
+//! which package a file came with, and not that the package is harmless.
 
-use super::read;
 use std::borrow::Cow;
-use std::io::BufRead;
 
 /// One file of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Path below the site directory, as `coverage/__init__.py`.
     pub path: Cow<'a, [u8]>,
-    /// SHA-256 of the content; `None` when the list tells none, as for bytecode, or another hash.
-    pub sha256: Option<[u8; 32]>,
-}
-
-/// What a list says of one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// See [`Entry::sha256`].
+    /// SHA-256 of the content; `None` without a hash, as for bytecode, or with another algorithm.
     pub sha256: Option<[u8; 32]>,
 }
 
 /// One line of a RECORD: `path,sha256=HASH,size`, the path in quotes when it holds a comma or a quote.
-/// `None` when it names nothing below the site directory. A path with a line break in it is not
-/// understood.
+/// `None` when the path leads out of the site directory. A path with a line break is not parsed.
 pub fn entry(line: &[u8]) -> Option<Entry<'_>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (path, rest) = field(line)?;
@@ -35,24 +24,13 @@ pub fn entry(line: &[u8]) -> Option<Entry<'_>> {
     Some(Entry { path: below(path)?, sha256: hash.strip_prefix(b"sha256=").and_then(decode) })
 }
 
-/// One line of `installed-files.txt`: a path as seen from the `.egg-info` directory, with no hash.
+/// One line of `installed-files.txt`: a path relative to the `.egg-info` directory, without a hash.
 pub fn legacy_entry(line: &[u8]) -> Option<Entry<'_>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     Some(Entry { path: below(Cow::Borrowed(line.strip_prefix(b"../")?))?, sha256: None })
 }
 
-/// What a RECORD says of the file `wanted`, a path below the site directory. The first line that names it
-/// counts.
-pub fn lookup(mut list: impl BufRead, wanted: &[u8]) -> std::io::Result<Option<Listed>> {
-    let mut found = None;
-    read::each_line(&mut list, &mut Vec::new(), |line| {
-        found = entry(line).filter(|entry| *entry.path == *wanted).map(|entry| Listed { sha256: entry.sha256 });
-        found.is_none()
-    })?;
-    Ok(found)
-}
-
-/// The first field of a line of comma-separated values, and what follows its comma.
+/// The first field of a CSV line, and what follows its comma.
 fn field(line: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let Some(quoted) = line.strip_prefix(b"\"") else {
         let end = line.iter().position(|byte| *byte == b',').unwrap_or(line.len());
@@ -74,7 +52,7 @@ fn field(line: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     None
 }
 
-/// The path, if it leads to a file below the directory it starts from.
+/// The path without `./`, if it stays below its directory.
 fn below(path: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
     let path = match path {
         Cow::Borrowed(path) => Cow::Borrowed(path.strip_prefix(b"./").unwrap_or(path)),
@@ -119,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
-    // As Python's base64.urlsafe_b64encode(hashlib.sha256(b"").digest()) gives it.
+    // base64.urlsafe_b64encode(hashlib.sha256(b"").digest()) of Python.
     const EMPTY: &str = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 
     fn sha256_of_nothing() -> [u8; 32] {
@@ -127,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_the_path_and_the_hash() {
+    fn a_line_holds_the_path_and_the_hash() {
         let line = format!("coverage/__init__.py,{EMPTY},1081");
         let found = entry(line.as_bytes()).unwrap();
         assert_eq!(&*found.path, b"coverage/__init__.py");
@@ -149,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_paths_are_read_as_the_csv_module_writes_them() {
+    fn quoted_paths_are_parsed_as_the_csv_module_writes_them() {
         let line = format!("\"a, \"\"b\"\".pth\",{EMPTY},0");
         let found = entry(line.as_bytes()).unwrap();
         assert_eq!(&*found.path, b"a, \"b\".pth");
@@ -166,24 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn legacy_lists_name_files_from_their_own_directory() {
+    fn legacy_lists_are_relative_to_their_own_directory() {
         assert_eq!(&*legacy_entry(b"../a.pth").unwrap().path, b"a.pth");
         for line in ["PKG-INFO", "../../a.pth", "../", ""] {
             assert_eq!(legacy_entry(line.as_bytes()), None, "{line}");
         }
     }
 
-    #[test]
-    fn a_file_is_looked_up_by_its_whole_path() {
-        let list = format!("x/a.pth,,\na.pth,{EMPTY},0\na.pth,,\n");
-        assert_eq!(lookup(list.as_bytes(), b"a.pth").unwrap(), Some(Listed { sha256: Some(sha256_of_nothing()) }));
-        assert_eq!(lookup(list.as_bytes(), b"x/a.pth").unwrap(), Some(Listed { sha256: None }));
-        assert_eq!(lookup(list.as_bytes(), b"b.pth").unwrap(), None);
-    }
-
     proptest! {
         #[test]
-        fn what_the_csv_module_writes_is_read_back(
+        fn a_line_of_the_csv_module_is_parsed_back(
             path in "[a-z ,\"\u{e9}]{1,20}(/[a-z,\"]{1,9}){0,3}", digest in any::<[u8; 32]>()
         ) {
             let quoted = format!("\"{}\"", path.replace('"', "\"\""));
@@ -200,7 +170,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic_and_lead_nowhere_else(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn any_bytes_are_parsed_without_a_panic_and_stay_below_the_directory(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             for line in bytes.split(|byte| *byte == b'\n') {
                 for found in [entry(line), legacy_entry(line)].into_iter().flatten() {
                     prop_assert!(!found.path.starts_with(b"/"));
@@ -208,7 +178,6 @@ mod tests {
                     prop_assert!(found.path.len() <= line.len());
                 }
             }
-            prop_assert!(lookup(&*bytes, b"x").is_ok());
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A ledger's answers in made-up roots, and on this machine.
+//! Answers of a `PackageDb` in scratch roots, and on this machine.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // what a measurement found, and why a test was skipped
+#![allow(clippy::print_stdout, clippy::print_stderr)] // measurements, and why a test was skipped
 
 use super::*;
 use crate::hook::content;
@@ -11,17 +11,17 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A root of its own, with the ledger for it.
+/// A scratch root with its `PackageDb`.
 struct Machine {
     root: tempfile::TempDir,
-    ledger: PackageDb,
+    db: PackageDb,
 }
 
 impl Machine {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let ledger = PackageDb::new(root.path());
-        Self { root, ledger }
+        let db = PackageDb::new(root.path());
+        Self { root, db }
     }
 
     fn debian() -> Self {
@@ -38,12 +38,12 @@ impl Machine {
     fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.root.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // As installers do, so that the inode is another one.
+        // Installers create a new inode.
         let _ = fs::remove_file(&path);
         fs::write(path, content).unwrap();
     }
 
-    /// Writes dpkg's lists of a package, and not its files.
+    /// Writes the lists of a package, not its files.
     fn install(&self, package: &str, files: &[(&str, &str)]) {
         let list: String = files.iter().map(|(path, _)| format!("{path}\n")).collect();
         self.write(&format!("/var/lib/dpkg/info/{package}.list"), list);
@@ -55,10 +55,11 @@ impl Machine {
     }
 
     fn ask(&mut self, path: &str) -> Provenance {
-        self.ledger.packages.skip_rest();
+        self.db.dpkg.skip_backoff();
+        self.db.wheels.skip_backoff();
         let file = file_ref(self.root.path(), path);
         let content = content::read(&file, content::Limits::default());
-        self.ledger.of(&file, &content.facts, content.md5)
+        self.db.of(&file, &content.facts, content.md5)
     }
 
     fn ask_with(&mut self, path: &str, content: &str) -> Provenance {
@@ -116,7 +117,7 @@ fn a_file_of_a_debian_package_is_owned_until_it_is_changed() {
 }
 
 #[test]
-fn what_is_installed_upgraded_or_removed_later_is_known_then() {
+fn installs_upgrades_and_removals_are_noticed() {
     let mut machine = Machine::debian();
     let path = &format!("{DIST}/a.pth");
     assert_eq!(machine.ask_with(path, "1"), Provenance::Unowned);
@@ -131,7 +132,7 @@ fn what_is_installed_upgraded_or_removed_later_is_known_then() {
 }
 
 #[test]
-fn a_file_is_the_package_s_that_is_being_unpacked_and_nothing_else_is_settled_meanwhile() {
+fn a_file_of_the_package_being_unpacked_is_owned_and_others_are_unknown_meanwhile() {
     let mut machine = Machine::debian();
     let (old, new) = (format!("{DIST}/old.pth"), format!("{DIST}/new.pth"));
     machine.install("python3-a", &[(&old, "1")]);
@@ -151,7 +152,7 @@ fn both_paths_of_a_merged_usr_are_one_file() {
 }
 
 #[test]
-fn configuration_files_are_held_against_the_status_file() {
+fn configuration_files_are_compared_with_the_status_file() {
     let mut machine = Machine::debian();
     let path = "/etc/python3.11/sitecustomize.py";
     machine.write("/var/lib/dpkg/info/libpython3.11-minimal:amd64.list", format!("/.\n/etc\n{path}\n/etc/new.py\n"));
@@ -165,7 +166,7 @@ fn configuration_files_are_held_against_the_status_file() {
 }
 
 #[test]
-fn a_diverted_file_is_its_package_s_where_it_went() {
+fn a_diverted_file_is_owned_under_its_new_path() {
     let mut machine = Machine::debian();
     let (from, to) = (format!("{DIST}/a.pth"), format!("{DIST}/a.pth.distrib.pth"));
     machine.install("python3-a", &[(&from, "1")]);
@@ -187,7 +188,7 @@ fn one_of_several_packages_that_list_a_file_is_enough() {
 }
 
 #[test]
-fn a_symbolic_link_tells_no_content_and_a_listed_one_is_unknown() {
+fn a_listed_symbolic_link_is_unknown() {
     let mut machine = Machine::debian();
     let path = "/usr/lib/python3.11/sitecustomize.py";
     machine.install("libpython3.11-minimal", &[]);
@@ -201,15 +202,15 @@ fn a_symbolic_link_tells_no_content_and_a_listed_one_is_unknown() {
 }
 
 #[test]
-fn a_database_that_cannot_be_read_makes_nobody_s_file_unknown() {
+fn an_unlisted_file_is_unknown_when_a_list_cannot_be_read() {
     let mut machine = Machine::debian();
     let list = fs::File::create(machine.root.path().join("var/lib/dpkg/info/large.list")).unwrap();
-    list.set_len(read::MAX_LIST + 1).unwrap();
+    list.set_len(list_file::MAX_LIST + 1).unwrap();
     assert_eq!(machine.ask_with(&format!("{DIST}/a.pth"), "1"), Provenance::Unknown);
 }
 
 #[test]
-fn without_dpkg_only_a_wheel_s_list_tells() {
+fn without_dpkg_only_lists_of_wheels_count() {
     let mut machine = Machine::new();
     machine.wheel(SITE, "a-1.0", &[("a.pth", "1")]);
     assert_eq!(machine.ask_with(&format!("{SITE}/a.pth"), "1"), owned("wheel:a-1.0"));
@@ -232,7 +233,7 @@ fn files_of_wheels_are_owned_until_they_are_changed() {
 }
 
 #[test]
-fn a_list_written_after_its_files_counts_from_then_on_even_when_written_in_place() {
+fn a_list_written_after_its_files_counts_from_then_on() {
     let mut machine = Machine::debian();
     let path = &format!("{SITE}/a.pth");
     machine.wheel(SITE, "other-1", &[("other.py", "1")]);
@@ -249,7 +250,7 @@ fn a_list_written_after_its_files_counts_from_then_on_even_when_written_in_place
 }
 
 #[test]
-fn what_is_listed_without_a_hash_is_unknown() {
+fn a_file_listed_without_a_hash_is_unknown() {
     let mut machine = Machine::debian();
     machine.write(&format!("{SITE}/a-1.0.dist-info/RECORD"), "__pycache__/a.cpython-312.pyc,,\na.py,,\n");
     machine
@@ -268,7 +269,7 @@ fn a_directory_of_any_name_that_holds_lists_is_a_site_directory() {
 }
 
 #[test]
-fn a_list_behind_a_symbolic_link_is_no_list() {
+fn a_list_behind_a_symbolic_link_is_not_read() {
     let mut machine = Machine::debian();
     machine.write("/srv/elsewhere", record_of(&[("a.pth", "1")]));
     machine.write(&format!("{SITE}/a-1.0.dist-info/METADATA"), "");
@@ -279,7 +280,7 @@ fn a_list_behind_a_symbolic_link_is_no_list() {
 }
 
 #[test]
-fn many_large_lists_make_the_answer_unknown_and_not_late() {
+fn many_large_lists_make_the_answer_unknown_instead_of_slow() {
     let mut machine = Machine::debian();
     let line = format!("{}.txt,,\n", "x".repeat(200));
     for number in 0..6 {
@@ -290,7 +291,7 @@ fn many_large_lists_make_the_answer_unknown_and_not_late() {
 }
 
 #[test]
-fn what_is_no_file_is_of_unknown_provenance() {
+fn directories_and_missing_files_are_unknown() {
     let mut machine = Machine::debian();
     fs::create_dir_all(machine.root.path().join("usr/lib/python3/dist-packages/a.pth")).unwrap();
     assert_eq!(machine.ask(&format!("{DIST}/a.pth")), Provenance::Unknown);
@@ -304,8 +305,8 @@ fn the_packages_of_this_machine_own_their_files() {
         eprintln!("SKIPPED: this machine has no python3.11 of Debian's");
         return;
     }
-    let mut ledger = PackageDb::new(Path::new("/"));
-    let ask = |ledger: &mut PackageDb, path: &str, suffix: Option<&[u8]>| {
+    let mut db = PackageDb::new(Path::new("/"));
+    let ask = |db: &mut PackageDb, path: &str, suffix: Option<&[u8]>| {
         let file = file_ref(Path::new("/"), path);
         let mut content = content::read(&file, content::Limits::default());
         if let Some(suffix) = suffix {
@@ -313,38 +314,38 @@ fn the_packages_of_this_machine_own_their_files() {
             content.md5 = Some(Md5::digest(&other).into());
             content.facts.sha256 = Some(sha2::Sha256::digest(&other).into());
         }
-        ledger.of(&file, &content.facts, content.md5)
+        db.of(&file, &content.facts, content.md5)
     };
     for path in
         [conffile, "/usr/lib/python3.11/os.py", "/usr/lib/python3.11/encodings/__init__.py", "/usr/bin/python3.11"]
     {
-        let answer = ask(&mut ledger, path, None);
+        let answer = ask(&mut db, path, None);
         assert!(matches!(&answer, Provenance::Owned(package) if package.contains("python3.11")), "{path} {answer:?}");
-        let answer = ask(&mut ledger, path, Some(b"\nimport x\n"));
+        let answer = ask(&mut db, path, Some(b"\nimport x\n"));
         assert!(matches!(answer, Provenance::Changed(_)), "{path} {answer:?}");
     }
     let content = content::read(&file_ref(Path::new("/"), conffile), content::Limits::default());
     let nowhere = FileRef { path: "/usr/lib/python3.11/usercustomize.py".into(), ..file_ref(Path::new("/"), conffile) };
-    assert_eq!(ledger.of(&nowhere, &content.facts, content.md5), Provenance::Unowned);
+    assert_eq!(db.of(&nowhere, &content.facts, content.md5), Provenance::Unowned);
 }
 
-/// `cargo test --release --lib provenance -- --ignored --nocapture` prints what it costs.
+/// Prints times and memory: `cargo test --release --lib provenance -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-fn what_it_costs() {
-    let measure = |name: &str, ledger: &mut PackageDb, root: &Path, path: &str| {
+fn print_costs() {
+    let measure = |name: &str, db: &mut PackageDb, root: &Path, path: &str| {
         let file = file_ref(root, path);
         let content = content::read(&file, content::Limits::default());
         let start = Instant::now();
-        let answer = ledger.of(&file, &content.facts, content.md5);
+        let answer = db.of(&file, &content.facts, content.md5);
         let first = start.elapsed();
         std::thread::sleep(Duration::from_millis(1500));
-        ledger.of(&file, &content.facts, content.md5);
+        db.of(&file, &content.facts, content.md5);
         let start = Instant::now();
         for _ in 0..200 {
-            assert_eq!(ledger.of(&file, &content.facts, content.md5), answer);
+            assert_eq!(db.of(&file, &content.facts, content.md5), answer);
         }
-        let memory = ledger.packages.memory() / 1024;
+        let memory = db.dpkg.memory() / 1024;
         println!("{name} {path}: first {first:?}, then {:?}, {memory} KiB, {answer:?}", start.elapsed() / 200);
     };
     let here = Path::new("/");
@@ -366,10 +367,10 @@ fn what_it_costs() {
     machine.write(&format!("{DIST}/new.pth"), "1");
     std::thread::sleep(Duration::from_millis(50));
     let root = machine.root.path().to_path_buf();
-    measure("3,000 packages", &mut machine.ledger, &root, &format!("{DIST}/a.pth"));
+    measure("3,000 packages", &mut machine.db, &root, &format!("{DIST}/a.pth"));
     measure("3,000 packages", &mut PackageDb::new(&root), &root, &format!("{DIST}/new.pth"));
     machine.install("python3-a", &[(&format!("{DIST}/b.pth"), "1")]);
-    measure("3,000 packages, one changed", &mut machine.ledger, &root, &format!("{DIST}/a.pth"));
+    measure("3,000 packages, one changed", &mut machine.db, &root, &format!("{DIST}/a.pth"));
     // A large virtual environment.
     for number in 0..300 {
         let paths: Vec<String> = (0..150).map(|file| format!("module{number}/directory/file{file}.py")).collect();
@@ -393,14 +394,14 @@ fn what_it_costs() {
 }
 
 #[test]
-fn a_database_that_changes_all_the_time_is_not_read_all_the_time() {
+fn the_index_waits_after_an_expensive_update() {
     let mut machine = Machine::debian();
     let path = &format!("{DIST}/a.pth");
     assert_eq!(machine.ask_with(path, "1"), Provenance::Unowned);
-    machine.ledger.packages.tire();
+    machine.db.dpkg.set_backoff();
     machine.install("python3-a", &[(path, "1")]);
     let file = file_ref(machine.root.path(), path);
     let content = content::read(&file, content::Limits::default());
-    assert_eq!(machine.ledger.of(&file, &content.facts, content.md5), Provenance::Unknown);
+    assert_eq!(machine.db.of(&file, &content.facts, content.md5), Provenance::Unknown);
     assert_eq!(machine.ask(path), owned("dpkg:python3-a"));
 }

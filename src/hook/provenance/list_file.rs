@@ -1,5 +1,5 @@
-//! Reading of lists that somebody else wrote: through descriptors, regular files only, with a cap on
-//! everything, and a way to know later that nothing has changed.
+//! Reads package lists, which an attacker may have written: through directory descriptors, regular files only, with a cap
+//! on everything, and with a stamp that shows later whether a list has changed.
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -10,15 +10,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Largest list that is read; of a larger one nothing is believed.
+/// Largest list that is read, in bytes. A larger one is an error.
 pub const MAX_LIST: u64 = 16 << 20;
-/// Longest line that is looked at: a path has at most 4,095 bytes, twice that in quotes.
+/// Longest line read, in bytes: a path has at most 4,095, twice that in quotes.
 const MAX_LINE: u64 = 8704;
-/// How coarse the clock of a filesystem may be: what changed less than this ago may change again
-/// without a new time.
-const COARSE: Duration = Duration::from_millis(20);
+/// Coarseness of a filesystem's timestamps: a file that changed less than this ago can change again with the same time.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(20);
 
-/// What tells that a file or directory is still the same, and unchanged.
+/// Identity and times of a file or directory: an equal stamp means the same, unchanged file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
@@ -39,31 +38,31 @@ impl Stamp {
         }
     }
 
-    /// Of what is open.
+    /// Of an open file.
     pub fn of_open(open: impl AsFd) -> rustix::io::Result<Self> {
         Ok(Self::of(&rustix::fs::fstat(open)?))
     }
 
-    /// Of what has the name, without following it.
+    /// Of the file with this name; a symbolic link is not followed.
     pub fn at(directory: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Self> {
         Ok(Self::of(&rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
-    /// Device and inode: which one it is.
+    /// Device and inode.
     pub fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
 
-    /// The stamp, unless the last change is so new that another one could leave the same stamp.
-    pub fn settled(self, now: SystemTime) -> Option<Self> {
+    /// The stamp, unless the last change is so recent that another one could leave the same stamp.
+    pub fn if_stable(self, now: SystemTime) -> Option<Self> {
         let (seconds, nanoseconds) = self.changed;
         let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
         let age = now.duration_since(SystemTime::UNIX_EPOCH.checked_add(since)?).ok()?;
-        (age > COARSE).then_some(self)
+        (age > TIMESTAMP_GRANULARITY).then_some(self)
     }
 }
 
-/// The directory at `below` in `root`, by descriptors, through no symbolic link below the root.
+/// Opens the directory at `below` in `root` component by component; a symbolic link below the root is an error.
 pub fn directory(root: &Path, below: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut found = rustix::fs::openat(CWD, root, flags, Mode::empty())?;
@@ -75,7 +74,7 @@ pub fn directory(root: &Path, below: &Path) -> rustix::io::Result<OwnedFd> {
     Ok(found)
 }
 
-/// The directory so many levels above, by its real parents.
+/// Opens the directory so many levels above, by `..` of the real directories.
 pub fn above(directory: impl AsFd, levels: usize) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut found = rustix::fs::openat(directory, c".", flags, Mode::empty())?;
@@ -89,7 +88,7 @@ pub fn above(directory: impl AsFd, levels: usize) -> rustix::io::Result<OwnedFd>
 pub struct List {
     reader: io::Take<BufReader<File>>,
     line: Vec<u8>,
-    /// Of the open file.
+    /// Of the open list.
     pub stamp: Stamp,
 }
 
@@ -116,19 +115,14 @@ impl List {
         u64::try_from(self.stamp.size).unwrap_or(u64::MAX)
     }
 
-    /// Shows each line, without its end, until `visit` says `false`. Lines that are too long to be of
-    /// use are left out.
+    /// Calls `visit` with each line, without its end, until it returns `false`. Longer lines than [`MAX_LINE`] are skipped.
     pub fn each_line(&mut self, visit: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
         each_line(&mut self.reader, &mut self.line, visit)
     }
 }
 
 /// As [`List::each_line`], for any reader.
-pub fn each_line(
-    reader: &mut impl BufRead,
-    line: &mut Vec<u8>,
-    mut visit: impl FnMut(&[u8]) -> bool,
-) -> io::Result<()> {
+fn each_line(reader: &mut impl BufRead, line: &mut Vec<u8>, mut visit: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
     loop {
         line.clear();
         let read = reader.take(MAX_LINE).read_until(b'\n', line)?;
@@ -146,25 +140,25 @@ pub fn each_line(
     }
 }
 
-/// How much may be read: whoever can write lists can write many large ones.
+/// A token bucket of bytes: an attacker can write many large lists.
 #[derive(Debug)]
-pub struct Allowance {
+pub struct ReadBudget {
     left: u64,
     since: Instant,
 }
 
-impl Allowance {
-    /// Bytes a second, on average.
+impl ReadBudget {
+    /// Refill in bytes per second.
     const PER_SECOND: u64 = 16 << 20;
-    /// Bytes at once after a quiet time.
+    /// Capacity in bytes.
     const BURST: u64 = 64 << 20;
 
-    /// A full one.
+    /// A full bucket.
     pub fn new(now: Instant) -> Self {
         Self { left: Self::BURST, since: now }
     }
 
-    /// Time has passed.
+    /// Adds the bytes since the last refill.
     pub fn refill(&mut self, now: Instant) {
         let milliseconds = u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX);
         if milliseconds > 0 {
@@ -174,7 +168,7 @@ impl Allowance {
         }
     }
 
-    /// Whether so much may be read now; then it is spent.
+    /// Takes so many bytes; `false` if fewer are left.
     pub fn spend(&mut self, bytes: u64) -> bool {
         let rest = self.left.checked_sub(bytes);
         self.left = rest.unwrap_or(self.left);
@@ -197,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_at_a_newline_or_at_the_end_and_too_long_ones_are_left_out() {
+    fn lines_end_at_a_newline_or_at_the_end_and_longer_ones_are_skipped() {
         assert_eq!(lines(b"a\n\nb"), [b"a".to_vec(), Vec::new(), b"b".to_vec()]);
         let long = [b"a\n".to_vec(), b"x".repeat(100_000), b"\nb\n".to_vec()].concat();
         assert_eq!(lines(&long), [b"a", b"b"]);
@@ -227,22 +221,22 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_of_this_moment_is_not_trusted_and_one_of_a_second_ago_is() {
+    fn a_stamp_is_stable_a_second_after_the_change_and_not_at_once() {
         let tmp = tempfile::tempdir().unwrap();
         let stamp = Stamp::of_open(directory(tmp.path(), Path::new("")).unwrap()).unwrap();
         let now = SystemTime::now();
-        assert_eq!(stamp.settled(now), None);
-        assert_eq!(stamp.settled(now + Duration::from_secs(1)), Some(stamp));
+        assert_eq!(stamp.if_stable(now), None);
+        assert_eq!(stamp.if_stable(now + Duration::from_secs(1)), Some(stamp));
     }
 
     #[test]
-    fn what_may_be_read_is_used_up_and_comes_back_with_time() {
+    fn a_spent_budget_is_refilled_with_time() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(start);
-        assert!(allowance.spend(Allowance::BURST));
-        assert!(!allowance.spend(1));
-        allowance.refill(start + Duration::from_millis(10));
-        assert!(allowance.spend(100_000));
-        assert!(!allowance.spend(100_000));
+        let mut budget = ReadBudget::new(start);
+        assert!(budget.spend(ReadBudget::BURST));
+        assert!(!budget.spend(1));
+        budget.refill(start + Duration::from_millis(10));
+        assert!(budget.spend(100_000));
+        assert!(!budget.spend(100_000));
     }
 }
