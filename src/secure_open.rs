@@ -1,9 +1,8 @@
-//! Files that an administrator wrote, opened so that it is known who else could have written them.
+//! Opens a file that an administrator wrote, and reports who else could have changed it.
 //!
-//! The way to the file is gone step by step, each directory held by a descriptor, links followed by hand: what was
-//! looked at is what is read, whatever is renamed meanwhile. A step is weak when somebody other than root and the user
-//! that the program runs as could change it. An access list needs no look of its own: its mask stands where the
-//! group's rights stand, so whoever it lets write shows as a group that may.
+//! Opens the path one component at a time (openat, O_NOFOLLOW) and resolves symlinks itself, so the file that was checked
+//! is the file that is read. A component is insecure when somebody other than root and the effective user can change it.
+//! POSIX access lists need no check of their own: the mode shows their mask as the group's rights (acl(5)).
 
 use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
 use std::ffi::OsString;
@@ -13,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Links that are followed on one way, as many as the kernel follows.
+/// Symbolic links followed: the limit of the kernel (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 /// Rights of group and others to write.
@@ -23,9 +22,9 @@ const STICKY: RawMode = 0o1000;
 /// A file or directory, open for reading.
 #[derive(Debug)]
 pub struct Opened {
-    /// Never a FIFO that blocks; whether it is a regular file is for the caller to ask.
+    /// Opened with O_NONBLOCK, so that a FIFO does not block. The caller checks whether it is a regular file.
     pub file: File,
-    /// Who else could have written it, and the way out; the first weak step from `/`.
+    /// Who else could have changed it, and what to do: the first insecure component from `/`.
     pub insecure_because: Option<String>,
 }
 
@@ -37,98 +36,132 @@ pub fn open(path: &Path) -> io::Result<Opened> {
     open_as(path, rustix::process::geteuid().as_raw())
 }
 
-/// A part of the way that is still to be gone.
-enum Step {
+fn open_as(path: &Path, user: u32) -> io::Result<Opened> {
+    let mut walk = Walk {
+        user,
+        directory: open_directory(rustix::fs::CWD, Path::new("/"))?,
+        path: PathBuf::from("/"),
+        pending: components(&std::path::absolute(path)?),
+        links: 0,
+        insecure_because: None,
+    };
+    while let Some(component) = walk.pending.pop() {
+        match component {
+            Pending::Root => walk.enter(open_directory(rustix::fs::CWD, Path::new("/"))?, PathBuf::from("/")),
+            Pending::Parent => {
+                let parent = walk.path.parent().unwrap_or(Path::new("/")).to_path_buf();
+                walk.enter(open_directory(&walk.directory, Path::new(".."))?, parent);
+            }
+            Pending::Name(name) => {
+                if let Some(file) = walk.step(Path::new(&name))? {
+                    return Ok(Opened { file, insecure_because: walk.insecure_because });
+                }
+            }
+        }
+    }
+    // The path was `/`, or ended with `..`.
+    let opened = rustix::fs::openat(&walk.directory, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let path = walk.path.clone();
+    walk.check(&rustix::fs::fstat(&opened)?, &path);
+    Ok(Opened { file: opened.into(), insecure_because: walk.insecure_because })
+}
+
+/// A component of the path that is still to be resolved.
+enum Pending {
     Root,
-    Up,
+    Parent,
     Name(OsString),
 }
 
-fn open_as(path: &Path, user: u32) -> io::Result<Opened> {
-    let mut ahead = steps(&std::path::absolute(path)?);
-    let (mut directory, mut place) = (directory_at(rustix::fs::CWD, Path::new("/"))?, PathBuf::from("/"));
-    let mut insecure_because = None;
-    let mut links = 0;
-    while let Some(step) = ahead.pop() {
-        let name = match step {
-            Step::Root => {
-                (directory, place) = (directory_at(rustix::fs::CWD, Path::new("/"))?, PathBuf::from("/"));
-                continue;
-            }
-            Step::Up => {
-                directory = directory_at(&directory, Path::new(".."))?;
-                place.pop();
-                continue;
-            }
-            Step::Name(name) => name,
-        };
-        let mut note = |stat: &Stat, at: &Path| {
-            if insecure_because.is_none() {
-                insecure_because = weakness_of(stat, at, user);
-            }
-        };
-        note(&rustix::fs::fstat(&directory)?, &place);
-        let here = place.join(&name);
-        // As a directory first: that is what makes an automounter mount it.
-        let found = directory_at(&directory, Path::new(&name)).or_else(|error| match error {
-            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
-                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(&directory, Path::new(&name), flags, Mode::empty())
-            }
-            other => Err(other),
-        })?;
+/// The components of a path, the first one last.
+fn components(path: &Path) -> Vec<Pending> {
+    let components = path.components().rev().filter_map(|component| match component {
+        Component::RootDir => Some(Pending::Root),
+        Component::ParentDir => Some(Pending::Parent),
+        Component::Normal(name) => Some(Pending::Name(name.to_owned())),
+        Component::CurDir | Component::Prefix(_) => None,
+    });
+    components.collect()
+}
+
+/// The state of the path resolution.
+struct Walk {
+    user: u32,
+    directory: OwnedFd,
+    /// Of `directory`.
+    path: PathBuf,
+    /// The next component is the last one.
+    pending: Vec<Pending>,
+    links: usize,
+    insecure_because: Option<String>,
+}
+
+impl Walk {
+    /// Resolves one name: enters a directory, follows a symbolic link, or opens the last component.
+    fn step(&mut self, name: &Path) -> io::Result<Option<File>> {
+        let here = self.path.clone();
+        self.check(&rustix::fs::fstat(&self.directory)?, &here);
+        let found = self.open_path(name)?;
         let stat = rustix::fs::fstat(&found)?;
+        let path = here.join(name);
         if FileType::from_raw_mode(stat.st_mode).is_symlink() {
-            note(&stat, &here);
-            links += 1;
-            if links > MAX_LINKS {
+            self.check(&stat, &path);
+            self.links += 1;
+            if self.links > MAX_LINKS {
                 return Err(rustix::io::Errno::LOOP.into());
             }
             let target = rustix::fs::readlinkat(&found, "", Vec::new())?;
-            ahead.extend(steps(Path::new(&OsString::from_vec(target.into_bytes()))));
-        } else if ahead.is_empty() {
-            // A FIFO without a writer must not block.
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            let opened = rustix::fs::openat(&directory, Path::new(&name), flags, Mode::empty())?;
-            // Of what is read, not of what had the name a moment ago.
-            note(&rustix::fs::fstat(&opened)?, &here);
-            return Ok(Opened { file: opened.into(), insecure_because });
-        } else {
-            (directory, place) = (found, here);
+            self.pending.extend(components(Path::new(&OsString::from_vec(target.into_bytes()))));
+            return Ok(None);
+        }
+        if !self.pending.is_empty() {
+            self.enter(found, path);
+            return Ok(None);
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
+        // Check the opened file: the name may lead to another one by now.
+        self.check(&rustix::fs::fstat(&opened)?, &path);
+        Ok(Some(opened.into()))
+    }
+
+    /// An `O_PATH` descriptor of the name. The first try with O_DIRECTORY makes an automounter mount it.
+    fn open_path(&self, name: &Path) -> rustix::io::Result<OwnedFd> {
+        match open_directory(&self.directory, name) {
+            Err(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                rustix::fs::openat(&self.directory, name, flags, Mode::empty())
+            }
+            opened => opened,
         }
     }
-    // It was `/`, or led back to a directory by `..`.
-    let opened = rustix::fs::openat(&directory, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    insecure_because = insecure_because.or(weakness_of(&rustix::fs::fstat(&opened)?, &place, user));
-    Ok(Opened { file: opened.into(), insecure_because })
+
+    fn enter(&mut self, directory: OwnedFd, path: PathBuf) {
+        (self.directory, self.path) = (directory, path);
+    }
+
+    fn check(&mut self, stat: &Stat, path: &Path) {
+        if self.insecure_because.is_none() {
+            self.insecure_because = insecure_because(stat, path, self.user);
+        }
+    }
 }
 
-/// What is to be gone, the first step last.
-fn steps(path: &Path) -> Vec<Step> {
-    let steps = path.components().rev().filter_map(|component| match component {
-        Component::RootDir => Some(Step::Root),
-        Component::ParentDir => Some(Step::Up),
-        Component::Normal(name) => Some(Step::Name(name.to_owned())),
-        Component::CurDir | Component::Prefix(_) => None,
-    });
-    steps.collect()
-}
-
-fn directory_at(from: impl std::os::fd::AsFd, name: &Path) -> rustix::io::Result<OwnedFd> {
+fn open_directory(from: impl std::os::fd::AsFd, name: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(from, name, flags, Mode::empty())
 }
 
 /// Why somebody else could change this, and what to do.
-fn weakness_of(stat: &Stat, at: &Path, user: u32) -> Option<String> {
-    let (kind, shown) = (FileType::from_raw_mode(stat.st_mode), at.display());
+fn insecure_because(stat: &Stat, path: &Path, user: u32) -> Option<String> {
+    let (kind, shown) = (FileType::from_raw_mode(stat.st_mode), path.display());
     if stat.st_uid != 0 && stat.st_uid != user {
         let chown = if kind.is_symlink() { "chown -h" } else { "chown" };
         return Some(format!("{shown} belongs to user {}, who can change it: {chown} root: {shown}", stat.st_uid));
     }
-    // In a sticky directory nobody moves what belongs to another; a link has no rights of its own.
-    let is_guarded = kind.is_symlink() || (kind.is_dir() && stat.st_mode & STICKY != 0);
-    (stat.st_mode & OTHERS_WRITE != 0 && !is_guarded).then(|| {
+    // In a sticky directory only the owner of a file can move it; a symbolic link has no mode of its own.
+    let is_exempt = kind.is_symlink() || (kind.is_dir() && stat.st_mode & STICKY != 0);
+    (stat.st_mode & OTHERS_WRITE != 0 && !is_exempt).then(|| {
         let who = if stat.st_mode & 0o002 != 0 { "everybody".into() } else { format!("group {}", stat.st_gid) };
         format!("{shown} can be changed by {who} (mode {:04o}): chmod go-w {shown}", stat.st_mode & 0o7777)
     })

@@ -24,7 +24,7 @@ fn insecure_because(path: &Path) -> Option<String> {
 }
 
 #[test]
-fn what_only_this_user_and_root_can_change_is_read_without_a_word() {
+fn a_file_that_only_this_user_and_root_can_change_is_secure() {
     let (_top, directory, file) = tree();
     let Opened { mut file, insecure_because } = open(&file).unwrap();
     assert_eq!(insecure_because, None);
@@ -37,7 +37,7 @@ fn what_only_this_user_and_root_can_change_is_read_without_a_word() {
 }
 
 #[test]
-fn a_file_or_a_directory_on_the_way_that_others_may_write_is_named() {
+fn a_component_that_others_can_write_is_named() {
     let (_top, directory, file) = tree();
     for (path, mode, words) in [
         (&file, 0o664, "can be changed by group "),
@@ -51,13 +51,13 @@ fn a_file_or_a_directory_on_the_way_that_others_may_write_is_named() {
         assert!(found.starts_with(&path.display().to_string()) && found.contains(words), "{found}");
         fs::set_permissions(path, before).unwrap();
     }
-    // Who may create there cannot move what is there.
+    // Others can create files there, but not move existing ones.
     set_mode(&directory, 0o1777);
     assert_eq!(insecure_because(&file), None);
 }
 
 #[test]
-fn links_are_followed_and_every_directory_on_both_ways_counts() {
+fn directories_before_and_behind_a_link_are_checked() {
     let (top, directory, file) = tree();
     let other = top.path().join("other");
     fs::create_dir(&other).unwrap();
@@ -67,11 +67,11 @@ fn links_are_followed_and_every_directory_on_both_ways_counts() {
     symlink("../d/f", &relative).unwrap();
     for path in [&link, &relative] {
         assert_eq!(insecure_because(path), None);
-        for weak in [&other, &directory] {
-            set_mode(weak, 0o777);
+        for insecure in [&other, &directory] {
+            set_mode(insecure, 0o777);
             let found = insecure_because(path).unwrap();
-            assert!(found.starts_with(&weak.display().to_string()), "{found}");
-            set_mode(weak, 0o755);
+            assert!(found.starts_with(&insecure.display().to_string()), "{found}");
+            set_mode(insecure, 0o755);
         }
     }
     symlink("loop", other.join("loop")).unwrap();
@@ -79,9 +79,9 @@ fn links_are_followed_and_every_directory_on_both_ways_counts() {
 }
 
 #[test]
-fn another_users_files_are_named_with_the_way_out() {
+fn files_of_another_user_are_named_with_the_remedy() {
     let (_top, directory, file) = tree();
-    // As seen by a user that owns nothing of it. The temporary directory belongs to whoever runs the test.
+    // As a user that owns none of it. The temporary directory belongs to the user of the test.
     let owner = rustix::process::geteuid();
     let found = open_as(&file, 4_000_000).unwrap().insecure_because;
     match owner.is_root() {
@@ -100,7 +100,7 @@ fn another_users_files_are_named_with_the_way_out() {
 }
 
 #[test]
-fn what_is_missing_or_no_file_is_said_as_open_says_it() {
+fn errors_are_those_of_open() {
     let (_top, directory, file) = tree();
     assert_eq!(open(&directory.join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     assert_eq!(open(&file.join("below")).unwrap_err().kind(), io::ErrorKind::NotADirectory);

@@ -1,16 +1,16 @@
-//! The system calls that a watcher never makes, as a program for the kernel (`seccomp(2)`, classic BPF).
+//! The seccomp filter of the process (`seccomp(2)`, classic BPF): kills the process (SIGSYS) at a system call that the
+//! daemon never makes.
 //!
-//! A list of what is refused, not of what is allowed: which calls a standard library makes changes with its version
-//! and with the C library, and a watcher that a new version kills is worse than one that could still, say, create a
-//! directory. The service's unit has the list of what is allowed beside this one; this one holds everywhere, also
-//! without systemd. What breaks it ends the whole process at once (SIGSYS): only code that is not ours gets there.
+//! It is a deny list. The calls of an allow list change with the versions of the standard library and the C library, and an
+//! update must not kill the daemon. The unit has an allow list too (`SystemCallFilter=`); the filter here also works
+//! without systemd.
 //!
-//! Written here because the crates for it make a chain of comparisons with the exact number, in which the second
-//! numbering of x86_64 (x32: the same architecture, another bit in the number) would pass a list of refusals.
+//! The crate for it (seccompiler) compares numbers for equality only. The second numbering of x86_64, x32, has the same
+//! architecture and another bit in the number, and would pass such a deny list.
 
 use libc::{c_long, sock_filter};
 
-/// `AUDIT_ARCH_X86_64`, `AUDIT_ARCH_AARCH64` of `<linux/audit.h>`: the system calls of no other numbering pass.
+/// `AUDIT_ARCH_X86_64`, `AUDIT_ARCH_AARCH64` of `<linux/audit.h>`: calls of every other numbering are killed.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 const ARCHITECTURE: Option<u32> = Some(0xc000_003e);
 #[cfg(target_arch = "aarch64")]
@@ -18,7 +18,7 @@ const ARCHITECTURE: Option<u32> = Some(0xc000_00b7);
 #[cfg(not(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "aarch64")))]
 const ARCHITECTURE: Option<u32> = None;
 
-/// `__X32_SYSCALL_BIT`: numbers from here on are x32's. No other architecture has that many.
+/// `__X32_SYSCALL_BIT`: numbers from here on are x32's. No other architecture has so many.
 const X32: u32 = 0x4000_0000;
 
 /// Offsets in `struct seccomp_data`; both architectures are little-endian.
@@ -26,20 +26,20 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 
-/// Every kind of socket there is need for: syslog and systemd's notifications; the kernel's records.
+/// The socket families in use: syslog and systemd's notifications; the process connector and taskstats.
 const FAMILIES: [u32; 2] = [libc::AF_UNIX as u32, libc::AF_NETLINK as u32];
 
-/// Not every C library's headers know it for aarch64.
+/// The `libc` crate lacks it for some C libraries on aarch64.
 #[cfg(target_arch = "aarch64")]
 const KEXEC_FILE_LOAD: c_long = 294;
 #[cfg(not(target_arch = "aarch64"))]
 const KEXEC_FILE_LOAD: c_long = libc::SYS_kexec_file_load;
 
-/// Refused, by what they are for.
+/// The system calls that are killed, by subject.
 const REFUSED: &[&[c_long]] = &[
     // Running programs.
     &[libc::SYS_execve, libc::SYS_execveat, libc::SYS_memfd_create],
-    // The memory and the descriptors of other processes. Their command lines are read from /proc.
+    // The memory and the descriptors of other processes. Command lines are read from /proc.
     &[
         libc::SYS_ptrace,
         libc::SYS_process_vm_readv,
@@ -76,7 +76,7 @@ const REFUSED: &[&[c_long]] = &[
         libc::SYS_setfsgid,
         libc::SYS_setgroups,
     ],
-    // The kernel itself: modules, programs in it, its keys, its clock, its other ways in.
+    // The kernel: modules, BPF, keyrings, clocks, io_uring, administration.
     &[
         libc::SYS_init_module,
         libc::SYS_finit_module,
@@ -106,7 +106,7 @@ const REFUSED: &[&[c_long]] = &[
         libc::SYS_clock_adjtime,
         libc::SYS_adjtimex,
     ],
-    // Devices, and attributes that make a file more than it is.
+    // Device files, and extended attributes such as file capabilities.
     &[libc::SYS_mknodat, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr],
     #[cfg(target_arch = "x86_64")]
     &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_mknod, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt],
@@ -116,11 +116,12 @@ const fn statement(code: u32, k: u32) -> sock_filter {
     sock_filter { code: code as u16, jt: 0, jf: 0, k }
 }
 
-/// Goes on behind the next instruction if the comparison does not hold, or if it holds.
+/// Skips the next instruction if the comparison is false.
 const fn unless(comparison: u32, k: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_JMP | comparison | libc::BPF_K) as u16, jt: 0, jf: 1, k }
 }
 
+/// Skips the next instruction if the comparison is true.
 const fn when(comparison: u32, k: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_JMP | comparison | libc::BPF_K) as u16, jt: 1, jf: 0, k }
 }
@@ -132,7 +133,7 @@ const fn load(offset: u32) -> sock_filter {
 const KILL: sock_filter = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_KILL_PROCESS);
 const ALLOW: sock_filter = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW);
 
-/// The filter; `None` for an architecture whose numbers are not known here.
+/// The filter; `None` for another architecture.
 pub fn program() -> Option<Vec<sock_filter>> {
     let architecture = ARCHITECTURE?;
     let mut program = vec![load(ARCH), when(libc::BPF_JEQ, architecture), KILL, load(NUMBER)];
@@ -152,8 +153,8 @@ pub fn program() -> Option<Vec<sock_filter>> {
 mod tests {
     use super::*;
 
-    /// What the kernel would answer: the few instructions that are used.
-    fn answer(program: &[sock_filter], architecture: u32, number: u32, first_argument: u32) -> u32 {
+    /// Interprets the instructions in use as the kernel does.
+    fn run(program: &[sock_filter], architecture: u32, number: u32, first_argument: u32) -> u32 {
         let (mut at, mut accumulator) = (0, 0);
         loop {
             let instruction = program[at];
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_calls_and_other_numberings_end_the_process_and_nothing_else_does() {
+    fn refused_calls_and_other_numberings_are_killed_and_all_others_allowed() {
         let (Some(program), Some(native)) = (program(), ARCHITECTURE) else { return };
         let refused: Vec<u32> = REFUSED.iter().copied().flatten().map(|number| *number as u32).collect();
         for number in 0..600 {
@@ -187,15 +188,15 @@ mod tests {
                 continue;
             }
             let expected = if refused.contains(&number) { KILL.k } else { ALLOW.k };
-            assert_eq!(answer(&program, native, number, 0), expected, "{number}");
-            assert_eq!(answer(&program, native, number | X32, 0), KILL.k, "{number}");
-            assert_eq!(answer(&program, 0x4000_0003, number, 0), KILL.k, "{number} of i386");
+            assert_eq!(run(&program, native, number, 0), expected, "{number}");
+            assert_eq!(run(&program, native, number | X32, 0), KILL.k, "{number}");
+            assert_eq!(run(&program, 0x4000_0003, number, 0), KILL.k, "{number} of i386");
         }
         assert!(refused.contains(&(libc::SYS_execve as u32)) && refused.len() > 60);
     }
 
     #[test]
-    fn only_sockets_of_this_machine_can_be_made() {
+    fn only_unix_and_netlink_sockets_are_allowed() {
         let (Some(program), Some(native)) = (program(), ARCHITECTURE) else { return };
         for (family, expected) in [
             (libc::AF_UNIX, ALLOW.k),
@@ -205,7 +206,7 @@ mod tests {
             (libc::AF_PACKET, KILL.k),
             (libc::AF_VSOCK, KILL.k),
         ] {
-            assert_eq!(answer(&program, native, libc::SYS_socket as u32, family as u32), expected, "{family}");
+            assert_eq!(run(&program, native, libc::SYS_socket as u32, family as u32), expected, "{family}");
         }
     }
 }
