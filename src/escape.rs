@@ -1,14 +1,12 @@
-//! The one place where bytes that others chose become printable text.
+//! Turns untrusted bytes into printable text; no other module does.
 //!
-//! A file name, a command line or a line of a file may hold a newline that ends a log line, an escape
-//! sequence that repaints a terminal, a direction mark that shows it backwards, or bytes that are no
-//! UTF-8. Nothing of the kind reaches an output.
+//! A file name, a command line or a line of a file can hold a newline (log injection), an escape sequence of the terminal, a
+//! bidirectional control (CVE-2021-42574), or invalid UTF-8. None of these reaches an output.
 
 use std::fmt::Write;
 
-/// Escapes so that the original can be restored: a backslash is doubled, `\n`, `\r`, `\t` stand for
-/// themselves, `\xNN` for another control byte or a byte that is not UTF-8, `\u{NNNN}` for an
-/// invisible or direction-changing character. Everything else stays.
+/// Escapes so that the original can be restored: `\\` for a backslash, `\n`, `\r`, `\t`, `\xNN` for another control byte or
+/// a byte that is not UTF-8, `\u{NNNN}` for an invisible or bidirectional character. Everything else stays.
 pub fn reversible(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -26,7 +24,7 @@ pub fn reversible(bytes: &[u8]) -> String {
     text
 }
 
-/// Like [`reversible`], of at most `limit` bytes of the original; tells whether it was cut.
+/// As [`reversible`], of at most `limit` bytes of the original; also whether it was cut.
 pub fn capped(bytes: &[u8], limit: usize) -> (String, bool) {
     match bytes.get(..limit) {
         Some(start) if bytes.len() > limit => (reversible(start), true),
@@ -34,8 +32,7 @@ pub fn capped(bytes: &[u8], limit: usize) -> (String, bool) {
     }
 }
 
-/// Text of our own that may quote others' text: the same characters are escaped, but a backslash
-/// stays one, so that escaping twice changes nothing.
+/// Escapes a message that can quote untrusted text. A backslash stays, so that escaping twice changes nothing.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     text.chars().for_each(|character| push(&mut line, character));
@@ -58,8 +55,8 @@ fn push(text: &mut String, character: char) {
     let _ = result;
 }
 
-/// Characters that move, hide or reorder what is shown: controls, every blank but the ordinary one,
-/// zero-width and filler characters, direction marks, variation selectors, tags, non-characters.
+/// Characters that move, hide or reorder text: controls, white space other than U+0020, zero-width and filler characters,
+/// bidirectional controls, variation selectors, tags, non-characters.
 fn is_deceptive(character: char) -> bool {
     character.is_control()
         || (character.is_whitespace() && character != ' ')
@@ -76,7 +73,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The inverse, to prove that nothing is lost.
+    /// The inverse of [`reversible`].
     fn restore(text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text;
@@ -110,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_are_shown_as_what_they_are() {
+    fn control_and_deceptive_characters_are_escaped() {
         assert_eq!(reversible(b"a\nb\x1b[31m\x7f\\n"), "a\\nb\\x1b[31m\\x7f\\\\n");
         assert_eq!(reversible(b"\xff\xc3"), "\\xff\\xc3");
         assert_eq!(reversible("x\u{202e}htp.y\u{200b}".as_bytes()), "x\\u{202e}htp.y\\u{200b}");
@@ -119,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_and_said_to_be() {
+    fn a_long_text_is_cut_and_reported_as_cut() {
         assert_eq!(capped(b"abc", 2), ("ab".into(), true));
         assert_eq!(capped(b"abc", 3), ("abc".into(), false));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_become_one_printable_line_that_can_be_restored(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_become_one_printable_line_and_can_be_restored(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let text = reversible(&bytes);
             prop_assert!(!text.chars().any(|c| c.is_control() || is_deceptive(c)));
             prop_assert_eq!(restore(&text), bytes);

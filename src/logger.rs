@@ -1,5 +1,4 @@
-//! Messages to the administrator on standard error: one printable line each, with the priority prefix
-//! that journald reads when it is the one listening (`sd-daemon(3)`).
+//! The log on standard error: one printable line for each message, with the priority prefix of sd-daemon(3) for journald.
 
 use crate::escape;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -25,14 +24,14 @@ impl Log for Stderr {
         };
         let prefix = if self.for_journal { format!("<{priority}>") } else { String::new() };
         let line = format!("{prefix}pyhookwatch: {word}{}\n", escape::one_line(&record.args().to_string()));
-        // Nobody is left to tell when standard error is gone.
+        // There is no other log for this error.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-/// Makes `log`'s macros write to standard error.
+/// Sends the messages of `log`'s macros to standard error.
 pub fn install() {
     let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     if log::set_boxed_logger(Box::new(Stderr { for_journal })).is_ok() {

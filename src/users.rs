@@ -1,24 +1,24 @@
 //! User names from `/etc/passwd`.
 //!
-//! Read as a file and not through the name service: a root daemon that asks LDAP for every alert can
-//! hang on it, and loads its modules. A user who is not in the file appears by number.
+//! Read as a file and not by getpwuid(3): NSS modules run in the process, and a query to LDAP can hang. A user that is not
+//! in the file has no name here.
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::time::SystemTime;
 
-/// Most bytes read of the file.
+/// Bytes read of the file.
 const MAX_PASSWD: u64 = 16 << 20;
 
-/// The users of this machine, read again when the file has changed.
+/// The users of this machine; the file is read again when its modification time changes.
 #[derive(Debug, Default)]
 pub struct Users {
-    read_at: Option<SystemTime>,
+    modified: Option<SystemTime>,
     names: HashMap<u32, String>,
 }
 
 impl Users {
-    /// The name of a user. Names that are not plain (letters, digits, `_.-$@`) are left out.
+    /// The name of a user. `None` also for a name with other characters than letters, digits and `_.-$@`.
     pub fn name(&mut self, uid: u32) -> Option<&str> {
         self.refresh();
         self.names.get(&uid).map(String::as_str)
@@ -26,18 +26,18 @@ impl Users {
 
     fn refresh(&mut self) {
         let modified = std::fs::metadata("/etc/passwd").and_then(|metadata| metadata.modified()).ok();
-        if modified.is_some() && modified == self.read_at {
+        if modified.is_some() && modified == self.modified {
             return;
         }
         let mut text = Vec::new();
         if std::fs::File::open("/etc/passwd").and_then(|file| file.take(MAX_PASSWD).read_to_end(&mut text)).is_ok() {
             self.names = parse(&text);
-            self.read_at = modified;
+            self.modified = modified;
         }
     }
 }
 
-/// `name:password:uid:…`; the first entry of a uid counts, as for `getpwuid(3)`.
+/// `name:password:uid:...` (passwd(5)); the first entry of a uid counts, as for getpwuid(3).
 fn parse(text: &[u8]) -> HashMap<u32, String> {
     let mut names = HashMap::new();
     for line in text.split(|&byte| byte == b'\n') {

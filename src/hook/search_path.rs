@@ -1,34 +1,31 @@
-//! Directories that a start-up file puts on Python's path: what their spelling alone tells. Pure, and no
-//! file is looked at, so a link on the way is not seen here.
+//! Classifies a directory that a start-up file adds to Python's path, by its spelling alone. Pure: no file is read, and
+//! symbolic links are not resolved.
 
 use crate::event::Signal;
 use crate::event::Signals;
 
-/// Directories that everybody may write, on Linux as distributions set it up.
+/// World-writable directories of a usual Linux system (FHS, systemd's tmpfiles.d).
 const TEMPORARY: [&[u8]; 8] =
     [b"/tmp", b"/var/tmp", b"/usr/tmp", b"/dev/shm", b"/dev/mqueue", b"/run/user", b"/run/lock", b"/var/lock"];
 
-/// Hidden directories in which tools for Python keep what users work with. A path through them is the rule
-/// and not the exception: virtual environments, managed interpreters and user installations stand there.
+/// Hidden directories of Python's tools, with virtual environments, managed interpreters and user installations. A path
+/// through one is ordinary.
 const TOOLS: [&[u8]; 9] =
     [b".local", b".venv", b".virtualenvs", b".pyenv", b".tox", b".nox", b".conda", b".pixi", b".eggs"];
 
-/// Caches in which tools keep environments and checkouts. `.cache` alone is a good place to hide, so only
-/// these below it are ordinary.
+/// Directories below `.cache` in which tools keep environments and checkouts. Others below `.cache` count as hidden.
 const CACHES: [&[u8]; 5] = [b"uv", b"pip", b"pypoetry", b"pre-commit", b"pants"];
 
-/// Components kept of one path: more than the kernel takes.
+/// Components kept of one path, more than PATH_MAX allows.
 const MAX_DEPTH: usize = 4096;
 
-/// What is remarkable about a directory on the path, relative ones being taken from a directory that is not
-/// known here: `PathTemporary`, `PathHidden`, `PathRelative`, or `PathAdded` when nothing is.
+/// `PathTemporary`, `PathHidden` and `PathRelative` as they apply to a directory on the path, else `PathAdded`.
 ///
-/// `PathRelative` stands for a path whose meaning depends on something else: one that leaves its directory
-/// by `..`, the directory itself (`.`), and anything below `/proc`, which differs for each process.
+/// `PathRelative` is for a path whose meaning depends on the process: one that leaves its directory by `..`, the directory
+/// itself (`.`), and anything below `/proc`.
 pub fn signals(path: &[u8]) -> Signals {
     let absolute = path.first() == Some(&b'/');
-    // What is left after `.` and `..` were applied, and how often `..` led out of where the path began. Python
-    // applies them before it looks, so a path of any length can lead anywhere.
+    // Python applies `.` and `..` first (os.path.abspath). `left` counts each `..` that leaves the starting directory.
     let (mut components, mut deeper, mut left): (Vec<&[u8]>, usize, usize) = (Vec::new(), 0, 0);
     for component in path.split(|&byte| byte == b'/') {
         match component {
@@ -41,7 +38,7 @@ pub fn signals(path: &[u8]) -> Signals {
         }
     }
     let mut signals = Signals::default();
-    // Enough of `..` ends at the root, wherever the path began.
+    // Enough `..` end at the root, from any starting directory.
     if absolute || left > 0 {
         let is_below =
             |directory: &&[u8]| directory.split(|&byte| byte == b'/').skip(1).eq(leading(&components, directory));
@@ -67,12 +64,12 @@ fn leading<'a>(components: &'a [&'a [u8]], directory: &[u8]) -> impl Iterator<It
     components.iter().copied().take(depth)
 }
 
-/// Whether a component begins with a dot and is none of the tools' own.
+/// Whether a component is hidden and belongs to none of the tools.
 fn has_hidden(components: &[&[u8]]) -> bool {
     let mut components = components.iter().peekable();
     while let Some(name) = components.next() {
         if *name == b".cache" && components.peek().is_some_and(|next| CACHES.contains(next)) {
-            // Below its cache a tool makes directories of its own, as `.tmpAbC`.
+            // Tools make hidden directories in their cache, as `.tmpAbC`.
             return false;
         }
         if name.starts_with(b".") && !TOOLS.contains(name) && !name.starts_with(b".venv-") {
@@ -91,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn each_remarkable_spelling_is_told() {
+    fn each_spelling_has_its_signal() {
         for (path, expected) in [
             ("/usr/lib/x", "path-added"),
             ("pkg.egg", "path-added"),
