@@ -1,25 +1,25 @@
-//! What the alert says of the hook: what it is, what would run, whose it is, what to do next.
+//! The hook in the document: what it is, what would run, which package owns it, what to do next.
 
-use super::{insert, path};
+use super::json::{insert, path};
 use crate::alert::redact;
 use crate::escape;
 use crate::event::{ContentClass, EnvironmentSetting, FileState, Hook, HookKind, Provenance, Signal};
 use serde_json::{Map, Value, json};
 
 /// `pyhookwatch.hook`.
-pub(super) fn place(hook: &Hook) -> Value {
-    let mut place = Map::new();
-    place.insert("kind".into(), hook.path.kind.as_str().into());
-    place.insert("form".into(), hook.path.form.as_str().into());
-    place.insert("location".into(), hook.path.location.as_str().into());
-    insert(&mut place, "python", hook.path.version.map(|(major, minor)| format!("{major}.{minor}")));
-    insert(&mut place, "interpreters", hook.content.interpreters);
-    insert(&mut place, "shadowed_by", hook.shadowed_by.as_deref().map(path));
-    insert(&mut place, "new_tree", hook.in_new_tree.then_some(true));
-    Value::Object(place)
+pub(super) fn hook(hook: &Hook) -> Value {
+    let mut value = Map::new();
+    value.insert("kind".into(), hook.path.kind.as_str().into());
+    value.insert("form".into(), hook.path.form.as_str().into());
+    value.insert("location".into(), hook.path.location.as_str().into());
+    insert(&mut value, "python", hook.path.version.map(|(major, minor)| format!("{major}.{minor}")));
+    insert(&mut value, "interpreters", hook.content.interpreters);
+    insert(&mut value, "shadowed_by", hook.shadowed_by.as_deref().map(path));
+    insert(&mut value, "new_tree", hook.in_new_tree.then_some(true));
+    Value::Object(value)
 }
 
-/// `pyhookwatch.content`; `None` when nothing was looked at.
+/// `pyhookwatch.content`; `None` when the content was not inspected.
 pub fn content(hook: &Hook) -> Option<Value> {
     let mut content = Map::new();
     let unread = match &hook.file.state {
@@ -57,7 +57,7 @@ fn lines(lines: &[Vec<u8>]) -> Value {
     lines.iter().map(|line| escape::reversible(line)).collect()
 }
 
-/// `pyhookwatch.provenance`; `None` when nobody was asked.
+/// `pyhookwatch.provenance`.
 pub(super) fn provenance(provenance: &Provenance) -> Value {
     let mut value = json!({ "state": provenance.as_str() });
     if let (Some(package), Some(map)) = (provenance.package(), value.as_object_mut()) {
@@ -76,7 +76,7 @@ pub(super) fn setting(setting: &EnvironmentSetting) -> Value {
     })
 }
 
-/// What to do first, for whoever reads the alert at night.
+/// What to do first.
 pub(super) fn next_step(hook: &Hook) -> &'static str {
     match hook.path.kind {
         HookKind::Environment => {

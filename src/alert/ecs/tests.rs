@@ -1,14 +1,19 @@
 use super::*;
+use crate::alert::Alert;
+use crate::alert::utc::timestamp;
+use crate::event::{Action, Change, FileState, Hook, Level, LossReport, Match, Verdict, Writer};
 use crate::event::{
     Candidate, Confidence, ContentClass, ContentReport, Credentials, DeniedExclusion, Doubt, EnvironmentSetting,
     Evidence, ExcludedRule, Executable, FileFacts, FileId, FileRef, HookForm, HookKind, HookLocation, HookPath,
     LivingAncestor, LossCause, Process, RuleInfo, Script, Seen,
 };
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 fn rule(level: Level, risk_score: u8) -> Arc<RuleInfo> {
     Arc::new(RuleInfo {

@@ -1,8 +1,7 @@
-//! The writer in the document: ECS's words for it, and what ECS has no word for.
+//! The writer in the document: the fields of ECS, and those that ECS does not have.
 
-use super::Finding;
-use super::insert;
-use super::path;
+use super::finding::Finding;
+use super::json::{insert, path};
 use crate::alert::redact;
 use crate::escape;
 use crate::event::{Candidate, Confidence, Doubt, FileId, LivingAncestor, Process, Script, Writer};
@@ -22,7 +21,7 @@ pub fn process(writer: &Writer) -> Option<Value> {
     Some(Value::Object(value))
 }
 
-/// What is told of every process.
+/// The fields of every process.
 fn plain(process: &Process) -> Map<String, Value> {
     let mut value = Map::new();
     insert(&mut value, "pid", (process.pid != 0).then_some(process.pid));
@@ -74,13 +73,13 @@ pub fn facts(finding: &Finding<'_>) -> Value {
     insert(&mut value, "installer", writer.installer);
     insert(&mut value, "ancestor_installer", writer.ancestor_installer);
     if let Some(process) = &writer.process {
-        of_process(&mut value, process, names.login.as_deref());
+        process_facts(&mut value, process, names.login.as_deref());
     }
     insert(&mut value, "unit", writer.unit.as_deref().map(|unit| escape::reversible(unit.as_bytes())));
     insert(
         &mut value,
         "living_ancestor",
-        writer.living_ancestor.as_ref().map(|nearest| surroundings(nearest, names.login.as_deref())),
+        writer.living_ancestor.as_ref().map(|ancestor| living_ancestor(ancestor, names.login.as_deref())),
     );
     let ancestors: Vec<Value> =
         writer.parents.iter().skip(1).take(MAX_ANCESTORS).map(|process| relative(process).into()).collect();
@@ -96,7 +95,7 @@ pub fn facts(finding: &Finding<'_>) -> Value {
     Value::Object(value)
 }
 
-fn of_process(value: &mut Map<String, Value>, process: &Process, login_name: Option<&str>) {
+fn process_facts(value: &mut Map<String, Value>, process: &Process, login_name: Option<&str>) {
     match (&process.executable, process.executable_id) {
         (Some(executable), _) => {
             value.insert("executable_deleted".into(), executable.deleted.into());
@@ -119,19 +118,19 @@ fn of_process(value: &mut Map<String, Value>, process: &Process, login_name: Opt
     insert(value, "user_namespace", process.in_host_users.map(namespace));
 }
 
-/// Where an ancestor runs.
-fn surroundings(nearest: &LivingAncestor, login_name: Option<&str>) -> Value {
+/// The nearest living ancestor of a writer that has ended.
+fn living_ancestor(ancestor: &LivingAncestor, login_name: Option<&str>) -> Value {
     let escaped = |text: &Option<String>| text.as_deref().map(|text| escape::reversible(text.as_bytes()));
     let mut value = Map::new();
-    value.insert("pid".into(), nearest.pid.into());
-    insert(&mut value, "container_id", escaped(&nearest.container_id));
-    insert(&mut value, "unit", escaped(&nearest.unit));
-    if let Some(who) = nearest.user {
+    value.insert("pid".into(), ancestor.pid.into());
+    insert(&mut value, "container_id", escaped(&ancestor.container_id));
+    insert(&mut value, "unit", escaped(&ancestor.unit));
+    if let Some(who) = ancestor.user {
         insert(&mut value, "login_user", who.login.map(|login| user(login, login_name)));
         insert(&mut value, "login_session", who.session);
     }
-    insert(&mut value, "terminal", escaped(&nearest.terminal));
-    insert(&mut value, "working_directory", nearest.working_directory.as_deref().map(path));
+    insert(&mut value, "terminal", escaped(&ancestor.terminal));
+    insert(&mut value, "working_directory", ancestor.working_directory.as_deref().map(path));
     Value::Object(value)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All writing is done on tokio's threads for blocking calls: a stalled disk stalls one output.
 
-use super::OutputError;
+use super::error::OutputError;
 use super::worker::{Failure, Sink};
 use crate::alert::{Alert, Format};
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(super) struct FileSink {
     path: PathBuf,
     format: Format,
-    /// `None` after a failed reopening: alerts wait, they do not go to a file that was rotated away.
+    /// `None` after a failed reopening: alerts wait, instead of going to a file that was rotated away.
     records: Option<Records>,
 }
 
@@ -64,8 +64,8 @@ impl Sink for FileSink {
     }
 }
 
-/// Opens for appending. `O_NONBLOCK` is for a FIFO or device that somebody put at the path, so that
-/// opening it cannot hang; it means nothing to a regular file.
+/// Opens for appending. With `O_NONBLOCK` a FIFO or device at the path cannot block the call; for a regular file the
+/// flag has no effect.
 fn open(path: &Path) -> Result<Records, OutputError> {
     let file = OpenOptions::new()
         .read(true)
@@ -93,13 +93,13 @@ pub(super) fn record(alert: &Alert, format: Format, color: bool) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Writes whole records to a descriptor, one `write` each. What a short write left over is written
-/// before anything else, so that records never mix.
+/// Writes whole records to a descriptor, one `write` each. The rest of a short write goes out before anything else, so
+/// that records never mix.
 pub(super) struct Records {
     file: Arc<File>,
     /// The alert that was begun, and the bytes of it that are still to be written.
     begun: Option<(Arc<Alert>, Vec<u8>)>,
-    /// The file ends in the middle of a line that nobody will finish.
+    /// The file ends in the middle of a line, left by an earlier run.
     torn: bool,
 }
 
@@ -108,8 +108,8 @@ impl Records {
         Self { file: Arc::new(file), begun: None, torn: false }
     }
 
-    /// A run before this one can have ended in the middle of a line (disk full, power cut): the next
-    /// record must not be glued to it.
+    /// An earlier run can have ended in the middle of a line (disk full, power cut). The next record then begins with a
+    /// newline.
     fn end_torn_line(&mut self, length: u64) {
         let mut last = [b'\n'];
         if let Some(end) = length.checked_sub(1) {
@@ -123,7 +123,7 @@ impl Records {
     /// continues where the error was, or with another one, which follows after the rest of the first.
     ///
     /// # Errors
-    /// What `write(2)` says. Interrupted calls are repeated here.
+    /// The error of `write(2)`. Interrupted calls are repeated.
     pub async fn write(&mut self, alert: &Arc<Alert>, record: impl FnOnce() -> Vec<u8>) -> io::Result<()> {
         if let Some((begun, rest)) = self.begun.take() {
             let (rest, written) = self.attempt(rest).await?;
@@ -148,7 +148,7 @@ impl Records {
         written
     }
 
-    /// Returns what could not be written, and why.
+    /// Returns the bytes that could not be written, and why.
     async fn attempt(&self, bytes: Vec<u8>) -> io::Result<(Vec<u8>, io::Result<()>)> {
         let file = Arc::clone(&self.file);
         tokio::task::spawn_blocking(move || write_blocking(&file, bytes)).await.map_err(io::Error::other)

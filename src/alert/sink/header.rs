@@ -1,7 +1,8 @@
 //! The two syslog headers, as bytes before the message.
 
-use super::{Protocol, SyslogSettings};
+use super::settings::{Protocol, SyslogSettings};
 use crate::alert::Alert;
+use crate::alert::utc::utc;
 use ::syslog::{Facility, Formatter5424, LogFormat, Severity};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,7 +18,7 @@ const NAME: &str = "pyhookwatch";
 /// Longest HOSTNAME that RFC 5424 section 6 allows, in bytes.
 const MAX_HOSTNAME: usize = 255;
 
-/// Tells the local time's offset from UTC at a moment (it changes with summer time).
+/// Gives the local time's offset from UTC at a moment; it changes with summer time.
 pub type LocalOffset = fn(SystemTime) -> UtcOffset;
 
 /// Writes the header of one output's messages.
@@ -41,13 +42,13 @@ impl Header {
         }
     }
 
-    /// The header of one alert, up to and including the space before the message. Its time is the
-    /// alert's: one that waited for the syslog daemon to come back is not filed under a later time.
+    /// The header of one alert, up to and including the space before the message. Its time is that of the alert, not that
+    /// of the delivery.
     ///
     /// # Errors
-    /// What the `syslog` crate says when writing to memory fails, which it does not.
+    /// Those of the `syslog` crate when writing to memory fails, which cannot happen.
     pub fn of(&self, alert: &Alert, severity: Severity) -> Result<Vec<u8>, ::syslog::Error> {
-        let time = crate::alert::utc(alert.time);
+        let time = utc(alert.time);
         let mut header = Vec::with_capacity(128);
         match self {
             Self::Rfc3164 { formatter, local_offset } => {
@@ -63,8 +64,8 @@ impl Header {
     }
 }
 
-/// What glibc's `syslog(3)` sends to the local socket: RFC 3164 without a hostname, in local time,
-/// the day padded with a space. The crate's own formatter writes UTC and pads with a zero.
+/// The header that glibc's `syslog(3)` sends to the local socket: RFC 3164 without a hostname, in local time, the day
+/// padded with a space. The crate's own formatter writes UTC and pads with a zero.
 pub(super) struct Formatter3164 {
     pub facility: Facility,
     pub pid: u32,
@@ -82,8 +83,7 @@ impl LogFormat<(OffsetDateTime, &str)> for Formatter3164 {
     }
 }
 
-/// Puts `time` in the place of the time of formatting, the only one the crate's formatter knows:
-/// the second of the fields that single spaces separate.
+/// Replaces the time of formatting, which the crate always writes, by `time`: the second field of the header.
 fn replace_time(header: &mut Vec<u8>, time: OffsetDateTime) {
     // At most six digits of the second: RFC 5424 section 6.2.3.
     let time = time.replace_nanosecond(time.microsecond() * 1000).unwrap_or(time);
@@ -93,7 +93,7 @@ fn replace_time(header: &mut Vec<u8>, time: OffsetDateTime) {
     }
 }
 
-/// Printable ASCII without space, as RFC 5424 wants a HOSTNAME: anything else would break the header.
+/// A HOSTNAME of RFC 5424: printable ASCII without spaces. Anything else would break the header.
 fn printable_hostname(raw: &[u8]) -> String {
     let name: String =
         raw.iter().filter(|byte| byte.is_ascii_graphic()).take(MAX_HOSTNAME).map(|byte| char::from(*byte)).collect();
@@ -156,6 +156,6 @@ mod tests {
 
     #[test]
     fn a_clock_before_1970_does_not_stop_an_alert() {
-        assert_eq!(crate::alert::utc(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(utc(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), OffsetDateTime::UNIX_EPOCH);
     }
 }

@@ -1,81 +1,21 @@
-//! Delivery: every output has a bounded queue in memory and a task that empties it. A sink that
-//! stalls, vanishes or refuses never delays the watcher or another sink; what its queue cannot hold
-//! is dropped, oldest first, counted, and reported once delivery works again.
+//! Delivery: every output has a bounded queue in memory and a task that empties it.
+//!
+//! An output that stalls, vanishes or refuses delays neither the watcher nor another output. A full queue drops its
+//! oldest alert; the drops are counted and reported once delivery works again.
 
+mod error;
 mod file;
 mod header;
 mod outputs;
 mod queue;
+mod settings;
 mod stdout;
 mod syslog;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+pub use error::OutputError;
 pub use header::LocalOffset;
-pub use outputs::{OutputError, OutputState, Outputs};
-
-use crate::alert::Format;
-use crate::event::Level;
-use ::syslog::{Facility, Severity};
-use std::path::PathBuf;
-
-/// One output of the configuration.
-#[derive(Clone)]
-pub struct OutputSettings {
-    /// Where alerts go.
-    pub target: Target,
-    /// How they are written. `None`: text on a terminal, ECS elsewhere.
-    pub format: Option<Format>,
-    /// Alerts kept in memory while the output does not take them; 1 to 1,000,000.
-    pub queue: usize,
-}
-
-/// Where alerts go.
-#[derive(Clone)]
-pub enum Target {
-    /// Standard output.
-    Stdout,
-    /// A file, appended to, created with mode 0640, reopened on SIGHUP.
-    File(PathBuf),
-    /// The local syslog daemon.
-    Syslog(SyslogSettings),
-}
-
-/// The local syslog daemon and how to talk to it.
-#[derive(Clone)]
-pub struct SyslogSettings {
-    /// Its datagram socket, normally `/dev/log`.
-    pub socket: PathBuf,
-    /// Header format.
-    pub protocol: Protocol,
-    /// Facility, normally `authpriv`.
-    pub facility: Facility,
-    /// Severity for each level, in the order of [`Level::ALL`].
-    pub severities: [Severity; 5],
-    /// Longest message in bytes, header included; longer alerts are shortened. 1,024 to 1,048,576.
-    pub max_message: usize,
-}
-
-impl SyslogSettings {
-    /// The syslog severity of a level.
-    pub fn severity(&self, level: Level) -> Severity {
-        let [informational, low, medium, high, critical] = self.severities;
-        match level {
-            Level::Informational => informational,
-            Level::Low => low,
-            Level::Medium => medium,
-            Level::High => high,
-            Level::Critical => critical,
-        }
-    }
-}
-
-/// The header before the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// The traditional one that every local daemon reads: `<PRI>Mmm dd hh:mm:ss tag[pid]: `.
-    Rfc3164,
-    /// The structured one: `<PRI>1 time host app pid msgid - `.
-    Rfc5424,
-}
+pub use outputs::{OutputState, Outputs};
+pub use settings::{OutputSettings, Protocol, SyslogSettings, Target};

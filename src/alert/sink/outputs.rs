@@ -1,22 +1,21 @@
 //! All outputs of the daemon together.
 
+use super::error::OutputError;
 use super::file::FileSink;
 use super::header::LocalOffset;
 use super::queue::Queue;
+use super::settings::{OutputSettings, Target};
 use super::stdout::Stdout;
 use super::syslog::Syslog;
 use super::worker::{self, OnDropped, Sink};
-use super::{OutputSettings, Target};
 use crate::alert::{Alert, Format};
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// How one output does.
+/// The state of one output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputState {
     /// What it is, such as `syslog /dev/log`.
@@ -31,51 +30,11 @@ pub struct OutputState {
     pub dropped: u64,
 }
 
-/// Why an output cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputError {
-    /// The file cannot be opened or created.
-    #[error("cannot open output file {}: {reason}: create its directory, correct its permissions, or configure another path", path.display())]
-    Open {
-        /// The configured path.
-        path: PathBuf,
-        /// What the kernel says.
-        reason: io::Error,
-    },
-    /// Following a link would let whoever can place one choose a file that root writes to.
-    #[error("cannot open output file {}: it is a symbolic link, which is not followed: configure the path it leads to", path.display())]
-    SymbolicLink {
-        /// The configured path.
-        path: PathBuf,
-    },
-    /// A directory, device, FIFO or socket has the name.
-    #[error("cannot use output file {}: not a regular file: configure another path, or the output stdout or syslog", path.display())]
-    NotRegular {
-        /// The configured path.
-        path: PathBuf,
-    },
-    /// Standard output cannot be used.
-    #[error("cannot use standard output: {0}: configure a file or syslog")]
-    Stdout(#[source] io::Error),
-}
-
-impl OutputError {
-    pub(super) fn open(path: &Path, reason: io::Error) -> Self {
-        let path = path.to_owned();
-        match reason.raw_os_error() {
-            Some(libc::ELOOP) => Self::SymbolicLink { path },
-            // A directory, and a FIFO or socket that nobody reads.
-            Some(libc::EISDIR | libc::ENXIO) => Self::NotRegular { path },
-            _ => Self::Open { path, reason },
-        }
-    }
-}
-
 /// The running outputs: one queue and one task each. Dropping it does not end the tasks, use
 /// [`Outputs::finish`].
 pub struct Outputs {
     outputs: Vec<Output>,
-    /// Told by a task whose output is gone for good.
+    /// Notified by a task whose output is gone for good.
     lost: Arc<Notify>,
 }
 
@@ -87,16 +46,15 @@ struct Output {
 }
 
 impl Outputs {
-    /// Starts every output of `settings`. Files are opened at once; a syslog daemon that is not
-    /// there yet is only a warning. Call it inside a tokio runtime with I/O and time.
+    /// Starts every output of `settings`. Files are opened at once; a missing syslog daemon is only a warning. Must run
+    /// inside a tokio runtime with I/O and time.
     ///
-    /// * `on_dropped` makes the record that an output delivers after it had to drop alerts: how many,
-    ///   and which output. It is called by the output's task, possibly again for the same alerts
-    ///   while that record cannot be delivered.
-    /// * `local_offset` tells the local time's offset from UTC, for RFC 3164 headers.
+    /// * `on_dropped` makes the record of dropped alerts from their number and the output's name. The output's task
+    ///   calls it, again for the same alerts while the record cannot be delivered.
+    /// * `local_offset` gives the local time's offset from UTC, for RFC 3164 headers.
     ///
     /// # Errors
-    /// The first output that cannot be started; those before it are ended again.
+    /// The first output that cannot be started; the outputs before it are ended again.
     pub fn start(
         settings: &[OutputSettings],
         on_dropped: impl Fn(u64, &str) -> Alert + Send + Sync + 'static,
@@ -143,16 +101,15 @@ impl Outputs {
         self.outputs.push(Output { name, queue, task: tokio::spawn(task), announced: AtomicBool::new(false) });
     }
 
-    /// Puts the alert into every output's queue. Never waits: a full queue drops its oldest alert,
-    /// counts it, and reports it once the output works again.
+    /// Puts the alert into every output's queue. Never waits: a full queue drops its oldest alert, which is counted and
+    /// reported later.
     pub fn send(&self, alert: Arc<Alert>) {
         for output in &self.outputs {
             output.queue.push(Arc::clone(&alert));
         }
     }
 
-    /// Opens every file anew, for log rotation (SIGHUP). A file that cannot be opened is logged and
-    /// tried again; until then its alerts wait.
+    /// Opens every file anew, for log rotation (SIGHUP). A failure is logged and tried again; meanwhile the alerts wait.
     pub fn reopen(&self) {
         for output in &self.outputs {
             output.queue.reopen();
@@ -173,8 +130,7 @@ impl Outputs {
         }
     }
 
-    /// Whether every output is gone for good: nobody would hear of an alert any more. True also when
-    /// none was configured.
+    /// Whether every output is gone for good, or none is configured.
     pub fn all_gone(&self) -> bool {
         self.outputs.iter().all(|output| output.queue.is_gone())
     }
@@ -185,7 +141,7 @@ impl Outputs {
         names.join(", ")
     }
 
-    /// How each output does at this moment.
+    /// The present state of each output.
     pub fn states(&self) -> Vec<OutputState> {
         let state = |output: &Output| {
             let (delivered, dropped) = output.queue.totals();
@@ -216,7 +172,7 @@ impl Outputs {
                 let _ = (&mut output.task).await;
             }
         };
-        // Late is no different from finished: what is left is counted.
+        // After a timeout too, the alerts that are left are counted below.
         let _ = tokio::time::timeout(deadline, finished).await;
         for output in &self.outputs {
             output.task.abort();
@@ -227,8 +183,8 @@ impl Outputs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::worker::Failure;
     use super::*;
+    use crate::alert::sink::worker::Failure;
     use crate::event::Level;
     use std::time::SystemTime;
 
@@ -245,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_daemon_learns_once_of_each_output_that_is_gone_for_good() {
+    async fn each_output_that_is_gone_for_good_is_announced_once() {
         let mut outputs = Outputs { outputs: Vec::new(), lost: Arc::default() };
         let on_dropped: OnDropped = Arc::new(|_, _| alert());
         outputs.run(Closed, "first".to_owned(), 5, &on_dropped);

@@ -1,7 +1,7 @@
 //! The bounded queue between the daemon and the task of one output.
 //!
-//! An alert leaves the queue when it was delivered, not when it was handed to the sink: a failed
-//! attempt loses nothing. A full queue drops its oldest alert, so that `push` never waits.
+//! An alert leaves the queue once it is delivered, so that a failed attempt loses nothing. A full queue drops its oldest
+//! alert, so that `push` never waits.
 
 use crate::alert::Alert;
 use std::collections::VecDeque;
@@ -9,23 +9,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Between two reports of dropped alerts while the output is too slow but alive: without it every
-/// delivered alert would be accompanied by a report, which makes the overload worse.
+/// Shortest time between two reports of dropped alerts from an output that is slow but alive: a report with every alert
+/// would double the load.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// Most bytes of alerts that wait, whatever their number: about twice what the default bound of 10,000
-/// ordinary alerts needs.
+/// Most bytes of alerts that wait, whatever their number: about twice the need of 10,000 ordinary alerts.
 const MAX_BYTES: usize = 64 << 20;
 
 /// Longest pause between attempts once the output is being finished.
 const LAST_PAUSES: Duration = Duration::from_millis(50);
 
-/// What the output's task is to do next.
+/// The next step of the output's task.
 #[derive(Debug)]
 pub(super) enum Job {
     /// Open the output again.
     Reopen,
-    /// Say that this many alerts were dropped.
+    /// Report that this many alerts were dropped.
     Report(u64),
     /// Deliver the alert with this number; it stays in the queue until [`Queue::delivered`].
     Deliver(u64, Arc<Alert>),
@@ -79,8 +78,7 @@ impl Queue {
         Self { bound: bound.max(1), state: Mutex::default(), work: Notify::new(), hurry: Notify::new() }
     }
 
-    /// Adds an alert. Never waits: a full queue drops its oldest alert, an output that is gone drops
-    /// this one.
+    /// Adds an alert. Never waits: a full queue drops its oldest alert, and an output that is gone drops this one.
     pub fn push(&self, alert: Arc<Alert>) {
         let mut state = self.state();
         if state.gone {
@@ -102,7 +100,7 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Waits for the next job. Cancel-safe: a job is only handed out, not taken.
+    /// Waits for the next job. Cancel-safe: the job stays in the queue.
     pub async fn next(&self) -> Job {
         loop {
             if let Some(job) = self.job(Instant::now()) {
@@ -117,8 +115,7 @@ impl Queue {
         if std::mem::take(&mut state.reopen) {
             return Some(Job::Reopen);
         }
-        // A report stands where the dropped alerts would have stood: before the older ones that
-        // are left.
+        // A report takes the place of the dropped alerts: before the alerts that are left.
         let spaced = state.reported_at.is_none_or(|at| now.duration_since(at) >= REPORT_EVERY);
         if state.unreported > 0 && (spaced || state.waiting.is_empty() || state.closed) {
             return Some(Job::Report(state.unreported));
@@ -159,7 +156,7 @@ impl Queue {
     /// Pauses between two attempts; ends early when the output is to be reopened or finished.
     pub async fn pause(&self, pause: Duration) {
         let pause = if self.state().closed { pause.min(LAST_PAUSES) } else { pause };
-        // Either end is fine, which one it was does not matter.
+        // Both ends of the pause are the same to the caller.
         let _ = tokio::time::timeout(pause, self.hurry.notified()).await;
     }
 
@@ -196,13 +193,13 @@ impl Queue {
         self.state().waiting.len()
     }
 
-    /// Alerts that nobody got and of whose loss no record tells.
+    /// Alerts that were neither delivered nor reported as dropped.
     pub fn undelivered(&self) -> u64 {
         let state = self.state();
         state.waiting.len() as u64 + state.unreported
     }
 
-    /// No code that holds the lock can leave the state half changed, so a poisoned lock is usable.
+    /// No code leaves the state half changed while it holds the lock, so a poisoned lock is usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// Standard output, or what stands for it in a test.
+/// Standard output, or its stand-in in a test.
 pub(super) struct Stdout {
     records: Records,
     format: Format,
@@ -17,8 +17,8 @@ pub(super) struct Stdout {
 }
 
 impl Stdout {
-    /// Standard output: text for a terminal unless a format is asked for, ECS otherwise; colour only
-    /// for a terminal, and never when `NO_COLOR` is set and not empty (no-color.org).
+    /// Standard output. Without a format: text on a terminal, ECS elsewhere. Colour only on a terminal, and not when
+    /// `NO_COLOR` is set and not empty (no-color.org).
     ///
     /// # Errors
     /// The descriptor cannot be duplicated.
@@ -30,8 +30,7 @@ impl Stdout {
         Ok(Self::on(stdout.as_fd().try_clone_to_owned()?, format.unwrap_or(default), color, terminal))
     }
 
-    /// The descriptor is written to directly: nothing is buffered, and a closed pipe is an error
-    /// instead of the panic of `println!`.
+    /// Writes to the descriptor directly: nothing is buffered, and a closed pipe is an error, where `println!` panics.
     fn on(descriptor: OwnedFd, format: Format, color: bool, terminal: bool) -> Self {
         Self { records: Records::new(File::from(descriptor)), format, color, terminal }
     }

@@ -1,11 +1,11 @@
 //! Delivery to the local syslog daemon, one datagram an alert.
 //!
-//! The transport is our own because the daemon may be restarted, stall or take only short messages,
-//! and none of that may lose or reorder alerts: a lost connection is opened again, a full socket is
-//! waited for, a message that is too long for the socket is shortened.
+//! The transport is not that of the `syslog` crate: the daemon may restart, stall or take only short messages, and none
+//! of that may lose or reorder alerts. A lost connection is opened again, a full socket is waited for, and a message that
+//! is too long for the socket is shortened.
 
-use super::SyslogSettings;
 use super::header::{Header, LocalOffset};
+use super::settings::SyslogSettings;
 use super::worker::{Failure, Sink};
 use crate::alert::{Alert, Format};
 use std::io;
@@ -17,8 +17,8 @@ use tokio::net::UnixDatagram;
 /// Shortest limit tried when the socket refuses a message as too long, in bytes.
 const MIN_MESSAGE: usize = 1024;
 
-/// How long to wait for room in the daemon's socket before connecting anew: the path may belong to
-/// another daemon by then, and a wake-up that never comes cannot stop the output.
+/// How long to wait for room in the daemon's socket before connecting anew: by then the path may belong to another
+/// daemon.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// The local syslog daemon.
@@ -35,8 +35,7 @@ struct Connection {
 }
 
 impl Syslog {
-    /// Connects at once, inside a tokio runtime. A daemon that is not there yet is only logged: it
-    /// may start after us.
+    /// Connects at once, inside a tokio runtime. A missing daemon is only logged: it may start later.
     pub fn new(settings: SyslogSettings, format: Format, local_offset: LocalOffset) -> Self {
         let header = Header::new(&settings, local_offset);
         let path = settings.socket.clone();
@@ -54,7 +53,7 @@ impl Syslog {
         Ok(Connection { socket, limit: self.message.settings.max_message })
     }
 
-    /// What went wrong, with the way out where there is one.
+    /// The error in a sentence, with the way out where there is one.
     fn explain(&self, error: &io::Error) -> String {
         let path = self.path.display();
         match error.raw_os_error() {
@@ -75,7 +74,7 @@ impl Syslog {
 
 impl Sink for Syslog {
     async fn deliver(&mut self, alert: &Arc<Alert>) -> Result<(), Failure> {
-        // Taken out, so that it is given back only while it is good.
+        // Put back only while it works.
         let taken = self.connection.take().map_or_else(|| self.connect(), Ok);
         let mut connection = taken.map_err(|error| Failure::Later(self.explain(&error)))?;
         loop {
@@ -93,7 +92,7 @@ impl Sink for Syslog {
                 Some(libc::EMSGSIZE) if datagram.len() > MIN_MESSAGE => {
                     connection.limit = (connection.limit.min(datagram.len()) / 2).max(MIN_MESSAGE);
                 }
-                // The kernel is short of memory; the connection is good.
+                // The kernel is short of memory; the connection works.
                 Some(libc::ENOBUFS | libc::ENOMEM) => {
                     self.connection = Some(connection);
                     return Err(Failure::Later(self.explain(&error)));
@@ -148,8 +147,8 @@ fn cut(mut text: String, room: usize) -> String {
     text + MARK
 }
 
-/// Alerts are escaped when they are made. A control character that got through nevertheless must not
-/// forge a line in a log: it becomes `?`, which keeps the length and leaves JSON valid.
+/// A second defence behind the escaping: a control character could forge a line in a log, so it becomes `?`. That keeps
+/// the length and leaves JSON valid.
 fn without_controls(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains(char::is_control) { text.replace(char::is_control, "?").into() } else { text.into() }
 }
@@ -182,7 +181,7 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let settings = SyslogSettings {
             socket: path,
-            protocol: super::super::Protocol::Rfc3164,
+            protocol: crate::alert::sink::Protocol::Rfc3164,
             facility: ::syslog::Facility::LOG_USER,
             severities: [::syslog::Severity::LOG_INFO; 5],
             max_message: 8192,

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
-use crate::alert::Alert;
+use crate::alert::{Alert, Format};
+use crate::event::Level;
+use ::syslog::{Facility, Severity};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;

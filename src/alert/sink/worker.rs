@@ -11,36 +11,36 @@ use tokio::sync::Notify;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// An output that fails for hours is worth a line a minute in the administrator's log.
+/// Shortest time between two log lines about an output that fails.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// Makes the record that tells how many alerts an output dropped.
+/// Makes the record of dropped alerts from their number and the output's name.
 pub(super) type OnDropped = Arc<dyn Fn(u64, &str) -> Alert + Send + Sync>;
 
-/// Why an alert was not delivered, in words for the administrator.
+/// Why an alert was not delivered, with a sentence for the administrator.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Worth another attempt after a pause.
+    /// Try again after a pause.
     Later(String),
-    /// Worth another attempt at once: the sink has waited already.
+    /// Try again at once: the sink has waited already.
     Stalled(String),
     /// The output will never work again.
     Gone(String),
 }
 
-/// One way to deliver. A sink delivers one alert at a time and never gives it up by itself.
+/// One way to deliver, one alert at a time. A sink never gives an alert up by itself.
 pub(super) trait Sink: Send + 'static {
-    /// Delivers one alert completely or tells why not. After a failure it is called again, normally
-    /// with the same alert, or with a younger one when that alert was dropped meanwhile.
+    /// Delivers one alert completely. After a failure it is called again with the same alert, or with a younger one if
+    /// that alert was dropped meanwhile.
     fn deliver(&mut self, alert: &Arc<Alert>) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Opens the output again, where that means anything.
+    /// Opens the output again, if it is a file.
     fn reopen(&mut self) -> impl Future<Output = Result<(), Failure>> + Send {
         std::future::ready(Ok(()))
     }
 }
 
-/// Serves `queue` until it is closed and empty, or the output is gone for good; `lost` is told then.
+/// Serves `queue` until it is closed and empty, or the output is gone for good, which notifies `lost`.
 pub(super) async fn run(
     mut sink: impl Sink,
     name: String,
@@ -48,7 +48,7 @@ pub(super) async fn run(
     on_dropped: OnDropped,
     lost: Arc<Notify>,
 ) {
-    let mut trouble = Trouble::default();
+    let mut retries = Retries::default();
     loop {
         let done = match queue.next().await {
             Job::End => return,
@@ -60,12 +60,12 @@ pub(super) async fn run(
             Job::Deliver(number, alert) => sink.deliver(&alert).await.map(|()| queue.delivered(number)),
         };
         match done {
-            Ok(()) => trouble.over(&name),
+            Ok(()) => retries.succeeded(&name),
             Err(Failure::Later(reason)) => {
-                trouble.tell(&name, &reason, queue.len());
-                queue.pause(trouble.pause()).await;
+                retries.log(&name, &reason, queue.len());
+                queue.pause(retries.pause()).await;
             }
-            Err(Failure::Stalled(reason)) => trouble.tell(&name, &reason, queue.len()),
+            Err(Failure::Stalled(reason)) => retries.log(&name, &reason, queue.len()),
             Err(Failure::Gone(reason)) => {
                 queue.give_up();
                 log::error!("output {name} has ended, its alerts are dropped: {reason}");
@@ -76,32 +76,33 @@ pub(super) async fn run(
     }
 }
 
-/// The pauses between attempts, and what was said about them.
+/// The pauses between attempts, and when a failure was last logged.
 #[derive(Default)]
-struct Trouble {
+struct Retries {
     last_pause: Option<Duration>,
-    told_at: Option<Instant>,
-    told: bool,
+    logged_at: Option<Instant>,
+    /// A failure was logged since the last success.
+    is_logged: bool,
 }
 
-impl Trouble {
+impl Retries {
     fn pause(&mut self) -> Duration {
         let pause = self.last_pause.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
         self.last_pause = Some(pause);
         pause
     }
 
-    fn tell(&mut self, name: &str, reason: &str, waiting: usize) {
-        if self.told_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+    fn log(&mut self, name: &str, reason: &str, waiting: usize) {
+        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
             log::warn!("output {name} does not work, {waiting} alerts wait for the next attempt: {reason}");
-            self.told_at = Some(Instant::now());
-            self.told = true;
+            self.logged_at = Some(Instant::now());
+            self.is_logged = true;
         }
     }
 
-    fn over(&mut self, name: &str) {
+    fn succeeded(&mut self, name: &str) {
         self.last_pause = None;
-        if std::mem::take(&mut self.told) {
+        if std::mem::take(&mut self.is_logged) {
             log::info!("output {name} works again");
         }
     }
@@ -113,10 +114,10 @@ mod tests {
 
     #[test]
     fn pauses_double_from_50_milliseconds_to_5_seconds_and_start_over_after_a_success() {
-        let mut trouble = Trouble::default();
-        let pauses: Vec<_> = (0..9).map(|_| trouble.pause().as_millis()).collect();
+        let mut retries = Retries::default();
+        let pauses: Vec<_> = (0..9).map(|_| retries.pause().as_millis()).collect();
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        trouble.over("test");
-        assert_eq!(trouble.pause(), FIRST_PAUSE);
+        retries.succeeded("test");
+        assert_eq!(retries.pause(), FIRST_PAUSE);
     }
 }

@@ -1,8 +1,8 @@
-//! One line of JSON that fits: a receiver that cuts a message in two gets neither half parsed.
+//! Shortens a document to what an output takes: a receiver can parse neither half of a message that was cut in two.
 
 use serde_json::{Map, Value, json};
 
-/// Each step takes away what an analyst misses least.
+/// The steps of shortening, the least important content first.
 const STEPS: [fn(&mut Value); 6] = [
     |document| {
         remove(document, &["rule", "description"]);
@@ -45,10 +45,9 @@ const STEPS: [fn(&mut Value); 6] = [
     |document| *document = essence(document),
 ];
 
-/// The document in one line of at most `max` bytes: it loses what matters least, says
-/// `pyhookwatch.shortened`, and stays valid JSON. Below about 1,000 bytes the last step is all there
-/// is, whatever its length.
-pub fn shortened(mut document: Value, max: usize) -> String {
+/// The document in one line of at most `max` bytes. It loses the least important content, gets
+/// `pyhookwatch.shortened`, and stays valid JSON. Below 880 bytes the last step is the result, whatever its length.
+pub(super) fn shortened(mut document: Value, max: usize) -> String {
     for step in STEPS {
         step(&mut document);
         if let Some(own) = document.get_mut("pyhookwatch").and_then(Value::as_object_mut) {
@@ -62,8 +61,8 @@ pub fn shortened(mut document: Value, max: usize) -> String {
     document.to_string()
 }
 
-/// What an alert must not be without, in at most 880 bytes: the shortest message that can be configured
-/// (1,024) less its syslog header with the longest hostname that Linux has (64).
+/// The indispensable keys, in at most 880 bytes: the shortest message that can be configured (1,024) less its syslog
+/// header with the longest hostname that Linux has (64).
 fn essence(document: &Value) -> Value {
     let text = |pointer: &str, room: usize| {
         document.pointer(pointer).and_then(Value::as_str).map(|text| Value::from(cut(text, room)))
@@ -127,8 +126,8 @@ fn cut_strings(value: &mut Value, room: usize) {
     }
 }
 
-/// The text if its JSON form has at most `room` bytes, else its start and its end with `...` between:
-/// of a path the end tells most, of a command line the start.
+/// The text if its JSON form has at most `room` bytes, else its start and its end with `...` between. The end is the
+/// most useful part of a path, the start that of a command line.
 fn cut(text: &str, room: usize) -> String {
     let cost = |character: char| if matches!(character, '"' | '\\') { 2 } else { character.len_utf8() };
     if text.chars().map(cost).sum::<usize>() <= room {
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_kept_with_valid_json_that_says_so() {
+    fn every_limit_is_kept_with_valid_json_that_is_marked_as_shortened() {
         for max in (MIN_LINE..1100).step_by(20).chain([2000, 8000, 50_000, 500_000]) {
             let line = shortened(monster(), max);
             assert!(line.len() <= max, "{} > {max}", line.len());
