@@ -125,6 +125,19 @@ fn distance(a: &str, b: &str) -> usize {
     above.last().copied().unwrap_or(usize::MAX)
 }
 
+/// The warnings, unless a privileged program has read a file that others could have written. Skipping only that file would
+/// let an attacker disable a rule unnoticed, so everything is refused.
+///
+/// # Errors
+/// The diagnostics of the insecure files.
+pub fn reject_insecure(warnings: Vec<Diagnostic>, is_privileged: bool) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let is_insecure = |warning: &Diagnostic| warning.kind == DiagnosticKind::Insecure;
+    if !is_privileged || !warnings.iter().any(is_insecure) {
+        return Ok(warnings);
+    }
+    Err(warnings.into_iter().filter(is_insecure).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

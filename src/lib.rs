@@ -31,6 +31,8 @@ pub mod escape;
 #[forbid(unsafe_code)]
 pub mod event;
 #[forbid(unsafe_code)]
+pub mod handles;
+#[forbid(unsafe_code)]
 pub mod hook;
 #[forbid(unsafe_code)]
 pub mod logger;

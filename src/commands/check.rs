@@ -4,9 +4,9 @@ use super::exit::Exit;
 use super::output::{print, print_diagnostics, print_warning};
 use super::overrides::Overrides;
 use super::rule_tests;
-use crate::daemon::trusted;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
 use crate::hook;
+use crate::privileges;
 use crate::rules::{self, RuleSet};
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
     match RuleSet::load(&settings, hook::kind::names) {
         Ok((rules, warnings)) => {
             remarks.extend(warnings);
-            match trusted(remarks) {
+            match diagnostic::reject_insecure(remarks, privileges::is_privileged()) {
                 Ok(remarks) => remarks.iter().for_each(|remark| print_warning(format_args!("{remark}"))),
                 Err(refused) => problems.extend(refused),
             }

@@ -52,7 +52,7 @@ impl Overrides {
             config.outputs = self.outputs.clone();
         }
         if let Some(format) = self.format {
-            crate::daemon::set_format(&mut config, format);
+            config.set_format(format);
         }
         Ok(config)
     }

@@ -186,7 +186,9 @@ fn look_at_all(root: &Path, inventory: &mut Inventory) -> Vec<Judged> {
                 tracked.add_file(found.path.clone(), found.hook_path);
             }
             let hook = match inventory.open(&found) {
-                Ok(file) => Hook { path: found.hook_path, ..surface.inspect(&file, Limits::default()).0 },
+                Ok(file) => {
+                    Hook { path: found.hook_path, ..surface.inspect(&file, found.hook_path, Limits::default()).0 }
+                }
                 Err(error) => unread(&found, &error),
             };
             surface.track(&found.path, &hook);

@@ -5,6 +5,7 @@
 //! file are reported at once, each with its line and the way out, and a file with any mistake is
 //! refused as a whole: a daemon that ignores half of its settings watches something nobody asked for.
 
+mod default_outputs;
 mod output;
 mod reader;
 #[cfg(test)]

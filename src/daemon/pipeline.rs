@@ -1,15 +1,18 @@
-//! From a message of a source to an alert in the outputs' queues: settle, judge, read what matters, tell.
+//! From a source's message to an alert in the outputs' queues: merge, inspect, judge, alert.
 
 use super::budget::ReadBudget;
-use super::listings::Listings;
+use super::channel::{EventSender, PipelineInput};
+use super::debounce::{Debouncer, Fingerprint};
+use super::directory_scanner::DirectoryScanner;
 use super::losses::Losses;
-use super::settle::{Outcome, Settle};
-use super::watch::{EventSender, SharedFilter, tell};
+use super::sources::log_guard;
+use super::stats::{Sample, Stats};
+use super::watch_plan;
 use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
 use crate::event::{
-    Action, Change, Doubt, FileEvent, FileRef, FileState, Hook, HookKind, Level, LossCause, LossReport, Seen, Verdict,
-    Writer,
+    Action, Change, Doubt, FileEvent, FileRef, FileState, Hook, HookKind, HookPath, LossCause, LossReport, Seen,
+    Verdict, Writer,
 };
 use crate::hook;
 use crate::hook::Surface;
@@ -18,94 +21,36 @@ use crate::rules::fields::Facts;
 use crate::rules::verdict::merge;
 use crate::rules::{Exclusion, RuleSet};
 use crate::source::mounts;
-use crate::source::{Guard, Guarded, Message};
+use crate::source::{Guard, Guarded, Message, Settings};
 use crate::users::Users;
 use rustix::fs::{Mode, OFlags};
-use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-/// Filesystems that appeared while running and are remembered for the status.
-const MAX_MOUNTED: usize = 1000;
-
-/// What became of the changes, for the last words of a run.
-#[derive(Debug, Default)]
-pub struct Stats {
-    /// Alerts given to the outputs.
-    pub alerts: u64,
-    /// Changes that only an exclusion kept from being alerts.
-    pub excluded: u64,
-    /// Changes reported already (a late close).
-    pub repeated: u64,
-    /// Gaps reported.
-    pub gaps: u64,
-    /// Alerts by their level, in the order of [`Level::ALL`].
-    pub levels: [u64; Level::ALL.len()],
-    /// Gaps by their cause.
-    pub causes: BTreeMap<LossCause, u64>,
-    /// The last alerts.
-    pub recent: Samples,
-    /// The last changes that only an exclusion kept from being alerts.
-    pub silenced: Samples,
-}
-
-/// The last few of something, for the status.
-#[derive(Debug, Default)]
-pub struct Samples(VecDeque<Sample>);
-
-/// One change, in a few words.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// When it was seen.
-    pub time: SystemTime,
-    /// The file.
-    pub path: PathBuf,
-    /// The writer's executable, where it is known.
-    pub executable: Option<PathBuf>,
-    /// The level of the alert; none for what was excluded.
-    pub level: Option<Level>,
-    /// Each rule that matched or was silenced: its title, and the selection or exclusion that settled it.
-    pub rules: Vec<(String, String)>,
-}
-
-impl Samples {
-    /// How many are kept.
-    const KEPT: usize = 16;
-
-    fn add(&mut self, sample: Sample) {
-        if self.0.len() >= Self::KEPT {
-            self.0.pop_front();
-        }
-        self.0.push_back(sample);
-    }
-
-    /// The oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
-        self.0.iter()
-    }
-}
+/// Filesystems mounted while running that are kept for the status.
+const MAX_LATER_GUARDS: usize = 1000;
 
 /// The stages after the channel.
 pub struct Pipeline {
     /// The loaded rules.
     pub rules: RuleSet,
     /// What became of the changes.
-    pub tally: Stats,
-    /// Filesystems that appeared while running, and how they are guarded.
-    pub mounted: Vec<(Guard, bool)>,
-    settle: Settle,
+    pub stats: Stats,
+    /// Filesystems that were mounted while running.
+    pub later_guards: Vec<Guard>,
+    debouncer: Debouncer,
     losses: Losses,
-    reading: ReadBudget,
+    budget: ReadBudget,
     surface: Surface,
-    filter: SharedFilter,
-    /// At the end: what is not judged by then is counted as lost.
-    until: Option<Instant>,
+    settings: Settings,
+    /// During the shutdown: what is not judged by then counts as lost.
+    deadline: Option<Instant>,
     users: Users,
     composer: Arc<Mutex<Composer>>,
     outputs: Arc<Outputs>,
-    handover: EventSender,
-    listings: Listings,
+    events: EventSender,
+    scanner: DirectoryScanner,
 }
 
 impl Pipeline {
@@ -113,230 +58,181 @@ impl Pipeline {
     pub fn new(
         rules: RuleSet,
         surface: Surface,
-        filter: SharedFilter,
+        settings: Settings,
         composer: Arc<Mutex<Composer>>,
         outputs: Arc<Outputs>,
-        handover: EventSender,
-        listings: Listings,
+        events: EventSender,
+        scanner: DirectoryScanner,
     ) -> Self {
         Self {
             rules,
-            tally: Stats::default(),
-            mounted: Vec::new(),
-            settle: Settle::default(),
+            stats: Stats::default(),
+            later_guards: Vec::new(),
+            debouncer: Debouncer::default(),
             losses: Losses::default(),
-            reading: ReadBudget::new(Instant::now()),
+            budget: ReadBudget::new(Instant::now()),
             surface,
-            filter,
-            until: None,
+            settings,
+            deadline: None,
             users: Users::default(),
             composer,
             outputs,
-            handover,
-            listings,
+            events,
+            scanner,
         }
     }
 
-    /// Takes a message of a source.
-    pub fn take(&mut self, message: Message) {
-        match message {
-            Message::Event(event) if event.is_directory => self.list(event),
-            Message::Event(mut event) => {
-                // While messages wait, their time is what passes, so that no flood holds up an alert.
-                self.due(event.seen.monotonic);
-                event.complete |= content::is_complete_at_once(&event.file);
-                for change in self.settle.observe(event) {
+    /// Takes one input from the channel.
+    pub fn take(&mut self, input: PipelineInput) {
+        match input {
+            PipelineInput::Source(Message::Event(event)) if event.is_directory => self.scan_directory(event),
+            PipelineInput::Source(Message::Event(event)) => self.debounce(event),
+            PipelineInput::Source(Message::EndOfRead) => {
+                for change in self.debouncer.end_of_read() {
                     self.finish(&change);
                 }
             }
-            Message::Known(path, hook) => self.surface.record_baseline(&path, &hook),
-            Message::MountedOver { path, local } => self.mounted_over(path, local),
-            Message::EndOfRead => {
-                for change in self.settle.end_of_read() {
-                    self.finish(&change);
-                }
-            }
-            Message::LossReport(gap) => self.report(gap),
-            Message::Mounted { guard, by_inotify } => {
-                tell(&guard, by_inotify);
-                self.mounted.retain(|(known, _)| known.device != guard.device);
-                if self.mounted.len() < MAX_MOUNTED {
-                    self.mounted.push((guard.clone(), by_inotify));
-                }
-                if let (Guarded::Refused(reason), true, false) = (&guard.by, guard.holds_trees, by_inotify) {
-                    let place = guard.place();
-                    self.report(LossReport {
-                        cause: LossCause::Unreadable,
-                        count: None,
-                        detail: format!("{place} was mounted and refuses fanotify ({reason}); it is not watched"),
-                    });
-                }
-            }
+            PipelineInput::Source(Message::Loss(loss)) => self.report(loss),
+            PipelineInput::Source(Message::FilesystemAppeared(guard)) => self.filesystem_guarded(guard),
+            PipelineInput::Source(Message::PathCovered { path, is_local }) => self.path_covered(path, is_local),
+            PipelineInput::Baseline(path, hook) => self.surface.record_baseline(&path, &hook),
         }
-        if let Some(gap) = self.handover.take_lost() {
-            self.report(gap);
+        if let Some(loss) = self.events.take_dropped() {
+            self.report(loss);
+        }
+    }
+
+    /// A filesystem was mounted while running, and this is what watches it.
+    pub fn filesystem_guarded(&mut self, guard: Guard) {
+        let holds_watch_trees = watch_plan::holds_watch_trees(&self.settings, &guard.mount_points);
+        log_guard(&guard, holds_watch_trees);
+        if let (Guarded::Refused(_), true) = (&guard.by, holds_watch_trees) {
+            let detail = format!("{} was mounted and is {}", guard.mount_point().display(), guard.status());
+            self.report(LossReport::new(LossCause::Unreadable, detail));
+        }
+        self.later_guards.retain(|known| known.device != guard.device);
+        if self.later_guards.len() < MAX_LATER_GUARDS {
+            self.later_guards.push(guard);
         }
     }
 
     /// When [`Pipeline::due`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.settle.next_deadline(), self.losses.next_deadline()].into_iter().flatten().min()
+        [self.debouncer.next_deadline(), self.losses.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Gives out what has waited long enough.
+    /// Finishes what has waited long enough.
     pub fn due(&mut self, now: Instant) {
-        for change in self.settle.due(now) {
+        for change in self.debouncer.due(now) {
             self.finish(&change);
         }
-        for gap in self.losses.due(now) {
-            self.tell_gap(&gap);
+        for loss in self.losses.due(now) {
+            self.send_loss(&loss);
         }
     }
 
-    /// The end has begun: nothing is judged any more after this moment.
-    pub fn judge_until(&mut self, moment: Instant) {
-        self.until = Some(moment);
+    /// The shutdown has begun: after this moment nothing is judged any more.
+    pub fn judge_until(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
-    /// Renamed directories that are still to be listed.
+    /// Renamed directories that are not listed yet.
     pub fn unlisted(&self) -> usize {
-        self.listings.unfinished()
+        self.scanner.unfinished()
     }
 
-    /// Something could not be learned, because too much is known already.
-    pub fn learned_is_full(&self) -> bool {
-        self.filter.tracked_paths().is_full()
+    /// Whether a path could not be tracked because too many are.
+    pub fn tracked_paths_full(&self) -> bool {
+        self.surface.tracked().is_full()
     }
 
-    /// Gives out everything, finished or not. The outputs deliver meanwhile.
+    /// Finishes every change, complete or not. The outputs deliver meanwhile.
     pub async fn flush(&mut self) {
-        for change in self.settle.flush() {
+        for change in self.debouncer.flush() {
             self.finish(&change);
             tokio::task::yield_now().await;
         }
         let unlisted = self.unlisted();
         if unlisted > 0 {
-            self.report(LossReport {
-                cause: LossCause::Unreadable,
-                count: None,
-                detail: format!("{unlisted} renamed directories were not listed, or not completely, before the end"),
-            });
+            let detail = format!("{unlisted} renamed directories were not completely listed before the end");
+            self.report(LossReport::new(LossCause::Unreadable, detail));
         }
-        if let Some(gap) = self.handover.take_lost() {
-            self.report(gap);
+        if let Some(loss) = self.events.take_dropped() {
+            self.report(loss);
         }
-        for gap in self.losses.flush() {
-            self.tell_gap(&gap);
+        for loss in self.losses.flush() {
+            self.send_loss(&loss);
         }
     }
 
-    /// Reports a gap, at once or with others of its kind.
-    fn report(&mut self, gap: LossReport) {
-        if let Some(gap) = self.losses.add(gap, Instant::now()) {
-            self.tell_gap(&gap);
+    /// Ends the pipeline, so that nothing refers to the outputs any more.
+    pub fn into_stats(self) -> Stats {
+        self.stats
+    }
+
+    /// Reports a loss, at once or in a sum with others of its cause.
+    pub fn report(&mut self, loss: LossReport) {
+        if let Some(loss) = self.losses.add(loss, Instant::now()) {
+            self.send_loss(&loss);
         }
     }
 
-    /// Sends the record of a gap, and says it on standard error too.
-    fn tell_gap(&mut self, gap: &LossReport) {
-        log::warn!("gap ({}): {}", gap.cause, gap.detail);
-        self.tally.gaps += 1;
-        *self.tally.causes.entry(gap.cause).or_default() += 1;
-        let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).loss(gap);
-        self.outputs.send(Arc::new(alert));
+    /// Sends and logs the record of a loss.
+    fn send_loss(&mut self, loss: &LossReport) {
+        log::warn!("loss ({}): {}", loss.cause, loss.detail);
+        self.stats.add_loss(loss.cause);
+        let record = self.composer.lock().unwrap_or_else(PoisonError::into_inner).loss(loss);
+        self.outputs.send(Arc::new(record));
     }
 
-    /// One settled change: judge it by each of its writers; if it matters, read the file, and tell.
+    fn debounce(&mut self, event: FileEvent) {
+        // The event's own time, so that a backlog does not delay due alerts.
+        self.due(event.seen.monotonic);
+        let complete = event.complete || content::is_complete_at_once(&event.file);
+        for change in self.debouncer.observe(FileEvent { complete, ..event }) {
+            self.finish(&change);
+        }
+    }
+
+    /// Judges one merged change by each of its writers, and sends an alert if a rule matches.
     fn finish(&mut self, change: &Change) {
-        if self.until.is_some_and(|until| Instant::now() >= until) {
-            return self.handover.lose(1);
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return self.events.record_drop(1);
         }
-        let mut hook = self.surface.classify(&change.file);
-        let is_hook = hook.path.kind != HookKind::Other;
-        if is_hook {
-            hook = self.look(&change.file);
-        }
+        let path = self.surface.classify(&change.file, change.classification);
+        // A file that is no hook is judged by its name first, and read only if that matters.
+        let mut hook = match path.kind {
+            HookKind::Other => self.surface.unread(&change.file, path),
+            _ => self.inspect(&change.file, path),
+        };
         if hook.file.state == FileState::Special(content::WHITEOUT) {
             return;
         }
         let Some((writer, verdict)) = self.judge(change, &hook) else { return };
         if verdict.matches.is_empty() {
-            if !verdict.excluded.is_empty() {
-                self.tally.excluded += 1;
-                let rules =
-                    verdict.excluded.iter().map(|silenced| (silenced.rule.name.clone(), silenced.decided_by.clone()));
-                self.tally.silenced.add(sample(change, &writer, None, rules.collect()));
-            }
+            return self.count_excluded(change, &writer, &verdict);
+        }
+        if path.kind == HookKind::Other {
+            hook = self.inspect(&change.file, path);
+        }
+        if hook.file.state != FileState::Gone && !self.debouncer.is_news(change, Fingerprint::of(change, &hook)) {
+            self.stats.repeated += 1;
             return;
         }
-        if !is_hook {
-            hook = self.look(&change.file);
-        }
-        if hook.file.state != FileState::Gone && !self.settle.is_news(change, outcome(change, &hook)) {
-            self.tally.repeated += 1;
-            return;
-        }
-        let credentials = writer.process.as_ref().and_then(|process| process.user);
-        let nearest = writer.living_ancestor.as_ref().and_then(|nearest| nearest.user);
-        let mut name = |uid: Option<u32>| uid.and_then(|uid| self.users.name(uid).map(str::to_owned));
-        let names = Names {
-            user: name(credentials.and_then(|user| user.effective)),
-            login: name(credentials.and_then(|user| user.login).or(nearest.and_then(|user| user.login))),
-            owner: name(hook.file.owner),
-        };
-        let finding = Finding { change, writer: &writer, hook: &hook, verdict: &verdict, names };
-        let alert = self.composer.lock().unwrap_or_else(PoisonError::into_inner).alert(&finding);
-        if let Some(alert) = alert {
-            self.tally.alerts += 1;
-            if let Some(level) = verdict.level {
-                let slot = usize::from(level.severity()).saturating_sub(1);
-                self.tally.levels.get_mut(slot).into_iter().for_each(|count| *count += 1);
-            }
-            let rules = verdict.matches.iter().map(|found| (found.rule.name.clone(), found.decided_by.clone()));
-            self.tally.recent.add(sample(change, &writer, verdict.level, rules.collect()));
-            self.outputs.send(Arc::new(alert));
-        }
+        self.alert(change, &writer, &hook, &verdict);
     }
 
-    /// Reads the file, as much of it as the budget allows, and learns where it leads.
-    fn look(&mut self, file: &FileRef) -> Hook {
-        let limits = self.reading.limits(Instant::now());
-        let (hook, spent) = self.surface.inspect(file, limits);
-        self.reading.spend(spent.hashed, spent.parsed);
+    /// Reads the file, as much of it as the budget allows, and tracks where it leads.
+    fn inspect(&mut self, file: &FileRef, path: HookPath) -> Hook {
+        let limits = self.budget.limits(Instant::now());
+        let (hook, spent) = self.surface.inspect(file, path, limits);
+        self.budget.spend(spent.hashed, spent.parsed);
         self.surface.track(&file.path, &hook);
         hook
     }
 
-    /// Something was mounted. Over a hook or a directory that Python searches it is a change, of which the kernel
-    /// tells nothing else.
-    fn mounted_over(&mut self, path: PathBuf, local: bool) {
-        let tracked = self.filter.tracked_paths().clone();
-        // Over a hook, a searched directory, or one above those that were there before.
-        let covered =
-            if tracked.is_startup_file(&path) { vec![path] } else { tracked.baseline_directories_below(&path) };
-        covered.into_iter().for_each(|path| self.covered(path, local));
-    }
-
-    fn covered(&mut self, path: PathBuf, local: bool) {
-        let directory = path.parent().filter(|_| local).and_then(|parent| {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::open(mounts::above_root(parent, self.surface.root()), flags, Mode::empty()).ok()
-        });
-        self.finish(&Change::from(FileEvent {
-            action: Action::Mount,
-            complete: true,
-            is_directory: false,
-            listed: false,
-            classification: None,
-            file: FileRef { path, directory: directory.map(Arc::new) },
-            previous_path: None,
-            writer: Arc::new(Writer::unknown(Doubt::NoProcessOfMount)),
-            seen: Seen::now(),
-        }));
-    }
-
-    /// All rules that match for any of the writers, and the writer for whom the worst does: nobody is
-    /// excluded because somebody else touched the file too.
+    /// All rules that match for any of the writers, and the writer with the highest-level verdict. A writer's exclusion
+    /// does not cover the other writers.
     fn judge(&mut self, change: &Change, hook: &Hook) -> Option<(Arc<Writer>, Verdict)> {
         let mut verdicts: Vec<(Arc<Writer>, Verdict)> = Vec::new();
         for writer in &change.writers {
@@ -349,15 +245,14 @@ impl Pipeline {
                 writer,
                 user_name: uid.and_then(|uid| self.users.name(uid)),
             };
-            // Who is excluded must not cover for those who were not kept.
+            // The writers that were not kept could be any.
             let exclusion = match change.more_writers {
                 true => Exclusion::Denied(Doubt::MoreWriters),
                 false => Exclusion::of(writer),
             };
-            let verdict = self.rules.judge(&facts, exclusion);
-            verdicts.push((writer.clone(), verdict));
+            verdicts.push((writer.clone(), self.rules.judge(&facts, exclusion)));
         }
-        // The first of those that are equally bad: whoever made the name comes first.
+        // Of equal verdicts the first, because the writer that made the name comes first.
         let weight = |(_, verdict): &(_, Verdict)| (verdict.level, verdict.matches.len());
         let heaviest = verdicts.iter().map(weight).max()?;
         let worst = verdicts.iter().position(|verdict| weight(verdict) == heaviest)?;
@@ -365,43 +260,76 @@ impl Pipeline {
         Some((writer, verdicts.into_iter().fold(verdict, |verdict, (_, other)| merge(verdict, other))))
     }
 
-    /// A directory was renamed: the kernel tells only its name, so what came with it is listed. One that Python
-    /// searches is a change of its own.
-    fn list(&mut self, event: FileEvent) {
-        let path = event.file.path.clone();
-        let tracked = self.filter.tracked_paths();
-        let kind = tracked.classify(&path).kind;
-        // A new directory in a new place replaces nothing, and what is in it is told by itself. Of the zip's place not
-        // all is known that would run.
-        let is_new = kind != HookKind::StdlibZip
-            && !tracked.is_baseline_directory(&path)
-            && hook::follow::was_just_made(&event.file, event.seen.wall);
-        if kind != HookKind::Other && !is_new {
-            self.finish(&Change::from(event.clone()));
+    fn count_excluded(&mut self, change: &Change, writer: &Writer, verdict: &Verdict) {
+        if verdict.excluded.is_empty() {
+            return;
         }
-        if !self.listings.add(event) {
-            self.report(LossReport {
-                cause: LossCause::Unreadable,
-                count: None,
-                detail: format!("{} was renamed among too many directories at once and was not listed", path.display()),
-            });
-        }
+        let rules = verdict.excluded.iter().map(|excluded| (excluded.rule.name.clone(), excluded.decided_by.clone()));
+        self.stats.add_excluded(Sample::new(change, writer, None, rules.collect()));
     }
-}
 
-fn sample(change: &Change, writer: &Writer, level: Option<Level>, rules: Vec<(String, String)>) -> Sample {
-    let executable = writer.executable().map(|executable| executable.path.clone());
-    Sample { time: change.first.wall, path: change.file.path.clone(), executable, level, rules }
-}
+    fn alert(&mut self, change: &Change, writer: &Writer, hook: &Hook, verdict: &Verdict) {
+        let credentials = writer.process.as_ref().and_then(|process| process.user);
+        let ancestor = writer.living_ancestor.as_ref().and_then(|ancestor| ancestor.user);
+        let mut name = |uid: Option<u32>| uid.and_then(|uid| self.users.name(uid).map(str::to_owned));
+        let names = Names {
+            user: name(credentials.and_then(|user| user.effective)),
+            login: name(credentials.and_then(|user| user.login).or(ancestor.and_then(|user| user.login))),
+            owner: name(hook.file.owner),
+        };
+        let finding = Finding { change, writer, hook, verdict, names };
+        let composed = self.composer.lock().unwrap_or_else(PoisonError::into_inner).alert(&finding);
+        let Some(alert) = composed else { return };
+        let rules = verdict.matches.iter().map(|found| (found.rule.name.clone(), found.decided_by.clone()));
+        self.stats.add_alert(Sample::new(change, writer, verdict.level, rules.collect()));
+        self.outputs.send(Arc::new(alert));
+    }
 
-fn outcome(change: &Change, hook: &Hook) -> Outcome {
-    let facts = &hook.file;
-    Outcome {
-        inode: facts.inode.zip(facts.device),
-        size: facts.size,
-        // Without a hash only the time that nobody can set back tells that nothing was written since.
-        modified: if facts.sha256.is_some() { facts.modified } else { facts.changed },
-        sha256: facts.sha256,
-        writers: change.writers.iter().filter_map(|writer| Some(writer.process.as_ref()?.pid)).collect(),
+    /// Something was mounted over a path. Over a hook, a searched directory or a directory above one it is a change,
+    /// for which the kernel has no other event.
+    fn path_covered(&mut self, path: PathBuf, is_local: bool) {
+        let tracked = self.surface.tracked();
+        let covered = match tracked.is_startup_file(&path) {
+            true => vec![path],
+            false => tracked.baseline_directories_below(&path),
+        };
+        covered.into_iter().for_each(|path| self.finish_mount(path, is_local));
+    }
+
+    fn finish_mount(&mut self, path: PathBuf, is_local: bool) {
+        let directory = path.parent().filter(|_| is_local).and_then(|parent| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(mounts::above_root(parent, self.surface.root()), flags, Mode::empty()).ok()
+        });
+        self.finish(&Change::from(FileEvent {
+            action: Action::Mount,
+            complete: true,
+            is_directory: false,
+            listed: false,
+            file: FileRef { path, directory: directory.map(Arc::new) },
+            classification: None,
+            previous_path: None,
+            writer: Arc::new(Writer::unknown(Doubt::NoProcessOfMount)),
+            seen: Seen::now(),
+        }));
+    }
+
+    /// Has a renamed directory listed, because the kernel reports no file in it. A directory that Python searches is a
+    /// change of its own too.
+    fn scan_directory(&mut self, event: FileEvent) {
+        let path = self.surface.classify(&event.file, event.classification);
+        // A new directory in a new place replaces nothing, and its files have their own events. What a directory in the
+        // zip's place would run is not fully known.
+        let is_new = path.kind != HookKind::StdlibZip
+            && !self.surface.tracked().is_baseline_directory(&event.file.path)
+            && hook::follow::was_just_made(&event.file, event.seen.wall);
+        if path.kind != HookKind::Other && !is_new {
+            self.finish(&Change::from(FileEvent { classification: Some(path), ..event.clone() }));
+        }
+        if let Err(event) = self.scanner.add(event) {
+            let path = event.file.path.display();
+            let detail = format!("{path} was renamed among too many directories at once and was not listed");
+            self.report(LossReport::new(LossCause::Unreadable, detail));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Collects the status of the running daemon from its parts.
 
-use super::pipeline::{Pipeline, Sample, Stats};
-use super::placing::Mechanism;
+use super::pipeline::Pipeline;
+use super::sources::Sources;
+use super::stats::{Sample, Stats};
 use super::status_report::{
     Capacity, Counters, DecidedRule, EvidenceStatus, FailedWatch, FanotifyStatus, FilesystemStatus, InotifyTree,
     OutputStatus, RecentChange, Reload, ReloadResult, RulesStatus, StatusReport,
 };
-use super::watch::Sources;
 use crate::alert::ecs::timestamp;
 use crate::alert::sink::{OutputState, Outputs};
 use crate::config;
@@ -14,7 +14,7 @@ use crate::escape;
 use crate::event::{DocumentHeader, Level};
 use crate::source::inotify::TreeReport;
 use crate::source::mounts;
-use crate::source::{Backend, Guard, Guarded, Settings};
+use crate::source::{Backend, Guard, GuardStatus, Settings};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -57,13 +57,13 @@ impl StatusCollector {
             true => "the last reload was REFUSED, the previous configuration stays in force; ",
             false => "",
         };
-        let Stats { alerts, gaps, .. } = &pipeline.tally;
-        escape::one_line(&format!("{degraded}{reload}{alerts} alerts, {gaps} losses; watching: {}", sources.summary))
+        let Stats { alerts, losses, .. } = &pipeline.stats;
+        escape::one_line(&format!("{degraded}{reload}{alerts} alerts, {losses} losses; watching: {}", sources.summary))
     }
 
     /// The status at this moment.
     pub fn report(&self, sources: &Sources, pipeline: &Pipeline, outputs: &Outputs) -> StatusReport {
-        let mut guards = sources.guards.iter().chain(&pipeline.mounted);
+        let mut guards = sources.guards.iter().chain(&pipeline.later_guards);
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
         StatusReport {
             pyhookwatch: DocumentHeader::default(),
@@ -75,7 +75,7 @@ impl StatusCollector {
             root: path_text(&self.settings.root),
             backend: backend_word(self.settings.backend).into(),
             fanotify: FanotifyStatus {
-                active: guards.any(|(guard, _)| matches!(guard.by, Guarded::Fanotify)),
+                active: guards.any(Guard::is_marked),
                 reason: sources.refused.as_deref().map(escape::one_line),
             },
             filesystems: filesystems(sources, pipeline),
@@ -86,12 +86,12 @@ impl StatusCollector {
                 warnings: self.rule_warnings,
                 last_reload: self.last_reload.clone(),
             },
-            counters: counters(sources, &pipeline.tally),
-            recent_alerts: pipeline.tally.recent.iter().map(recent_change).collect(),
-            recent_excluded: pipeline.tally.silenced.iter().map(recent_change).collect(),
+            counters: counters(sources, &pipeline.stats),
+            recent_alerts: pipeline.stats.recent_alerts.iter().map(recent_change).collect(),
+            recent_excluded: pipeline.stats.recent_excluded.iter().map(recent_change).collect(),
             outputs: outputs.states().into_iter().map(output_status).collect(),
             capacity: Capacity {
-                tracked_paths_full: pipeline.learned_is_full(),
+                tracked_paths_full: pipeline.tracked_paths_full(),
                 directories_to_list: pipeline.unlisted(),
             },
         }
@@ -99,16 +99,16 @@ impl StatusCollector {
 }
 
 fn counters(sources: &Sources, stats: &Stats) -> Counters {
-    let levels = Level::ALL.iter().copied().zip(stats.levels);
+    let levels = Level::ALL.iter().copied().zip(stats.alerts_by_level);
     Counters {
         records: sources.counters.records.load(Ordering::Relaxed),
-        unresolved: sources.counters.vanished.load(Ordering::Relaxed),
+        unresolved: sources.counters.unresolved.load(Ordering::Relaxed),
         alerts: stats.alerts,
         alerts_by_level: levels.collect(),
         excluded: stats.excluded,
         repeated: stats.repeated,
-        losses: stats.gaps,
-        losses_by_cause: stats.causes.clone(),
+        losses: stats.losses,
+        losses_by_cause: stats.losses_by_cause.clone(),
     }
 }
 
@@ -117,27 +117,21 @@ fn filesystems(sources: &Sources, pipeline: &Pipeline) -> Vec<FilesystemStatus> 
     let mounted: Option<HashSet<(u32, u32)>> =
         mounts::read().ok().map(|all| all.into_iter().map(|mount| mount.device).collect());
     let is_mounted = |guard: &Guard| mounted.as_ref().is_none_or(|mounted| mounted.contains(&guard.device));
-    let is_replaced = |guard: &Guard| pipeline.mounted.iter().any(|(later, _)| later.device == guard.device);
-    let of_start = sources.guards.iter().filter(|(guard, _)| !is_replaced(guard));
-    let current = of_start.chain(&pipeline.mounted).filter(|(guard, _)| is_mounted(guard));
-    current.map(|(guard, by_inotify)| filesystem_status(guard, *by_inotify)).collect()
+    let is_replaced = |guard: &Guard| pipeline.later_guards.iter().any(|later| later.device == guard.device);
+    let of_start = sources.guards.iter().filter(|guard| !is_replaced(guard));
+    let current = of_start.chain(&pipeline.later_guards).filter(|guard| is_mounted(guard));
+    current.map(|guard| filesystem_status(guard, sources.holds_watch_trees(guard))).collect()
 }
 
-fn filesystem_status(guard: &Guard, by_inotify: bool) -> FilesystemStatus {
-    let (mechanism, reason) = match &guard.by {
-        Guarded::Fanotify => (Mechanism::Fanotify, None),
-        Guarded::ThroughUpper(upper) => (Mechanism::Fanotify, Some(format!("through {}", upper.display()))),
-        Guarded::Refused(reason) if by_inotify => (Mechanism::Inotify, Some(format!("fanotify is refused ({reason})"))),
-        Guarded::Refused(reason) => (Mechanism::Nothing, Some(format!("fanotify is refused ({reason})"))),
-        Guarded::Remote => (Mechanism::Nothing, Some("a network filesystem, or one served by a process".into())),
-    };
+fn filesystem_status(guard: &Guard, in_watch_trees: bool) -> FilesystemStatus {
+    let GuardStatus { mechanism, reason } = guard.status();
     FilesystemStatus {
         mount_points: guard.mount_points.iter().map(|mount_point| path_text(mount_point)).collect(),
         fs_type: escape::one_line(&guard.fs_type),
         device: format!("{}:{}", guard.device.0, guard.device.1),
         mechanism,
         reason: reason.map(|reason| escape::one_line(&reason)),
-        in_watch_trees: guard.holds_trees,
+        in_watch_trees,
     }
 }
 

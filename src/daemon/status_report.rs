@@ -3,9 +3,9 @@
 //! The daemon serialises a [`StatusReport`] to its status socket; `status`, `coverage` and the self-test deserialise the
 //! same type. A reader ignores fields that it does not know. Every text is escaped for printing.
 
-use super::placing::Mechanism;
 use crate::escape;
 use crate::event::{DocumentHeader, Level, LossCause};
+use crate::source::Mechanism;
 use crate::writer::{Available, RecordSource};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@
 
 mod change;
 mod document;
+mod handle_name;
 mod hook;
 mod loss;
 pub(crate) mod words;
@@ -13,6 +14,7 @@ mod writer;
 
 pub use change::{Action, Change, FileEvent, FileRef, Interest, Seen};
 pub use document::{DocumentHeader, SCHEMA_VERSION};
+pub use handle_name::{HandleName, HandleNameRef};
 pub use hook::{
     ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookLocation,
     HookPath, Provenance, Signal, Signals,
@@ -20,12 +22,11 @@ pub use hook::{
 pub use loss::{LossCause, LossReport};
 pub use words::UnknownWord;
 pub use writer::{
-    Candidate, Confidence, Credentials, Doubt, Evidence, Executable, FileId, HandleName, LivingAncestor, Locate,
-    Process, Script, Writer,
+    Candidate, Confidence, Credentials, Doubt, Evidence, Executable, FileId, LivingAncestor, Process, Script, Writer,
 };
 
 use std::sync::Arc;
-use words::words;
+pub(crate) use words::words;
 
 words! {
     /// Sigma's levels, in order.

@@ -2,7 +2,6 @@
 
 use super::words::words;
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 words! {
@@ -274,23 +273,6 @@ pub struct FileId {
     /// Inode number.
     pub inode: u64,
 }
-
-/// A name in a directory that is given by its file handle: what a fanotify record tells of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HandleName {
-    /// Filesystem id, both words as `statvfs(3)` gives them in `f_fsid`.
-    pub fsid: u64,
-    /// Type of the directory's handle.
-    pub handle_type: i32,
-    /// Handle of the directory, for `open_by_handle_at(2)`; at most 128 bytes.
-    pub handle: Box<[u8]>,
-    /// Name in that directory: no slash, no NUL, not empty, any other bytes.
-    pub name: Box<[u8]>,
-}
-
-/// Opens the directory of a [`HandleName`], and tells the path of the name in it. `None`: it is gone, or
-/// its filesystem is not watched.
-pub type Locate<'a> = &'a dyn Fn(&HandleName) -> Option<(OwnedFd, PathBuf)>;
 
 /// A process as `/proc` shows it, or what records tell of one that is gone. Text is raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

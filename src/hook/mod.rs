@@ -22,7 +22,7 @@ pub mod tracked_paths;
 pub mod venv;
 
 use crate::event::{
-    ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, Signal,
+    ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileRef, FileState, Hook, HookKind, HookPath, Signal,
 };
 use content::{Content, Limits};
 use std::collections::HashMap;
@@ -78,14 +78,24 @@ impl Surface {
         &self.root
     }
 
-    /// What is known without reading the file: enough for what is no hook and of interest to few rules.
-    pub fn classify(&self, file: &FileRef) -> Hook {
-        Hook { file: content::metadata(file), ..Hook::new(self.tracked.classify(&file.path)) }
+    /// The paths that are tracked because hooks lead to them.
+    pub fn tracked(&self) -> &TrackedPaths {
+        &self.tracked
+    }
+
+    /// What the path is to Python; `known` where a source had to find out.
+    pub fn classify(&self, file: &FileRef, known: Option<HookPath>) -> HookPath {
+        known.unwrap_or_else(|| self.tracked.classify(&file.path))
+    }
+
+    /// What is known without reading the file: enough for a file that is no hook and that few rules want.
+    pub fn unread(&self, file: &FileRef, path: HookPath) -> Hook {
+        Hook { file: content::metadata(file), ..Hook::new(path) }
     }
 
     /// Everything about a changed file, and what it cost to know it.
-    pub fn inspect(&mut self, file: &FileRef, limits: Limits) -> (Hook, Spent) {
-        let (mut hook, content) = read_only(&self.root, &self.tracked, file, limits);
+    pub fn inspect(&mut self, file: &FileRef, path: HookPath, limits: Limits) -> (Hook, Spent) {
+        let (mut hook, content) = read_only(&self.root, file, path, limits);
         let mut spent = Spent {
             hashed: content.md5.map_or(0, |_| content.facts.size.unwrap_or_default()),
             parsed: content.head.len() as u64,
@@ -169,8 +179,7 @@ impl Surface {
 }
 
 /// Reads a file, and at the end of a link what it leads to. No more than that: what is around it is another question.
-pub fn read_only(root: &Path, tracked: &TrackedPaths, file: &FileRef, limits: Limits) -> (Hook, Content) {
-    let at = tracked.classify(&file.path);
+pub fn read_only(root: &Path, file: &FileRef, at: HookPath, limits: Limits) -> (Hook, Content) {
     let mut content = content::read(file, limits);
     let facts = content.facts.clone();
     let mut end = None;

@@ -35,7 +35,7 @@ impl Machine {
     fn write(&mut self, path: &str, content: &str) -> Hook {
         fs::write(self.at(path), content).unwrap();
         let file = self.file(path);
-        let (hook, _) = self.surface.inspect(&file, Limits::default());
+        let (hook, _) = self.surface.inspect(&file, self.tracked.classify(&file.path), Limits::default());
         self.surface.track(&file.path, &hook);
         hook
     }
@@ -69,7 +69,7 @@ fn a_setting_that_was_there_before_the_watch_is_known() {
     let path = "/etc/profile.d/x.sh";
     fs::write(machine.at(path), "export PYTHONPATH=/a\n").unwrap();
     let file = machine.file(path);
-    let (hook, _) = read_only(machine.surface.root(), &machine.tracked, &file, Limits::default());
+    let (hook, _) = read_only(machine.surface.root(), &file, machine.tracked.classify(&file.path), Limits::default());
     machine.surface.record_baseline(&file.path, &hook);
     assert!(machine.write(path, "export PYTHONPATH=/a\nalias ll=ls\n").content.settings.is_empty());
 }
@@ -94,7 +94,7 @@ fn a_link_is_followed_as_the_kernel_does_and_not_by_its_words() {
     let path = "/usr/lib/python3.11/sitecustomize.py";
     symlink("/tmp/d/../../dec/s.py", machine.at(path)).unwrap();
     let file = machine.file(path);
-    let (hook, _) = machine.surface.inspect(&file, Limits::default());
+    let (hook, _) = machine.surface.inspect(&file, machine.tracked.classify(&file.path), Limits::default());
     assert_eq!(hook.content.class, ContentClass::Hostile);
     assert_eq!(hook.real_path.as_deref(), Some(Path::new("/opt/evil/dec/s.py")));
     machine.surface.track(&file.path, &hook);
@@ -123,7 +123,7 @@ fn a_hook_is_as_suspicious_as_the_module_it_leads_to_and_pays_for_reading_it() {
     );
     let file = machine.file(&format!("{site}/b.pth"));
     fs::write(machine.at(&format!("{site}/b.pth")), "import deep.core\n").unwrap();
-    let (hook, spent) = machine.surface.inspect(&file, Limits::default());
+    let (hook, spent) = machine.surface.inspect(&file, machine.tracked.classify(&file.path), Limits::default());
     assert_eq!(hook.content.class, ContentClass::Hostile);
     assert!(spent.parsed > 9000, "{spent:?}");
 }

@@ -1,58 +1,58 @@
-//! How a thread that waits for the kernel is told to stop, and asked whether it still answers.
+//! Wakes a thread that waits for the kernel: to stop it, or to see whether it still makes progress.
 //!
-//! Nobody can see from outside whether a thread waits because nothing happens or because it hangs. So it is rung
-//! now and then: what waits as it should wakes up and counts one. A thread that is at work counts too.
+//! From outside, a thread that waits for events looks like one that hangs. So the watchdog wakes it now and then; a
+//! thread that works or wakes up advances a counter.
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Shared by the thread and whoever rings.
+/// Shared by the thread and those who wake it.
 #[derive(Debug)]
 pub struct Heartbeat {
     fd: EventFd,
     stopping: AtomicBool,
-    beats: AtomicU64,
+    progress: AtomicU64,
 }
 
 impl Heartbeat {
-    /// A bell that was not rung yet.
+    /// For a thread that is not to wake up yet.
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
     pub fn new() -> io::Result<Self> {
         let fd = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Self { fd, stopping: AtomicBool::new(false), beats: AtomicU64::new(0) })
+        Ok(Self { fd, stopping: AtomicBool::new(false), progress: AtomicU64::new(0) })
     }
 
-    /// Wakes the thread, so that it counts one.
-    pub fn ring(&self) {
-        // The write can only fail when the counter is full, and then the thread wakes all the same.
+    /// Wakes the thread, so that it advances its counter.
+    pub fn wake(&self) {
+        // The write fails only when the eventfd's counter is full, and then the thread wakes up all the same.
         let _ = self.fd.write(1);
     }
 
     /// Wakes the thread for the last time.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.ring();
+        self.wake();
     }
 
-    /// How often the thread has answered or got on with its work.
-    pub fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    /// How often the thread has made progress.
+    pub fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
     }
 
-    /// The thread gets on with its work.
-    pub fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
+    /// Called by the thread while it works.
+    pub fn advance(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Called by the thread when the bell is readable. Tells whether it is to stop.
-    pub fn answer(&self) -> bool {
-        // EAGAIN: it was not rung, and there is nothing to take back.
+    /// Called by the thread when the descriptor is readable. Returns whether the thread must stop.
+    pub fn ack(&self) -> bool {
+        // EAGAIN: nobody has woken the thread, so there is nothing to clear.
         let _ = self.fd.read();
-        self.beat();
+        self.advance();
         self.stopping.load(Ordering::Acquire)
     }
 }
@@ -68,27 +68,27 @@ mod tests {
     use super::*;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-    fn is_readable(bell: &Heartbeat) -> bool {
-        poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
+    fn is_readable(heartbeat: &Heartbeat) -> bool {
+        poll(&mut [PollFd::new(heartbeat.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
     }
 
     #[test]
-    fn an_answer_counts_one_and_makes_the_bell_quiet_again() {
-        let bell = Heartbeat::new().unwrap();
-        assert!(!is_readable(&bell));
-        bell.ring();
-        bell.ring();
-        assert!(is_readable(&bell));
-        assert!(!bell.answer());
-        assert_eq!(bell.beats(), 1);
-        assert!(!is_readable(&bell));
+    fn an_ack_advances_by_one_and_clears_the_descriptor() {
+        let heartbeat = Heartbeat::new().unwrap();
+        assert!(!is_readable(&heartbeat));
+        heartbeat.wake();
+        heartbeat.wake();
+        assert!(is_readable(&heartbeat));
+        assert!(!heartbeat.ack());
+        assert_eq!(heartbeat.progress(), 1);
+        assert!(!is_readable(&heartbeat));
     }
 
     #[test]
-    fn who_is_told_to_stop_is_told_so_at_every_answer() {
-        let bell = Heartbeat::new().unwrap();
-        bell.stop();
-        assert!(is_readable(&bell));
-        assert!(bell.answer() && bell.answer());
+    fn every_ack_after_stop_says_stop() {
+        let heartbeat = Heartbeat::new().unwrap();
+        heartbeat.stop();
+        assert!(is_readable(&heartbeat));
+        assert!(heartbeat.ack() && heartbeat.ack());
     }
 }

@@ -27,7 +27,7 @@ pub struct Mount {
     pub mount_point: PathBuf,
     /// Type, such as `ext4`.
     pub fs_type: String,
-    /// Options of the superblock, raw: overlayfs tells its upper directory here.
+    /// Options of the superblock, raw: overlayfs has its upper directory here.
     pub super_options: Vec<u8>,
 }
 
@@ -48,14 +48,13 @@ impl Mount {
 pub enum Class {
     /// Files on this machine.
     Local,
-    /// The kernel's own: no file there is ever run by Python.
+    /// The kernel's own: Python runs no file there.
     Pseudo,
-    /// Files elsewhere, or served by a process: other machines change them unseen, and asking can
-    /// hang. Not marked.
+    /// Files elsewhere, or served by a process: other machines change them unseen, and reading can hang. Not marked.
     Remote,
 }
 
-/// Classifies a filesystem type. Unknown types count as local: the kernel will say if it refuses.
+/// Classifies a filesystem type. Unknown types count as local: the kernel refuses a mark where it must.
 pub fn class(fs_type: &str) -> Class {
     match fs_type {
         "autofs" | "binfmt_misc" | "bpf" | "cgroup" | "cgroup2" | "configfs" | "debugfs" | "devpts" | "efivarfs"
@@ -72,7 +71,7 @@ pub fn class(fs_type: &str) -> Class {
 /// skipped.
 ///
 /// # Errors
-/// Whatever opening or reading `/proc/self/mountinfo` gives.
+/// Whatever opening or reading `/proc/self/mountinfo` returns.
 pub fn read() -> io::Result<Vec<Mount>> {
     read_from(Path::new("/proc/self/mountinfo"))
 }
@@ -80,7 +79,7 @@ pub fn read() -> io::Result<Vec<Mount>> {
 /// Reads and parses a file like `/proc/self/mountinfo`: of a process in another mount namespace.
 ///
 /// # Errors
-/// Whatever opening or reading it gives.
+/// Whatever opening or reading it returns.
 pub fn read_from(mountinfo: &Path) -> io::Result<Vec<Mount>> {
     let mut bytes = Vec::new();
     std::fs::File::open(mountinfo)?.take(MAX_MOUNTINFO).read_to_end(&mut bytes)?;
@@ -144,7 +143,7 @@ fn unescape(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// `path` as seen with `root` taken for `/`: `None` when it lies outside.
+/// The path with `root` as `/`; `None` outside the root.
 pub fn below_root(path: &Path, root: &Path) -> Option<PathBuf> {
     if root == Path::new("/") {
         return Some(path.to_path_buf());
@@ -156,20 +155,19 @@ pub fn below_root(path: &Path, root: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(seen))
 }
 
-/// The path as this process sees it, of one below the root.
+/// The path that this process uses for a path below the root.
 pub fn above_root(path: &Path, root: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// The mounts of the last look, to know new ones.
+/// The mounts at the last update.
 #[derive(Debug, Default)]
 pub struct Known(HashSet<(u64, PathBuf, PathBuf, (u32, u32))>);
 
 impl Known {
-    /// Where something was mounted since the last call, and whether its files are on this machine: what was at these
-    /// paths is covered.
-    pub fn news(&mut self, all: &[Mount]) -> Vec<(PathBuf, bool)> {
-        // The kernel gives an id again once its mount is gone.
+    /// Replaces them. Returns where something was mounted since, and whether its files are on this machine.
+    pub fn update(&mut self, all: &[Mount]) -> Vec<(PathBuf, bool)> {
+        // The kernel reuses an id once its mount is gone.
         let key = |mount: &Mount| (mount.id, mount.mount_point.clone(), mount.root.clone(), mount.device);
         let new = all.iter().filter(|mount| !self.0.contains(&key(mount)));
         let new = new.map(|mount| (mount.mount_point.clone(), class(&mount.fs_type) == Class::Local)).collect();

@@ -10,7 +10,8 @@ use super::process_record::{ProcessKey, ProcessRecord, Program, Start};
 use super::program::{LocatedProgram, ProgramLocator};
 use super::records::RecordSources;
 use super::snapshot::ProcSnapshot;
-use crate::event::{Candidate, Doubt, Evidence, Executable, FileId, HandleName, Locate, LossReport, Process, Writer};
+use crate::event::{Candidate, Doubt, Evidence, Executable, FileId, HandleName, LossReport, Process, Writer};
+use crate::handles::HandleTable;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +40,25 @@ pub struct WriterResolver {
     tickets: Vec<Ticket>,
 }
 
-/// A write whose writer is not judged yet.
+/// What one collection of records about processes brought.
+#[derive(Debug)]
+pub struct Collected {
+    /// There were records, or more are due.
+    pub any: bool,
+    /// Records that the kernel has dropped.
+    pub losses: Vec<LossReport>,
+}
+
+/// The writers of the writes that were observed.
+#[derive(Debug)]
+pub struct Resolution {
+    /// One for each write, in the order of the queue.
+    pub writers: Vec<Arc<Writer>>,
+    /// Records about processes that the kernel has dropped.
+    pub losses: Vec<LossReport>,
+}
+
+/// A write whose writer is not resolved yet.
 struct Ticket {
     pid: u32,
     sequence: u64,
@@ -83,8 +102,8 @@ impl WriterResolver {
         self.records.descriptors()
     }
 
-    /// The read that was begun last took all there was, and all writes before it are judged.
-    pub fn queue_was_empty(&mut self) {
+    /// The read that was begun last took all there was, and the writers of all writes before it are resolved.
+    fn queue_was_empty(&mut self) {
         self.empty_at = self.read_at;
         self.empty_sequence = self.sequence;
         if !self.records.counts_execs() {
@@ -93,8 +112,8 @@ impl WriterResolver {
         }
     }
 
-    /// Records of the queue of writes were lost, and exec records with them.
-    pub fn lost_records(&mut self) {
+    /// The kernel's queue has lost events, and exec records with them.
+    pub fn observe_overflow(&mut self) {
         self.records.lose();
     }
 
@@ -109,8 +128,8 @@ impl WriterResolver {
         self.read_at = now();
     }
 
-    /// A process has begun to start a program.
-    pub fn started(&mut self, pid: u32, program: HandleName) {
+    /// A process begins to start a program.
+    pub fn observe_start(&mut self, pid: u32, program: HandleName) {
         self.sequence += 1;
         self.starts += 1;
         if !self.records.counts_execs() && self.is_behind() {
@@ -121,12 +140,12 @@ impl WriterResolver {
         self.records.ledger.add_start(pid, self.sequence, self.empty_at, program);
     }
 
-    /// Looks at the process of a write at once. [`WriterResolver::judge`] gives its writer, in the order
-    /// of these calls.
+    /// A process has written: takes a snapshot of it at once. [`WriterResolver::resolve`] returns the writers in the order of these
+    /// calls.
     ///
     /// One look stands for all writes of a pid in one read, if the process held its pid: then it held
     /// it from the first of them on, and all of them happened before.
-    pub fn wrote(&mut self, pid: u32, pidfd: Option<&OwnedFd>) {
+    pub fn observe_write(&mut self, pid: u32, pidfd: Option<&OwnedFd>) {
         self.sequence += 1;
         let known = self.looks.iter().find(|(known, _)| *known == pid).map(|(_, look)| look.clone());
         let look = known.unwrap_or_else(|| {
@@ -146,22 +165,37 @@ impl WriterResolver {
         });
     }
 
-    /// Reads the records that wait. To be called from time to time, for the kernel keeps only so many.
-    /// Tells whether there were any.
-    pub fn collect(&mut self, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> bool {
-        self.records.collect(&mut ProgramLocator::new(locate), report)
+    /// Reads the records about processes that wait in the kernel, which keeps only so many.
+    pub fn collect(&mut self, handles: &HandleTable) -> Collected {
+        let mut losses = Vec::new();
+        let any = self.records.collect(&mut ProgramLocator::new(handles), &mut |loss| losses.push(loss));
+        Collected { any, losses }
     }
 
-    /// The writers of the writes since the last call. `emptied`: the queue of writes was read to its end,
-    /// so that whatever a writer started since is known.
-    pub fn judge(&mut self, emptied: bool, locate: Locate<'_>, report: &mut dyn FnMut(LossReport)) -> Vec<Arc<Writer>> {
+    /// The writers of all writes since the last call. `queue_is_empty`: the last read took all events, so every program
+    /// that a writer has started since its write is known.
+    pub fn resolve(&mut self, handles: &HandleTable, queue_is_empty: bool) -> Resolution {
+        let mut losses = Vec::new();
+        let writers = self.resolve_tickets(handles, queue_is_empty, &mut |loss| losses.push(loss));
+        if queue_is_empty {
+            self.queue_was_empty();
+        }
+        Resolution { writers, losses }
+    }
+
+    fn resolve_tickets(
+        &mut self,
+        handles: &HandleTable,
+        queue_is_empty: bool,
+        report: &mut dyn FnMut(LossReport),
+    ) -> Vec<Arc<Writer>> {
         let tickets = std::mem::take(&mut self.tickets);
         if tickets.is_empty() {
             return Vec::new();
         }
-        let mut resolver = ProgramLocator::new(locate);
+        let mut resolver = ProgramLocator::new(handles);
         self.records.collect(&mut resolver, report);
-        self.emptied = emptied;
+        self.emptied = queue_is_empty;
         let mut writers: Vec<Arc<Writer>> = Vec::with_capacity(tickets.len());
         for (index, ticket) in tickets.iter().enumerate() {
             let same = index.checked_sub(1).filter(|&before| tickets.get(before).is_some_and(|it| it.is_like(ticket)));

@@ -21,7 +21,7 @@ mod program;
 pub mod records;
 mod snapshot;
 
-pub use attribution::WriterResolver;
+pub use attribution::{Collected, Resolution, WriterResolver};
 pub use records::{Available, RecordSource, RecordSources};
 
 use crate::privileges;

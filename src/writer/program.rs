@@ -2,7 +2,8 @@
 
 use super::clock::now;
 use super::process_record::Program;
-use crate::event::{FileId, Locate};
+use crate::event::FileId;
+use crate::handles::HandleTable;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -57,14 +58,14 @@ impl LocatedProgram {
 
 /// Looks each program up once for all writers of a batch.
 pub struct ProgramLocator<'a> {
-    locate: Locate<'a>,
+    handles: &'a HandleTable,
     known: HashMap<Arc<Program>, Arc<LocatedProgram>>,
 }
 
 impl<'a> ProgramLocator<'a> {
     /// Without any known program.
-    pub fn new(locate: Locate<'a>) -> Self {
-        Self { locate, known: HashMap::new() }
+    pub fn new(handles: &'a HandleTable) -> Self {
+        Self { handles, known: HashMap::new() }
     }
 
     /// The path and file that the program has now.
@@ -74,8 +75,10 @@ impl<'a> ProgramLocator<'a> {
         }
         let located = Arc::new(match &**program {
             Program::Seen { path, id } => LocatedProgram::running(path.clone(), *id),
-            Program::Recorded(name) => (self.locate)(name)
-                .map(|(directory, path)| find(&directory, OsStr::from_bytes(&name.name), path))
+            Program::Recorded(name) => self
+                .handles
+                .locate(name.as_ref())
+                .map(|found| find(&found.directory, OsStr::from_bytes(&name.name), found.path))
                 .unwrap_or_default(),
         });
         self.known.insert(program.clone(), located.clone());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The parts of the crate that each part may use, besides itself and [`EVERYONE_MAY_USE`]. `daemon`,
 /// `commands` and `cli` wire the stages and may use all.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("event", &[]),
     ("escape", &[]),
     ("diagnostic", &[]),
@@ -16,9 +16,10 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("walk", &[]),
     ("logger", &[]),
     ("privileges", &["sys"]),
-    ("source", &["sys", "walk"]),
+    ("handles", &["sys"]),
+    ("source", &["handles", "sys", "walk"]),
     // A thread that it starts drops the privileges that only the reader keeps.
-    ("writer", &["sys", "privileges"]),
+    ("writer", &["handles", "privileges", "sys"]),
     ("hook", &["walk"]),
     ("rules", &["secure_open"]),
     ("alert", &[]),

@@ -133,7 +133,7 @@ fn a_hanging_thread_starves_the_watchdog(tree: &ScratchTree, backend: &str, name
 #[test]
 fn a_hanging_reader_of_the_kernels_queue_starves_the_watchdog() {
     needs!(Root, Python);
-    a_hanging_thread_starves_the_watchdog(&ScratchTree::new(), "fanotify", "pyhookwatch-fan");
+    a_hanging_thread_starves_the_watchdog(&ScratchTree::new(), "fanotify", "phw-fanotify");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_hanging_runtime_starves_the_watchdog() {
 #[test]
 fn each_hanging_inotify_thread_starves_the_watchdog() {
     needs!(Root, Python);
-    for thread in ["pyhookwatch-ino", "notify-rs"] {
+    for thread in ["phw-inotify", "notify-rs"] {
         a_hanging_thread_starves_the_watchdog(&ScratchTree::new(), "inotify", thread);
     }
 }

@@ -13,7 +13,7 @@ const SYS_ADMIN: u64 = 1 << 21;
 /// The most that a thread of this name may keep.
 fn allowed(name: &str) -> u64 {
     match name {
-        "pyhookwatch-fan" => SYS_ADMIN | SYS_PTRACE | DAC_READ_SEARCH | NET_ADMIN,
+        "phw-fanotify" => SYS_ADMIN | SYS_PTRACE | DAC_READ_SEARCH | NET_ADMIN,
         "phw-cmdline" | "tokio-rt-worker" => 0,
         _ => DAC_READ_SEARCH,
     }
@@ -85,7 +85,7 @@ fn as_root_every_thread_keeps_only_its_list_and_everything_still_works() {
     let mut daemon =
         DaemonUnderTest::start(tree.run(&["--backend", "fanotify", "--output", "stdout", "--output", &output]));
     let names = after_everything(&tree, &mut daemon);
-    for name in ["pyhookwatch", "pyhookwatch-fan", "pyhookwatch-lst", "tokio-rt-worker"] {
+    for name in ["pyhookwatch", "phw-fanotify", "phw-dirscan", "tokio-rt-worker"] {
         assert!(names.contains(name), "{name} is not there: {names:?}");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
@@ -104,7 +104,7 @@ fn with_inotify_nothing_but_reading_is_kept() {
     tree.plant_many("one", 1);
     daemon.record();
     let names = threads_keep_their_lists(&daemon);
-    assert!(names.contains("pyhookwatch-ino"), "{names:?}");
+    assert!(names.contains("phw-inotify"), "{names:?}");
     assert!(daemon.stop().0.success());
 }
 
@@ -132,7 +132,7 @@ fn a_service_user_with_four_capabilities_names_writers_and_keeps_no_more_than_ro
     let said = daemon.stderr.seen().join("\n");
     assert!(!said.contains("without CAP_") && !said.contains("cannot"), "{said}");
     let names = after_everything(&tree, &mut daemon);
-    assert!(names.contains("pyhookwatch-fan"), "{names:?}");
+    assert!(names.contains("phw-fanotify"), "{names:?}");
     assert!(daemon.stop().0.success());
 }
 

@@ -88,7 +88,7 @@ fn a_hundred_thousand_events_of_noise_and_two_thousand_hooks_leave_nothing_behin
     let (status, said) = daemon.stop();
     assert!(status.success());
     let last = said.last().unwrap();
-    assert!(last.contains(" 4100 alerts, ") && last.contains(" 0 gaps, "), "{last}");
+    assert!(last.contains(" 4100 alerts, ") && last.contains(" 0 losses, "), "{last}");
     // Each file of noise is created, written and closed, and removed: at least one record.
     let records: u64 = last.split("stopped: ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(records >= 104_100, "{last}");

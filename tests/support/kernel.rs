@@ -46,7 +46,7 @@ subprocess.run('mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=w
 open('merged/reports-writes', 'a').write('x')",
             py(directory.path())
         ));
-        listener.has_heard_of(b"reports-writes").unwrap()
+        listener.has_reported(b"reports-writes").unwrap()
     })
 }
 

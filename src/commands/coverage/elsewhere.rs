@@ -1,7 +1,8 @@
 //! Filesystems that only other mount namespaces have: no mark is placed on them, as this process cannot reach them.
 
 use super::{Finding, State};
-use crate::daemon::placing::{Mechanism, Probe};
+use crate::daemon::watch_plan::{self, Probe};
+use crate::source::Mechanism;
 use crate::source::Settings;
 use crate::source::mounts;
 use crate::source::mounts::{Class, Mount};
@@ -67,7 +68,11 @@ pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere 
     // Grouped: a container brings half a dozen filesystems in memory.
     let mut groups: BTreeMap<(State, String, PathBuf), Vec<u32>> = BTreeMap::new();
     for Foreign { fs_type, mount_point, pid } in foreign.into_values() {
-        let state = if settings.can_hold_trees(&mount_point) { State::Blind } else { State::Guarded };
+        let state = if watch_plan::holds_watch_trees(settings, std::slice::from_ref(&mount_point)) {
+            State::Blind
+        } else {
+            State::Guarded
+        };
         groups.entry((state, fs_type, mount_point)).or_default().push(pid);
     }
     for ((state, fs_type, mount_point), pids) in groups {
@@ -112,7 +117,7 @@ fn shorten(findings: &mut Vec<Finding>) {
 fn is_covered(probe: &Probe, mounted: &[Mount], mount: &Mount) -> bool {
     match (mounts::class(&mount.fs_type), mount.overlay_upper()) {
         (Class::Pseudo, _) => true,
-        (_, Some(upper)) => probe.guarding(mounted, &upper).0 == Mechanism::Fanotify,
+        (_, Some(upper)) => probe.status_of(mounted, &upper).mechanism == Mechanism::Fanotify,
         // Without an upper directory nothing can be written.
         (_, None) => mount.fs_type == "overlay",
     }

@@ -7,7 +7,7 @@ use super::{Filesystem, Finding, Report, State};
 use crate::daemon::status_report::EvidenceStatus;
 use crate::escape;
 use crate::event::SCHEMA_VERSION;
-use crate::source::Guarded;
+use crate::source::{Guard, Guarded};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub fn of(report: &Report) -> String {
         "state": report.state().as_str(),
         "no_permission": report.no_permission(),
         "fanotify": {
-            "available": report.probe.guards.iter().any(|guard| matches!(guard.by, Guarded::Fanotify)),
+            "available": report.probe.guards.iter().any(Guard::is_marked),
             "reason": report.probe.refused.as_ref().map(ToString::to_string),
         },
         "summary": {
@@ -75,7 +75,7 @@ fn overlay(overlay: &Overlay) -> Value {
 }
 
 fn filesystem(mount: &Filesystem, trees: usize) -> Value {
-    let Filesystem { guard, mechanism, findings } = mount;
+    let Filesystem { guard, mechanism, in_watch_trees, findings } = mount;
     let upper = match &guard.by {
         Guarded::ThroughUpper(upper) => Some(text(upper)),
         _ => None,
@@ -87,7 +87,7 @@ fn filesystem(mount: &Filesystem, trees: usize) -> Value {
         "mechanism": mechanism.as_str(),
         "upper": upper,
         "state": mount.state().as_str(),
-        "in_watch_trees": guard.holds_trees,
+        "in_watch_trees": in_watch_trees,
         "trees": trees,
         "findings": findings.iter().map(finding).collect::<Vec<_>>(),
     })

@@ -1,7 +1,7 @@
 //! `pyhookwatch coverage`: what guards each place where Python runs something by itself, what is blind there and why,
 //! and which evidence there is to name writers by.
 //!
-//! Nothing is concluded from a version: every mark and watch is placed as `run` places it ([`placing::probe`]), every
+//! Nothing is concluded from a version: every mark and watch is placed as `run` places it ([`watch_plan::probe`]), every
 //! queue of records opened, and all of it taken back.
 
 mod elsewhere;
@@ -17,9 +17,10 @@ use super::output::{print, print_diagnostics, print_error};
 use super::overrides::Overrides;
 use super::style::Style;
 use crate::config::StatusSocket;
-use crate::daemon::placing;
-use crate::daemon::placing::{Mechanism, Probe};
+use crate::daemon::watch_plan;
+use crate::daemon::watch_plan::Probe;
 use crate::hook::sites;
+use crate::source::Mechanism;
 use crate::source::mounts;
 use crate::source::mounts::{Class, Mount};
 use crate::source::{Guard, Guarded, Settings};
@@ -77,6 +78,7 @@ pub struct Finding {
 pub struct Filesystem {
     guard: Guard,
     mechanism: Mechanism,
+    in_watch_trees: bool,
     findings: Vec<Finding>,
 }
 
@@ -138,7 +140,7 @@ pub fn coverage(request: &CoverageRequest) -> Exit {
         Ok(config) => (config.source, config.status),
         Err(problems) => return print_diagnostics(&problems),
     };
-    let probe = match placing::probe(&settings) {
+    let probe = match watch_plan::probe(&settings) {
         Ok(probe) => probe,
         Err(error) => {
             print_error(format_args!("what guards this machine cannot be found out: {error}"));
@@ -181,8 +183,7 @@ fn filesystems(settings: &Settings, probe: &Probe, mounted: &[Mount], trees: &[T
                     ),
                 };
                 let mount_points: Vec<PathBuf> = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
-                let holds_trees = mount_points.iter().any(|place| settings.can_hold_trees(place));
-                is_in_scope.then(|| Guard { device, mount_points, fs_type: first.fs_type.clone(), holds_trees, by })
+                is_in_scope.then(|| Guard { device, mount_points, fs_type: first.fs_type.clone(), by })
             })
             .collect(),
     };
@@ -192,7 +193,7 @@ fn filesystems(settings: &Settings, probe: &Probe, mounted: &[Mount], trees: &[T
         let mechanism = match &guard.by {
             Guarded::Fanotify | Guarded::ThroughUpper(_) => Mechanism::Fanotify,
             Guarded::Remote => Mechanism::Nothing,
-            Guarded::Refused(_) => by_tree.unwrap_or_else(|| {
+            Guarded::Inotify(_) | Guarded::Refused(_) => by_tree.unwrap_or_else(|| {
                 let watched = |place: &PathBuf| {
                     probe
                         .trees
@@ -202,35 +203,33 @@ fn filesystems(settings: &Settings, probe: &Probe, mounted: &[Mount], trees: &[T
                 if guard.mount_points.iter().any(watched) { Mechanism::Inotify } else { Mechanism::Nothing }
             }),
         };
-        let matters = guard.holds_trees || !on_it.is_empty();
-        let findings = findings(&guard, mechanism, matters);
-        Filesystem { guard, mechanism, findings }
+        let in_watch_trees = watch_plan::holds_watch_trees(settings, &guard.mount_points);
+        let findings = findings(&guard, mechanism, in_watch_trees || !on_it.is_empty());
+        Filesystem { guard, mechanism, in_watch_trees, findings }
     };
     guards.into_iter().map(judge).collect()
 }
 
 fn findings(guard: &Guard, mechanism: Mechanism, matters: bool) -> Vec<Finding> {
     let worst = |state| if matters { state } else { State::Guarded };
+    let reason = guard.status().reason.unwrap_or_default();
     match (&guard.by, mechanism) {
         (Guarded::Remote, _) => vec![Finding {
             state: worst(State::Blind),
             code: "remote",
-            reason: "a network filesystem, or one served by a process: others change it unseen, and asking can hang"
-                .into(),
+            reason,
             advice: "run pyhookwatch where the files are stored",
         }],
-        (Guarded::Refused(reason), Mechanism::Inotify) => vec![Finding {
+        (Guarded::Inotify(_) | Guarded::Refused(_), Mechanism::Inotify) => vec![Finding {
             state: worst(State::Degraded),
             code: "inotify",
-            reason: format!(
-                "fanotify is refused ({reason}): inotify watches it, which names no writer and sees no mount"
-            ),
+            reason: format!("{reason}: inotify watches it, which names no writer and sees no mount"),
             advice: "on a container's overlay: watch from the host, where its upper directory can be marked",
         }],
-        (Guarded::Refused(reason), _) => vec![Finding {
+        (Guarded::Inotify(_) | Guarded::Refused(_), _) => vec![Finding {
             state: worst(State::Blind),
             code: "refused",
-            reason: format!("fanotify is refused ({reason}), and no tree on it is in watch.trees"),
+            reason: format!("{reason}, and no tree on it is in watch.trees"),
             advice: "name its directories in watch.trees, so that inotify watches them",
         }],
         _ => Vec::new(),

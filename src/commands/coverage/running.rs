@@ -3,8 +3,9 @@
 use super::Filesystem;
 use crate::commands::status;
 use crate::config::StatusSocket;
-use crate::daemon::placing::{Mechanism, Probe};
 use crate::daemon::status_report::{EvidenceStatus, StatusReport};
+use crate::daemon::watch_plan::Probe;
+use crate::source::Mechanism;
 use crate::source::Settings;
 
 /// See the module.
@@ -54,7 +55,7 @@ fn differences(report: &StatusReport, probe: &Probe, filesystems: &[Filesystem])
         let reported = reported.map_or(Mechanism::Nothing, |reported| reported.mechanism);
         if reported != mount.mechanism {
             let (reported, probed) = (reported.as_str(), mount.mechanism.as_str());
-            differences.push(format!("{} by {reported}, not {probed}", mount.guard.place()));
+            differences.push(format!("{} by {reported}, not {probed}", mount.guard.mount_point().display()));
         }
     }
     for probed in probe.evidence.iter().map(EvidenceStatus::from) {

@@ -4,9 +4,9 @@
 use super::trees::Tree;
 use super::{Filesystem, Finding, Report, State};
 use crate::commands::style::{Color, Style, shorten_middle};
-use crate::daemon::placing::Mechanism;
 use crate::escape;
 use crate::source::Guarded;
+use crate::source::Mechanism;
 use crate::writer::{Available, RecordSource};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -89,8 +89,11 @@ fn filesystems(report: &Report, state: State, style: &Style) -> String {
     };
     for mount in report.filesystems.iter().filter(|mount| mount.state() == state).filter(is_untold) {
         for finding in &mount.findings {
-            output +=
-                &head(state, &format!("{} ({}): {}", mount.guard.place(), mount.guard.fs_type, finding.reason), style);
+            output += &head(
+                state,
+                &format!("{} ({}): {}", mount.guard.mount_point().display(), mount.guard.fs_type, finding.reason),
+                style,
+            );
             output += &advice(finding.advice, style);
         }
     }

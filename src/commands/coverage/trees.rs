@@ -2,13 +2,14 @@
 
 use super::overlay::Overlay;
 use super::{Finding, State};
-use crate::daemon::placing::{Mechanism, Probe};
+use crate::daemon::watch_plan::Probe;
 use crate::event::{HookKind, HookLocation};
 use crate::hook::location;
 use crate::hook::sites::{Inventory, Python, PythonRole};
+use crate::source::Mechanism;
 use crate::source::mounts;
 use crate::source::mounts::Mount;
-use crate::source::{Guarded, Settings};
+use crate::source::{GuardStatus, Guarded, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +81,7 @@ pub fn judge(
         let end = leads_to.as_ref().unwrap_or(&path);
         let real = mounts::above_root(end, &settings.root);
         let mount = mounts::holding(mounted, &real);
-        let (mechanism, why) = probe.guarding(mounted, &real);
+        let GuardStatus { mechanism, reason: why } = probe.status_of(mounted, &real);
         let mut findings = Vec::new();
         if is_link && leads_to.is_none() && !settings.root.join(path.strip_prefix("/").unwrap_or(&path)).exists() {
             findings.push(note("link-to-nowhere", "a symbolic link that leads nowhere below the root".into()));

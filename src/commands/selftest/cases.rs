@@ -1,7 +1,7 @@
 //! The test cases: data.
 
 use super::helper::HelperAction;
-use crate::daemon::placing::Mechanism;
+use crate::source::Mechanism;
 use std::path::PathBuf;
 
 /// A way to write a file.

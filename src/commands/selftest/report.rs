@@ -2,8 +2,8 @@
 //! `coverage` reads the document of a self-test that it starts.
 
 use crate::commands::exit::Exit;
-use crate::daemon::placing::Mechanism;
 use crate::event::{DocumentHeader, Level};
+use crate::source::Mechanism;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

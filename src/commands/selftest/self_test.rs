@@ -10,9 +10,10 @@ use super::verdict::{self, Expected};
 use super::watchers::{MAX_WAIT, NotReady, Watchers};
 use crate::commands::status;
 use crate::config::Config;
-use crate::daemon::placing::{Mechanism, Probe, probe};
+use crate::daemon::watch_plan::{Probe, probe};
 use crate::escape;
 use crate::event::DocumentHeader;
+use crate::source::Mechanism;
 use crate::source::fanotify::listener::Listener;
 use crate::source::{Backend, Settings, mounts};
 use crate::writer::Available;
@@ -281,7 +282,7 @@ impl SelfTest {
             }
         };
         let name = hook.file_name().unwrap_or_default().as_encoded_bytes();
-        if let Some(Ok(false)) = listener.map(|listener| listener.and_then(|listener| listener.has_heard_of(name))) {
+        if let Some(Ok(false)) = listener.map(|listener| listener.and_then(|listener| listener.has_reported(name))) {
             let reason = "this kernel does not report it: only new names and renames (before Linux 6.5)";
             self.push(CaseResult { outcome: Outcome::Degraded, reason: Some(reason.into()), ..result });
             return Ok(());
@@ -362,7 +363,8 @@ fn names_every_writer(probe: &Probe) -> bool {
 
 /// How a directory of the scratch tree is watched, and why not in the best way.
 fn mechanism_of(probe: &Probe, directory: &Path) -> (Mechanism, Option<String>) {
-    probe.guarding(&mounts::read().unwrap_or_default(), directory)
+    let status = probe.status_of(&mounts::read().unwrap_or_default(), directory);
+    (status.mechanism, status.reason)
 }
 
 fn path_text(path: &Path) -> String {

@@ -2,8 +2,8 @@
 
 use super::report::{CaseResult, DaemonAlerts, NamedWriter, Outcome, SelfTestReport};
 use crate::commands::style::{Color, Style};
-use crate::daemon::placing::Mechanism;
 use crate::escape;
+use crate::source::Mechanism;
 
 /// The result as text, no wider than the terminal.
 pub fn render(report: &SelfTestReport, style: &Style) -> String {

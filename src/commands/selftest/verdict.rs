@@ -1,7 +1,7 @@
 //! Compares an alert with what the self-test did.
 
 use super::report::{CaseResult, NamedWriter, Outcome};
-use crate::daemon::placing::Mechanism;
+use crate::source::Mechanism;
 use serde_json::Value;
 
 /// What an alert must say.

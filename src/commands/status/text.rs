@@ -1,11 +1,11 @@
 //! The status for a person: at most one line a fact, what needs attention in colour.
 
 use crate::commands::style::{Color, Style};
-use crate::daemon::placing::Mechanism;
 use crate::daemon::status_report::{
     Availability, Counters, FilesystemStatus, InotifyTree, OutputStatus, RecentChange, ReloadResult, StatusReport,
 };
 use crate::escape;
+use crate::source::Mechanism;
 use std::fmt::Display;
 
 /// Recent changes shown of each kind.

@@ -1,5 +1,4 @@
-//! One fanotify group: opened with the best flags this kernel takes, marked filesystem by
-//! filesystem.
+//! One fanotify group: opened with the best flags that this kernel accepts.
 //!
 //! From the fanotify-rs crate only `fanotify_init` and `fanotify_mark` are used, through
 //! [`crate::sys`]. Its `fanotify_read`, `close_fd` and the whole `high_level` module must not be
@@ -13,18 +12,18 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// What is asked of every filesystem. MODIFY is in it because a writer that never closes has no
-/// other record, and Python runs the file all the same.
+/// The events of every filesystem in scope. MODIFY is among them because a writer that never closes the file causes no
+/// other event, and Python runs the file all the same.
 const WRITES: u64 = FAN_CREATE | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ONDIR | EXECS;
 
-/// A program was started: the process is not any more what wrote before.
+/// Program starts: after one, the process is no longer the program that wrote before.
 const EXECS: u64 = FAN_OPEN_EXEC;
 
 /// Masks from best to least: with both names of a rename (Linux 5.17), or the new one only.
 const MASKS: [u64; 2] = [WRITES | libc::FAN_RENAME, WRITES | FAN_MOVED_TO];
 
-/// Flags from best to least: with pidfds (Linux 5.15), or with bare pids (5.9), by which no writer
-/// can be verified. Without names (before 5.9) fanotify is of no use here.
+/// Flags from best to least: with pidfds (Linux 5.15), or with bare pids (5.9), which verify no writer. Without names
+/// (before 5.9) fanotify is useless here.
 const FLAGS: [(u32, bool); 2] =
     [(libc::FAN_REPORT_DFID_NAME | libc::FAN_REPORT_PIDFD, true), (libc::FAN_REPORT_DFID_NAME, false)];
 
@@ -38,13 +37,12 @@ pub struct Group {
 }
 
 impl Group {
-    /// Opens a group with the best flags the kernel accepts, found by calling, never by comparing
-    /// versions.
+    /// Opens a group with the best flags that the kernel accepts. The calls find them; versions are not compared.
     ///
     /// The queue is unlimited: with the default of 16,384 records a burst of 30,000 files lost 45 %
-    /// of the hooks while the reader was held up; unlimited lost none. Its kernel memory (some
-    /// 100 bytes a record) is charged to this process's cgroup, so the unit's `MemoryMax` bounds it.
-    /// The kernel makes such a record without fail: at that limit it ends this process instead.
+    /// of the hooks while the reader was delayed; unlimited lost none. The kernel charges its memory (some 100 bytes a
+    /// record) to this process's cgroup, so the unit's `MemoryMax` bounds it. Allocating a record never fails: at that
+    /// limit the kernel kills this process instead.
     ///
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN in the first user namespace, ENOSYS, EMFILE.
@@ -80,11 +78,11 @@ impl Group {
         }
     }
 
-    /// Asks of the filesystem that `path` is on only which programs are started from it.
+    /// Marks the filesystem that `path` is on for program starts alone.
     ///
     /// # Errors
     /// See [`sys::fanotify_mark`].
-    pub fn mark_execs(&self, path: &Path) -> io::Result<()> {
+    pub fn mark_program_starts(&self, path: &Path) -> io::Result<()> {
         sys::fanotify_mark(self.fd.as_fd(), FAN_MARK_ADD | FAN_MARK_FILESYSTEM, EXECS, path)
     }
 

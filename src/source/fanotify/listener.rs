@@ -1,16 +1,15 @@
-//! The kernel's own word on whether it tells a change, asked beside the watcher: what did not come here is no fault of
-//! whoever reads the same events.
+//! A second, small fanotify reader for coverage: shows whether the kernel reports a change at all.
 
-use super::BUFFER;
+use super::reader::READ_SIZE;
 use super::record::records;
 use crate::sys;
+use fanotify::low_level::FAN_NONBLOCK;
 use fanotify::low_level::{FAN_CLASS_NOTIF, FAN_CLOSE_WRITE, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_MODIFY};
-use fanotify::low_level::{FAN_NONBLOCK, FAN_Q_OVERFLOW};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// Hears of every change of a file's content on one filesystem, from its making on.
+/// Receives every change of a file's content on one filesystem from now on.
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
 
@@ -26,12 +25,12 @@ impl Listener {
         Ok(Self(group))
     }
 
-    /// Whether a change of a file with this name was told. The kernel queues it before the write returns.
+    /// Whether the kernel has reported a change of a file with this name. It queues the event before the write returns.
     ///
     /// # Errors
-    /// Any errno of `read(2)`, and when records were lost or are not understood: then it is not known.
-    pub fn has_heard_of(&self, name: &[u8]) -> io::Result<bool> {
-        let mut buffer = vec![0; BUFFER];
+    /// Any errno of `read(2)`; also when events were lost or cannot be parsed, because then the answer is unknown.
+    pub fn has_reported(&self, name: &[u8]) -> io::Result<bool> {
+        let mut buffer = vec![0; READ_SIZE];
         loop {
             let length = match rustix::io::read(&self.0, &mut buffer) {
                 Ok(length) => length,
@@ -41,7 +40,7 @@ impl Listener {
             };
             for record in records(buffer.get(..length).unwrap_or_default()) {
                 let record = record.map_err(|malformed| io::Error::other(malformed.reason))?;
-                if record.mask & FAN_Q_OVERFLOW != 0 {
+                if record.is_overflow() {
                     return Err(io::Error::other("the queue overflowed"));
                 }
                 if record.name.is_some_and(|found| found.name == name) {

@@ -7,10 +7,13 @@
 //! then info records up to event_len: u8 type | u8 pad | u16 len | payload
 //! ```
 //!
-//! Nothing of a record is trusted: every length is checked against what was read, a name must be one
-//! path component. Pure: no system call, no allocation.
+//! The parser trusts nothing in a record: it checks every length against what was read, and a name must be one path
+//! component. Pure: no system call, no allocation.
 
-use crate::event::HandleName;
+use crate::event::{Action, HandleNameRef};
+use fanotify::low_level::{
+    FAN_CLOSE_WRITE, FAN_CREATE, FAN_MODIFY, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN_EXEC, FAN_Q_OVERFLOW,
+};
 
 /// Version of the structure that this parser knows (FANOTIFY_METADATA_VERSION).
 const VERSION: u8 = 3;
@@ -19,47 +22,63 @@ const METADATA: usize = 24;
 /// Size of the header of an info record, in bytes.
 const INFO_HEADER: usize = 4;
 
-/// One event of the queue. Borrowed from the buffer it was read into.
+/// One event of the queue, borrowed from the buffer it was read into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
     /// FAN_* bits; several when the kernel merged events of one process on one file.
     pub mask: u64,
     /// Process id in the reader's pid namespace; 0 when it has none there.
     pub pid: i32,
-    /// Descriptor number of the pidfd, or the kernel's negative words for none.
+    /// Descriptor number of the pidfd; negative when the kernel has none.
     pub pidfd: Option<i32>,
     /// Directory and name of the event.
-    pub name: Option<Name<'a>>,
+    pub name: Option<HandleNameRef<'a>>,
     /// Directory and name before a rename (FAN_RENAME).
-    pub old_name: Option<Name<'a>>,
+    pub old_name: Option<HandleNameRef<'a>>,
 }
 
-/// A directory by file handle, and a name in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name<'a> {
-    /// Filesystem id, both words as `statvfs(3)` gives them in `f_fsid`.
-    pub fsid: u64,
-    /// Type of the handle.
-    pub handle_type: i32,
-    /// Handle of the directory, for `open_by_handle_at(2)`.
-    pub handle: &'a [u8],
-    /// Name of the file in that directory: no slash, no NUL, not empty. Never UTF-8 by promise.
-    pub name: &'a [u8],
-}
+impl Record<'_> {
+    /// The queue has lost events.
+    pub fn is_overflow(&self) -> bool {
+        self.has(FAN_Q_OVERFLOW)
+    }
 
-impl Name<'_> {
-    /// A copy that outlives the buffer.
-    pub fn to_owned(&self) -> HandleName {
-        HandleName {
-            fsid: self.fsid,
-            handle_type: self.handle_type,
-            handle: self.handle.into(),
-            name: self.name.into(),
+    /// A process begins to start the program of this name.
+    pub fn is_program_start(&self) -> bool {
+        self.has(FAN_OPEN_EXEC)
+    }
+
+    /// The name is that of a directory.
+    pub fn is_directory(&self) -> bool {
+        self.has(FAN_ONDIR)
+    }
+
+    /// The name was given by a rename.
+    pub fn is_rename(&self) -> bool {
+        self.has(libc::FAN_RENAME | FAN_MOVED_TO)
+    }
+
+    /// The writer has finished with the file.
+    pub fn is_complete(&self) -> bool {
+        self.is_rename() || self.has(FAN_CLOSE_WRITE)
+    }
+
+    /// What was done to the file; `None` when nothing was written.
+    pub fn action(&self) -> Option<Action> {
+        match () {
+            () if self.is_rename() => Some(Action::Rename),
+            () if self.has(FAN_CREATE) => Some(Action::Creation),
+            () if self.has(FAN_MODIFY | FAN_CLOSE_WRITE) => Some(Action::Change),
+            () => None,
         }
+    }
+
+    fn has(&self, any_of: u64) -> bool {
+        self.mask & any_of != 0
     }
 }
 
-/// The buffer does not hold what the kernel promises; what follows in it cannot be read.
+/// The buffer does not have the layout that the kernel promises; the rest of it cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed fanotify record at byte {offset}: {reason}")]
 pub struct Malformed {
@@ -146,7 +165,7 @@ fn event(bytes: &[u8]) -> Result<(Record<'_>, usize), &'static str> {
 }
 
 /// Parses the payload of a directory-and-name record: fsid, `struct file_handle`, name, NUL padding.
-fn name(payload: &[u8]) -> Result<Name<'_>, &'static str> {
+fn name(payload: &[u8]) -> Result<HandleNameRef<'_>, &'static str> {
     let fsid = u64_at(payload, 0).ok_or("name record without fsid")?;
     let handle_length = u32_at(payload, 8).ok_or("name record without handle length")? as usize;
     let handle_type = i32_at(payload, 12).ok_or("name record without handle type")?;
@@ -158,7 +177,7 @@ fn name(payload: &[u8]) -> Result<Name<'_>, &'static str> {
     if name.is_empty() || name.contains(&b'/') {
         return Err("name is empty or contains a slash");
     }
-    Ok(Name { fsid, handle_type, handle, name })
+    Ok(HandleNameRef { fsid, handle_type, handle, name })
 }
 
 fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {

@@ -62,8 +62,8 @@ pub(super) struct Queue {
     /// Notices dropped since this was last asked.
     pub(super) lost: AtomicU64,
     pub(super) stopping: AtomicBool,
-    /// How often our thread has answered, having heard from notify's, or handled a notice of it.
-    pub(super) beats: AtomicU64,
+    /// How often our thread has handled an event of notify's thread, or both threads have answered a wake-up.
+    pub(super) progress: AtomicU64,
 }
 
 /// The only way into the channel, so that everything in it is counted.

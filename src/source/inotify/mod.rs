@@ -75,15 +75,15 @@ impl Inotify {
         watch_index::lock(&self.book).report()
     }
 
-    /// Asks our thread and notify's whether they still answer: [`Inotify::beats`] tells it later.
-    pub fn ring(&self) {
-        // Dropped if the channel is full, and then there is work to be counted by.
+    /// Wakes both threads, so that they advance [`Inotify::progress`].
+    pub fn wake(&self) {
+        // Dropped if the channel is full, and then the threads have work that advances it.
         self.outbox.send(WatchEvent::Wake);
     }
 
-    /// How often the threads have answered or got on with their work.
-    pub fn beats(&self) -> u64 {
-        self.outbox.queue.beats.load(Ordering::Relaxed)
+    /// How often the threads have made progress.
+    pub fn progress(&self) -> u64 {
+        self.outbox.queue.progress.load(Ordering::Relaxed)
     }
 
     /// Watches another tree (an absolute path) and everything below it. When that is done, a gap tells it: what was
@@ -124,7 +124,7 @@ pub fn spawn(mut trees: Vec<PathBuf>, interesting: Interesting, emit: Emit) -> i
     let book = Arc::new(Mutex::new(WatchIndex::new(trees)));
     let mut keeper = InotifyWatcher::new(watcher, interesting, emit, Arc::clone(&book), Arc::clone(&outbox.queue));
     keeper.place_roots();
-    let thread = thread::Builder::new().name("pyhookwatch-ino".into()).spawn(move || keeper.run(&receiver))?;
+    let thread = thread::Builder::new().name("phw-inotify".into()).spawn(move || keeper.run(&receiver))?;
     Ok(Inotify { book, outbox, thread: Some(thread) })
 }
 

@@ -63,7 +63,7 @@ impl Watched {
 
     fn until_gap(&self) -> LossReport {
         loop {
-            if let Message::LossReport(gap) = self.next() {
+            if let Message::Loss(gap) = self.next() {
                 return gap;
             }
         }
@@ -388,7 +388,7 @@ fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
     let gaps: Vec<Message> = messages.try_iter().collect();
     assert!(matches!(
         gaps.as_slice(),
-        [Message::LossReport(LossReport { cause: LossCause::ChannelFull, count: Some(7), .. })]
+        [Message::Loss(LossReport { cause: LossCause::ChannelFull, count: Some(7), .. })]
     ));
 }
 

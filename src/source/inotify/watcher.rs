@@ -90,7 +90,7 @@ impl InotifyWatcher {
                 Ok(notice) => {
                     self.queue.bytes.fetch_sub(notice.weight(), Ordering::Relaxed);
                     if self.handle(notice) {
-                        self.queue.beats.fetch_add(1, Ordering::Relaxed);
+                        self.queue.progress.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if !stopping => {}
@@ -189,7 +189,7 @@ impl InotifyWatcher {
         match self.watcher.watch(path, RecursiveMode::NonRecursive) {
             Ok(()) => {
                 // A large directory may take longer than anybody waits for an answer.
-                self.queue.beats.fetch_add(1, Ordering::Relaxed);
+                self.queue.progress.fetch_add(1, Ordering::Relaxed);
                 lock(&self.book).insert(path);
             }
             Err(error) if is_gone(&error) => {}
@@ -320,7 +320,7 @@ impl InotifyWatcher {
     }
 
     fn emit_loss(&mut self, cause: LossCause, count: Option<u64>, detail: String) {
-        (self.emit)(Message::LossReport(LossReport { cause, count, detail }));
+        (self.emit)(Message::Loss(LossReport { cause, count, detail }));
     }
 }
 

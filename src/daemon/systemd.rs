@@ -1,5 +1,4 @@
-//! What the service manager is told (`sd_notify(3)`): that the daemon is ready, reloads, stops, how it is, and that
-//! it lives.
+//! Notifies systemd (`sd_notify(3)`) that the daemon is ready, reloads, stops and lives, with a status line.
 //!
 //! The protocol is one datagram of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names. Without that variable
 //! nobody listens, and nothing is sent.
@@ -14,84 +13,81 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-/// A manager that takes nothing for this long is not waited for: the watch is worth more than what it is told.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for systemd to take a message: watching has precedence.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest status that is told, in bytes. systemd ignores a whole message of 4096 bytes or more, with the sign of life in
-/// it, and the names of a hundred mount points are longer than that.
+/// Longest status that is sent, in bytes. systemd ignores a message of 4096 bytes or more as a whole, with the watchdog
+/// ping in it, and the names of a hundred mount points are longer than that.
 const MAX_STATUS: usize = 2048;
 
-/// The service manager, if one started this process.
+/// The socket of systemd, if it started this process.
 pub struct SystemdNotifier {
-    line: Option<(UnixDatagram, SocketAddr)>,
-    /// The status that was told last: a new one costs the manager a message to everyone who listens to it.
-    told: String,
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    /// Sent again only when it changes, because systemd forwards each status to all its listeners.
+    last_status: String,
     ticks: Option<Interval>,
 }
 
 impl SystemdNotifier {
-    /// Finds it by the variables of the environment. Inside a tokio runtime.
+    /// Finds it by the environment variables. Inside a tokio runtime.
     pub fn find() -> Self {
-        let line = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match open(&name) {
-            Ok(line) => Some(line),
+        let socket = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match open(&name) {
+            Ok(socket) => Some(socket),
             Err(error) => {
-                log::warn!(
-                    "the service manager cannot be reached at {}: {error}",
-                    crate::escape::reversible(name.as_bytes())
-                );
+                log::warn!("systemd cannot be reached at {}: {error}", crate::escape::reversible(name.as_bytes()));
                 None
             }
         });
         let (interval, pid) = (std::env::var("WATCHDOG_USEC").ok(), std::env::var("WATCHDOG_PID").ok());
         let interval = watchdog(interval.as_deref(), pid.as_deref(), std::process::id());
-        let ticks = interval.filter(|_| line.is_some()).map(|interval| {
+        let ticks = interval.filter(|_| socket.is_some()).map(|interval| {
             // Half of it, as `sd_watchdog_enabled(3)` advises.
             let mut ticks = tokio::time::interval_at(Instant::now() + interval / 2, interval / 2);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });
-        Self { line, told: String::new(), ticks }
+        Self { socket, last_status: String::new(), ticks }
     }
 
     /// Everything is watched, or watched again after a reload.
     pub fn ready(&mut self, status: String) {
-        self.say(&format!("READY=1\nSTATUS={}", beginning(&status)));
-        self.told = status;
+        self.send(&format!("READY=1\nSTATUS={}", beginning(&status)));
+        self.last_status = status;
     }
 
     /// The configuration is being read again.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(ClockId::Monotonic);
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=Reading configuration and rules again"));
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=Reading configuration and rules again"));
     }
 
-    /// The end has begun.
+    /// The shutdown has begun.
     pub fn stopping(&self) {
-        self.say("STOPPING=1\nSTATUS=Judging and delivering what was seen");
+        self.send("STOPPING=1\nSTATUS=Judging and delivering what was seen");
     }
 
-    /// Waits until the manager wants to hear again that the daemon lives; for ever if it does not want to.
-    pub async fn is_due(&mut self) {
+    /// Waits until the next watchdog ping is due; for ever if there is no watchdog.
+    pub async fn watchdog_due(&mut self) {
         match &mut self.ticks {
             Some(ticks) => drop(ticks.tick().await),
             None => std::future::pending().await,
         }
     }
 
-    /// The daemon lives, and this is how it is. To be called only when every thread has shown that.
-    pub fn lives(&mut self, status: String) {
-        match self.told == status {
-            true => self.say("WATCHDOG=1"),
-            false => self.say(&format!("WATCHDOG=1\nSTATUS={}", beginning(&status))),
+    /// The daemon lives. Call it only when every thread has made progress.
+    pub fn watchdog_ping(&mut self, status: String) {
+        match self.last_status == status {
+            true => self.send("WATCHDOG=1"),
+            false => self.send(&format!("WATCHDOG=1\nSTATUS={}", beginning(&status))),
         }
-        self.told = status;
+        self.last_status = status;
     }
 
-    fn say(&self, message: &str) {
-        let Some((socket, manager)) = &self.line else { return };
+    fn send(&self, message: &str) {
+        let Some((socket, manager)) = &self.socket else { return };
         if let Err(error) = socket.send_to_addr(message.as_bytes(), manager) {
-            log::warn!("the service manager was not told `{}`: {error}", message.lines().next().unwrap_or_default());
+            log::warn!("systemd did not take `{}`: {error}", message.lines().next().unwrap_or_default());
         }
     }
 }
@@ -102,17 +98,17 @@ fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
         None => SocketAddr::from_pathname(Path::new(name))?,
     };
     let socket = UnixDatagram::unbound()?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
     Ok((socket, manager))
 }
 
-/// As much of a status as is told.
+/// As much of a status as is sent.
 fn beginning(status: &str) -> &str {
     let ends = status.char_indices().map(|(at, character)| at + character.len_utf8());
     status.get(..ends.take_while(|end| *end <= MAX_STATUS).last().unwrap_or_default()).unwrap_or_default()
 }
 
-/// How often the manager wants a sign of life at least, if it wants one of the process `own`.
+/// The longest time between two watchdog pings, if systemd wants them of the process `own`.
 fn watchdog(microseconds: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
     let microseconds = microseconds?.parse().ok().filter(|&microseconds: &u64| microseconds > 1)?;
     let is_meant = pid.is_none_or(|pid| pid.parse() == Ok(own));
@@ -130,7 +126,7 @@ mod tests {
     }
 
     fn manager(name: &OsStr) -> SystemdNotifier {
-        SystemdNotifier { line: Some(open(name).unwrap()), told: String::new(), ticks: None }
+        SystemdNotifier { socket: Some(open(name).unwrap()), last_status: String::new(), ticks: None }
     }
 
     #[test]
@@ -148,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_tells_the_time_of_the_monotonic_clock() {
+    fn a_reload_has_the_time_of_the_monotonic_clock() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -156,25 +152,25 @@ mod tests {
         let before = now();
         manager(path.as_os_str()).reloading();
         let message = received(&socket);
-        let told = message.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
-        let seconds = told.parse::<i64>().unwrap() / 1_000_000;
+        let stamp = message.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
+        let seconds = stamp.parse::<i64>().unwrap() / 1_000_000;
         assert!(message.starts_with("RELOADING=1\n") && before <= seconds && seconds <= now(), "{message}");
     }
 
     #[test]
-    fn a_status_is_told_only_when_it_is_new() {
+    fn a_status_is_sent_only_when_it_is_new() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         let mut manager = manager(path.as_os_str());
         for (status, message) in [("1 alert", "WATCHDOG=1\nSTATUS=1 alert"), ("1 alert", "WATCHDOG=1")] {
-            manager.lives(status.to_owned());
+            manager.watchdog_ping(status.to_owned());
             assert_eq!(received(&socket), message);
         }
     }
 
     #[test]
-    fn a_status_of_any_length_leaves_the_message_short_enough_to_be_heeded() {
+    fn a_status_of_any_length_leaves_the_message_short_enough() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -183,12 +179,12 @@ mod tests {
         manager.ready(long.clone());
         let message = received(&socket);
         assert!(message.starts_with("READY=1\nSTATUS=xé") && (2000..4096).contains(&message.len()));
-        manager.lives(long);
+        manager.watchdog_ping(long);
         assert_eq!(received(&socket), "WATCHDOG=1");
     }
 
     #[test]
-    fn a_watchdog_is_fed_only_if_it_is_meant_for_this_process() {
+    fn the_watchdog_interval_counts_only_for_this_process() {
         let minute = Some(Duration::from_secs(60));
         for (microseconds, pid, interval) in [
             (Some("60000000"), Some("7"), minute),

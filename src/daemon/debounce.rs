@@ -1,32 +1,32 @@
-//! One change, one alert: the records of the kernel about one path are merged until the content is
-//! complete, or for [`MAX_WAIT`] after the first one when the writer never closes the file.
+//! One change, one alert: merges the events about one path until the content is complete, or for [`MAX_WAIT`] after the
+//! first event when the writer never closes the file.
 //!
 //! Pure: time comes in with the events.
 
-use crate::event::{Action, Change, Confidence, FileEvent, Process, Writer};
+use crate::event::{Action, Change, Confidence, FileEvent, Hook, Process, Writer};
 use crate::rules::Exclusion;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest wait for a writer to finish. Python runs an unfinished file all the same.
+/// Longest wait for a writer to finish. Python runs an unfinished file too.
 pub const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// Paths waited for at once; past it the oldest is given out unfinished.
+/// Paths that may wait at once; past it the oldest is emitted unfinished.
 const MAX_PENDING: usize = 2048;
 
-/// Finished changes that are remembered, to know a late close for what it is.
+/// Emitted changes that are remembered, to recognise a late close.
 const MAX_REMEMBERED: usize = 2048;
 
-/// What identifies the outcome of a change: the same again is not another change.
+/// What a change has left: the same again is not another change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Fingerprint {
     /// Inode and device.
     pub inode: Option<(u64, (u32, u32))>,
-    /// Size, modification time.
+    /// Size.
     pub size: Option<u64>,
-    /// Last content change.
+    /// Last content change; without a hash the last change of any kind, which no program can set back.
     pub modified: Option<std::time::SystemTime>,
     /// Hash of the content.
     pub sha256: Option<[u8; 32]>,
@@ -34,7 +34,19 @@ pub struct Outcome {
     pub writers: Vec<u32>,
 }
 
-impl Outcome {
+impl Fingerprint {
+    /// Of a change after which the file was like this.
+    pub fn of(change: &Change, hook: &Hook) -> Self {
+        let facts = &hook.file;
+        Self {
+            inode: facts.inode.zip(facts.device),
+            size: facts.size,
+            modified: if facts.sha256.is_some() { facts.modified } else { facts.changed },
+            sha256: facts.sha256,
+            writers: change.writers.iter().filter_map(|writer| Some(writer.process.as_ref()?.pid)).collect(),
+        }
+    }
+
     /// The same file by some of the same writers: each child that inherited the descriptor closes it
     /// once more.
     fn is_part_of(&self, known: &Self) -> bool {
@@ -43,19 +55,19 @@ impl Outcome {
     }
 }
 
-/// What is remembered of a finished change.
+/// What is remembered of an emitted change.
 #[derive(Debug)]
 struct Reported {
-    outcome: Outcome,
-    /// When the kernel told that this name appeared, if it did.
+    fingerprint: Fingerprint,
+    /// When the name appeared, by an event of its own.
     appeared: Option<Instant>,
 }
 
-/// See the module.
+/// The changes that wait, and those that were emitted last.
 #[derive(Debug, Default)]
-pub struct Settle {
+pub struct Debouncer {
     pending: HashMap<PathBuf, Change>,
-    /// Paths by deadline. A path may stand here after it was given out: then its change is younger.
+    /// Paths by deadline. Entries may be stale: the path was emitted and queued again with a later deadline.
     deadlines: VecDeque<(Instant, PathBuf)>,
     /// Paths whose change is complete since the last end of a read.
     finished: Vec<PathBuf>,
@@ -63,9 +75,8 @@ pub struct Settle {
     reported_order: VecDeque<PathBuf>,
 }
 
-impl Settle {
-    /// Takes a record. Gives changes that must make room; a complete one comes from
-    /// [`Settle::end_of_read`].
+impl Debouncer {
+    /// Adds an event. Returns changes that must make room; [`Debouncer::end_of_read`] returns the complete ones.
     pub fn observe(&mut self, event: FileEvent) -> Vec<Change> {
         let path = event.file.path.clone();
         if event.listed && self.has_appeared_since(&path, event.seen.monotonic) {
@@ -90,13 +101,13 @@ impl Settle {
         done
     }
 
-    /// The changes that are complete, now that all records that were queued together are here. Not
-    /// before: the kernel adds a close to a record of the same process that is still queued, and so
-    /// possibly before the writes of its children through the same descriptor.
+    /// The complete changes, once all events that were queued together are here. Not earlier, because the kernel adds a
+    /// close to a queued event of the same process, and so possibly before the writes of its children through the same
+    /// descriptor.
     pub fn end_of_read(&mut self) -> Vec<Change> {
         let mut done = Vec::new();
         for path in self.finished.drain(..) {
-            // Given out already, it may have a younger change that is not complete.
+            // Emitted already, it may have a younger change that is not complete.
             if self.pending.get(&path).is_some_and(|change| change.complete) {
                 done.extend(self.pending.remove(&path));
             }
@@ -119,12 +130,12 @@ impl Settle {
         done
     }
 
-    /// When [`Settle::due`] may next give something.
+    /// When [`Debouncer::due`] may next return something.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
-    /// Everything that is waited for, finished or not.
+    /// All changes that wait, complete or not.
     pub fn flush(&mut self) -> Vec<Change> {
         self.deadlines.clear();
         self.finished.clear();
@@ -133,28 +144,28 @@ impl Settle {
         rest
     }
 
-    /// Whether the name was made after this moment, by the kernel's own record. What a listing finds
-    /// under it did not come with the directory, whose writer and former name must not be put to it.
+    /// Whether the name was made after this moment, by an event of its own. Then the file did not come with the renamed
+    /// directory, and must not get the directory's writer and former name.
     fn has_appeared_since(&self, path: &Path, moment: Instant) -> bool {
         let pending = self.pending.get(path).and_then(appeared);
         let reported = self.reported.get(path).and_then(|reported| reported.appeared);
         pending.max(reported) > Some(moment)
     }
 
-    /// Remembers the outcome of a change. `false`: it is the one already reported for this path, by
-    /// the same writers: a late close, or the second record of a rename.
-    pub fn is_news(&mut self, change: &Change, outcome: Outcome) -> bool {
+    /// Remembers the fingerprint of a change. `false`: it was reported for this path by the same writers already, so this
+    /// is a late close or the second event of a rename.
+    pub fn is_news(&mut self, change: &Change, fingerprint: Fingerprint) -> bool {
         let path = &change.file.path;
         let appeared = appeared(change);
         if let Some(known) = self.reported.get_mut(path) {
             known.appeared = known.appeared.max(appeared);
-            if outcome.is_part_of(&known.outcome) {
+            if fingerprint.is_part_of(&known.fingerprint) {
                 return false;
             }
-            known.outcome = outcome;
+            known.fingerprint = fingerprint;
             return true;
         }
-        self.reported.insert(path.clone(), Reported { outcome, appeared });
+        self.reported.insert(path.clone(), Reported { fingerprint, appeared });
         self.reported_order.push_back(path.clone());
         if self.reported_order.len() > MAX_REMEMBERED
             && let Some(oldest) = self.reported_order.pop_front()
@@ -165,7 +176,7 @@ impl Settle {
     }
 }
 
-/// When the kernel told that the change's name appeared.
+/// When the change's name appeared.
 fn appeared(change: &Change) -> Option<Instant> {
     (change.action != Action::Change).then_some(change.first.monotonic)
 }
@@ -204,8 +215,8 @@ fn add_writer(change: &mut Change, writer: Arc<Writer>) {
     }
 }
 
-/// Whether two looks saw one process running one program. A process that has run exec in between
-/// counts as two writers: whatever excludes must hold for both.
+/// Whether two snapshots show one process with one program. A process that has run exec in between counts as two
+/// writers: an exclusion must hold for both.
 fn same(one: Option<&Process>, other: Option<&Process>) -> bool {
     match (one, other) {
         (None, None) => true,
@@ -263,135 +274,135 @@ mod tests {
         Change::from(event(path, Action::Creation, true, Seen::now()))
     }
 
-    fn outcome(size: u64) -> Outcome {
-        Outcome { inode: Some((1, (8, 1))), size: Some(size), modified: None, sha256: None, writers: vec![7] }
+    fn fingerprint(size: u64) -> Fingerprint {
+        Fingerprint { inode: Some((1, (8, 1))), size: Some(size), modified: None, sha256: None, writers: vec![7] }
     }
 
     #[test]
     fn create_write_close_is_one_creation_given_at_the_close() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
-        assert!(settle.observe(event("/a.pth", Action::Creation, false, clock.at(0))).is_empty());
-        assert!(settle.observe(event("/a.pth", Action::Change, false, clock.at(1))).is_empty());
-        assert!(settle.observe(event("/a.pth", Action::Change, true, clock.at(2))).is_empty());
-        let done = settle.end_of_read();
+        let mut debouncer = Debouncer::default();
+        assert!(debouncer.observe(event("/a.pth", Action::Creation, false, clock.at(0))).is_empty());
+        assert!(debouncer.observe(event("/a.pth", Action::Change, false, clock.at(1))).is_empty());
+        assert!(debouncer.observe(event("/a.pth", Action::Change, true, clock.at(2))).is_empty());
+        let done = debouncer.end_of_read();
         assert_eq!(done.len(), 1);
         assert_eq!((done[0].action, done[0].complete, done[0].records), (Action::Creation, true, 3));
         assert_eq!(done[0].writers.len(), 1);
-        assert!(settle.due(clock.at(10_000).monotonic).is_empty());
+        assert!(debouncer.due(clock.at(10_000).monotonic).is_empty());
     }
 
     #[test]
     fn a_close_that_stands_before_the_writes_of_others_in_one_read_is_still_one_change() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
+        let mut debouncer = Debouncer::default();
         let mut child = event("/a.pth", Action::Change, false, clock.at(5));
         child.writer = writer(8, "/bin/echo");
-        settle.observe(event("/a.pth", Action::Creation, true, clock.at(5)));
-        settle.observe(child);
-        let done = settle.end_of_read();
+        debouncer.observe(event("/a.pth", Action::Creation, true, clock.at(5)));
+        debouncer.observe(child);
+        let done = debouncer.end_of_read();
         assert_eq!((done.len(), done[0].writers.len(), done[0].records), (1, 2, 2));
-        assert!(settle.flush().is_empty());
+        assert!(debouncer.flush().is_empty());
     }
 
     #[test]
     fn a_finished_change_does_not_end_a_younger_one_of_the_same_path() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
-        settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
-        assert_eq!(settle.end_of_read().len(), 1);
-        settle.observe(event("/a.pth", Action::Change, false, clock.at(1)));
-        assert!(settle.end_of_read().is_empty());
-        assert!(settle.due(clock.at(500).monotonic).is_empty());
-        assert_eq!(settle.due(clock.at(501).monotonic).len(), 1);
+        let mut debouncer = Debouncer::default();
+        debouncer.observe(event("/a.pth", Action::Change, true, clock.at(0)));
+        assert_eq!(debouncer.end_of_read().len(), 1);
+        debouncer.observe(event("/a.pth", Action::Change, false, clock.at(1)));
+        assert!(debouncer.end_of_read().is_empty());
+        assert!(debouncer.due(clock.at(500).monotonic).is_empty());
+        assert_eq!(debouncer.due(clock.at(501).monotonic).len(), 1);
     }
 
     #[test]
     fn a_complete_change_whose_end_of_read_was_lost_is_given_out_all_the_same() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
-        settle.observe(event("/a.pth", Action::Change, true, clock.at(0)));
-        assert_eq!(settle.due(clock.at(500).monotonic).len(), 1);
-        assert!(settle.end_of_read().is_empty());
+        let mut debouncer = Debouncer::default();
+        debouncer.observe(event("/a.pth", Action::Change, true, clock.at(0)));
+        assert_eq!(debouncer.due(clock.at(500).monotonic).len(), 1);
+        assert!(debouncer.end_of_read().is_empty());
     }
 
     #[test]
     fn a_writer_that_never_closes_is_reported_after_the_longest_wait_and_not_before() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
-        settle.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
-        settle.observe(event("/a.pth", Action::Change, false, clock.at(400)));
-        assert_eq!(settle.next_deadline(), Some(clock.at(500).monotonic));
-        assert!(settle.due(clock.at(499).monotonic).is_empty());
-        let done = settle.due(clock.at(500).monotonic);
+        let mut debouncer = Debouncer::default();
+        debouncer.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
+        debouncer.observe(event("/a.pth", Action::Change, false, clock.at(400)));
+        assert_eq!(debouncer.next_deadline(), Some(clock.at(500).monotonic));
+        assert!(debouncer.due(clock.at(499).monotonic).is_empty());
+        let done = debouncer.due(clock.at(500).monotonic);
         assert_eq!(done.len(), 1);
         assert!(!done[0].complete);
-        assert_eq!(settle.next_deadline(), None);
+        assert_eq!(debouncer.next_deadline(), None);
     }
 
     #[test]
     fn the_deadline_of_a_finished_change_does_not_cut_the_next_one_short() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
-        settle.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
-        settle.observe(event("/a.pth", Action::Change, true, clock.at(10)));
-        assert_eq!(settle.end_of_read().len(), 1);
-        settle.observe(event("/a.pth", Action::Change, false, clock.at(300)));
-        assert!(settle.due(clock.at(500).monotonic).is_empty());
-        assert_eq!(settle.due(clock.at(800).monotonic).len(), 1);
+        let mut debouncer = Debouncer::default();
+        debouncer.observe(event("/a.pth", Action::Creation, false, clock.at(0)));
+        debouncer.observe(event("/a.pth", Action::Change, true, clock.at(10)));
+        assert_eq!(debouncer.end_of_read().len(), 1);
+        debouncer.observe(event("/a.pth", Action::Change, false, clock.at(300)));
+        assert!(debouncer.due(clock.at(500).monotonic).is_empty());
+        assert_eq!(debouncer.due(clock.at(800).monotonic).len(), 1);
     }
 
     #[test]
     fn a_late_close_that_changed_nothing_is_no_news_and_new_content_is() {
-        let mut settle = Settle::default();
-        assert!(settle.is_news(&change("/a.pth"), outcome(1)));
-        assert!(!settle.is_news(&change("/a.pth"), outcome(1)));
-        assert!(settle.is_news(&change("/b.pth"), outcome(1)));
-        assert!(settle.is_news(&change("/a.pth"), outcome(2)));
-        assert!(settle.is_news(&change("/a.pth"), outcome(1)));
+        let mut debouncer = Debouncer::default();
+        assert!(debouncer.is_news(&change("/a.pth"), fingerprint(1)));
+        assert!(!debouncer.is_news(&change("/a.pth"), fingerprint(1)));
+        assert!(debouncer.is_news(&change("/b.pth"), fingerprint(1)));
+        assert!(debouncer.is_news(&change("/a.pth"), fingerprint(2)));
+        assert!(debouncer.is_news(&change("/a.pth"), fingerprint(1)));
     }
 
     #[test]
     fn what_was_made_in_a_directory_after_its_rename_did_not_come_with_it() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
+        let mut debouncer = Debouncer::default();
         let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
         // Still being written, and reported already.
-        settle.observe(event("/d/a.pth", Action::Creation, false, clock.at(11)));
-        settle.observe(event("/d/b.pth", Action::Creation, true, clock.at(11)));
-        let done = settle.end_of_read();
-        settle.is_news(&done[0], outcome(1));
-        assert!(settle.observe(listed("/d/a.pth")).is_empty());
-        assert!(settle.observe(listed("/d/b.pth")).is_empty());
-        assert_eq!(settle.flush()[0].action, Action::Creation);
+        debouncer.observe(event("/d/a.pth", Action::Creation, false, clock.at(11)));
+        debouncer.observe(event("/d/b.pth", Action::Creation, true, clock.at(11)));
+        let done = debouncer.end_of_read();
+        debouncer.is_news(&done[0], fingerprint(1));
+        assert!(debouncer.observe(listed("/d/a.pth")).is_empty());
+        assert!(debouncer.observe(listed("/d/b.pth")).is_empty());
+        assert_eq!(debouncer.flush()[0].action, Action::Creation);
     }
 
     #[test]
     fn what_came_with_a_renamed_directory_is_reported_even_if_it_was_written_since() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
+        let mut debouncer = Debouncer::default();
         let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
-        settle.observe(event("/d/a.pth", Action::Change, false, clock.at(11)));
+        debouncer.observe(event("/d/a.pth", Action::Change, false, clock.at(11)));
         // Its own record may be from before the rename, or of the same batch: no proof.
-        settle.observe(event("/d/b.pth", Action::Creation, false, clock.at(10)));
+        debouncer.observe(event("/d/b.pth", Action::Creation, false, clock.at(10)));
         for path in ["/d/a.pth", "/d/b.pth", "/d/c.pth"] {
-            settle.observe(listed(path));
-            assert_eq!(settle.end_of_read()[0].action, Action::Rename);
+            debouncer.observe(listed(path));
+            assert_eq!(debouncer.end_of_read()[0].action, Action::Rename);
         }
     }
 
     #[test]
     fn every_process_that_took_part_is_a_writer_and_exec_in_between_makes_two() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
+        let mut debouncer = Debouncer::default();
         for (at, (pid, executable)) in
             [(7, "/bin/sh"), (7, ""), (7, "/usr/bin/pip"), (8, "/bin/x"), (9, ""), (10, "")].into_iter().enumerate()
         {
             let mut event = event("/a.pth", Action::Change, false, clock.at(at as u64));
             event.writer = writer(pid, executable);
-            settle.observe(event);
+            debouncer.observe(event);
         }
-        let change = settle.flush().remove(0);
+        let change = debouncer.flush().remove(0);
         let executables: Vec<_> =
             change.writers.iter().map(|writer| writer.executable().map(|exe| exe.path.clone())).collect();
         assert_eq!(executables, [Some("/bin/sh".into()), Some("/usr/bin/pip".into()), Some("/bin/x".into()), None]);
@@ -412,12 +423,12 @@ mod tests {
         for (second, may) in
             [(sure(7, "/usr/bin/pip"), true), (writer(7, ""), false), (writer(7, "/usr/bin/pip"), false)]
         {
-            let mut settle = Settle::default();
+            let mut debouncer = Debouncer::default();
             for (at, writer) in [sure(7, "/usr/bin/pip"), second].into_iter().enumerate() {
                 let event = event("/a.pth", Action::Change, false, clock.at(at as u64));
-                settle.observe(FileEvent { writer, ..event });
+                debouncer.observe(FileEvent { writer, ..event });
             }
-            let change = settle.flush().remove(0);
+            let change = debouncer.flush().remove(0);
             assert_eq!((change.writers.len(), Exclusion::of(&change.writers[0]) == Exclusion::Allowed), (1, may));
         }
     }
@@ -425,22 +436,22 @@ mod tests {
     #[test]
     fn past_its_bound_the_oldest_change_is_given_out_unfinished() {
         let clock = Clock(Instant::now());
-        let mut settle = Settle::default();
+        let mut debouncer = Debouncer::default();
         let mut given = 0;
         for index in 0..MAX_PENDING + 10 {
-            given += settle.observe(event(&format!("/{index}.pth"), Action::Creation, false, clock.at(0))).len();
+            given += debouncer.observe(event(&format!("/{index}.pth"), Action::Creation, false, clock.at(0))).len();
         }
         assert_eq!(given, 10);
-        assert_eq!(settle.pending.len(), MAX_PENDING);
+        assert_eq!(debouncer.pending.len(), MAX_PENDING);
     }
 
     #[test]
     fn the_memory_of_reported_changes_is_bounded() {
-        let mut settle = Settle::default();
+        let mut debouncer = Debouncer::default();
         for index in 0..MAX_REMEMBERED + 100 {
-            settle.is_news(&change(&format!("/{index}.pth")), outcome(1));
+            debouncer.is_news(&change(&format!("/{index}.pth")), fingerprint(1));
         }
-        assert_eq!(settle.reported.len(), MAX_REMEMBERED);
-        assert_eq!(settle.reported_order.len(), MAX_REMEMBERED);
+        assert_eq!(debouncer.reported.len(), MAX_REMEMBERED);
+        assert_eq!(debouncer.reported_order.len(), MAX_REMEMBERED);
     }
 }
