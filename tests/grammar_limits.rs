@@ -1,4 +1,4 @@
-//! The parsers of attackers' files need time in proportion to the size, up to 16 MiB, whatever is in them.
+//! The parsers take time in proportion to the size of a file, up to 16 MiB, whatever its content.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
@@ -38,7 +38,7 @@ const PARSERS: [Parser; 15] = [
     ("sshd", |content| settings("/etc/ssh/sshd_config", content)),
 ];
 
-/// What a parser might look at again and again.
+/// Pieces that a parser might read more than once.
 const UNITS: [&str; 40] = [
     "a",
     " ",
@@ -82,7 +82,7 @@ const UNITS: [&str; 40] = [
     "SetEnv PYTHONPATH=/x ",
 ];
 
-/// The processor time of the quickest of some runs: others work on this machine too.
+/// The least processor time of several runs: other work on the machine does not count.
 fn time(parser: fn(&[u8]), content: &[u8], runs: usize) -> Duration {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
     let once = |_| {
@@ -98,15 +98,15 @@ fn of_size(unit: &str, size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn eight_times_the_size_takes_about_eight_times_as_long_whatever_is_repeated() {
+fn time_is_in_proportion_to_the_size() {
     let (small, large) = (8 << 10, 64 << 10);
     for (name, parser) in PARSERS {
         for unit in UNITS {
-            // Something before it that makes it part of a long line.
+            // Beginnings that make the rest one long line.
             for start in ["", "Environment=", "x '"] {
                 let content = [start.as_bytes(), &of_size(unit, large)].concat();
                 let base = time(parser, &content[..small], 3).max(Duration::from_millis(1));
-                // Four times more than in proportion is a quadratic one's half.
+                // A quadratic parser would take eight times more than in proportion: the limit is half of that.
                 let is_linear = (0..3).any(|_| time(parser, &content, 2) < base * 8 * 4);
                 assert!(is_linear, "{name} on {start:?} and {unit:?}: {base:?}, {:?}", time(parser, &content, 1));
             }
@@ -115,7 +115,7 @@ fn eight_times_the_size_takes_about_eight_times_as_long_whatever_is_repeated() {
 }
 
 #[test]
-fn sixteen_mebibytes_are_read_in_seconds() {
+fn sixteen_mebibytes_are_parsed_in_seconds() {
     let all = UNITS.concat();
     let mut slowest = (Duration::ZERO, "");
     for (name, parser) in PARSERS {

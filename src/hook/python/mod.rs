@@ -67,7 +67,7 @@ fn record_encoding(report: &mut Report, encoding: Encoding) {
     }
 }
 
-/// Reads the texts that were found to be code, and those found in them.
+/// Reads the pending texts, and those found in them.
 fn read_pending(analysis: &mut Analysis) {
     let mut number = 0;
     while let Some(pending) = analysis.report.begin_pending() {

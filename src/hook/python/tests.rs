@@ -1,4 +1,4 @@
-//! Whole analyses: what is found, what is shown, and what it costs.
+//! Whole analyses: findings, shown lines, and cost.
 
 use super::{Strictness, analyse};
 use crate::event::{ContentClass, ContentReport, Hook, Signal};
@@ -51,7 +51,7 @@ fn one_strong_signal_is_enough_in_a_line_and_not_in_a_module() {
 }
 
 #[test]
-fn what_runs_is_shown_and_what_does_not_is_not() {
+fn only_code_is_shown() {
     let findings = customize("'''doc\nstring'''\n# comment\n\nimport os\nx = (1,\n  2)\n");
     assert_eq!(findings.runs, [b"import os".to_vec(), b"x = (1,\n  2)".to_vec()]);
     assert!(!findings.truncated);
@@ -61,7 +61,7 @@ fn what_runs_is_shown_and_what_does_not_is_not() {
 }
 
 #[test]
-fn a_telling_line_is_shown_even_behind_many_others() {
+fn a_hostile_line_is_shown_even_behind_many_others() {
     let code = "x = 1\n".repeat(1500) + "import os; os.popen('id')\n" + &"y = 1\n".repeat(100);
     let findings = customize(&code);
     assert_eq!(findings.class, ContentClass::Hostile);
@@ -73,7 +73,7 @@ fn a_telling_line_is_shown_even_behind_many_others() {
 }
 
 #[test]
-fn imports_are_told_without_the_standard_library() {
+fn imports_are_listed_without_the_standard_library() {
     let findings = customize(
         "import os, acme.tools as t\nfrom . import x\nfrom .y import z\nfrom pkg.sub import (a,\n b)\n__import__('dyn')\n",
     );
@@ -90,7 +90,7 @@ fn hidden_code_is_shown_decoded() {
 }
 
 #[test]
-fn names_put_together_are_followed() {
+fn names_joined_from_pieces_are_followed() {
     for code in [
         "import os; getattr(os, 'sys' + 'tem')('id')",
         "import os; getattr(os, 'metsys'[::-1])('id')",
@@ -106,7 +106,7 @@ fn names_put_together_are_followed() {
 }
 
 #[test]
-fn a_list_turned_round_is_not_hidden_code() {
+fn a_reversed_list_is_not_hidden_code() {
     let code = "from importlib.util import spec_from_file_location\nfor p in reversed(list(d)):\n    spec_from_file_location('x', p)\n";
     assert_eq!(customize(code).class, ContentClass::Neutral);
 }
@@ -126,7 +126,7 @@ fn codecs_that_make_other_code_of_the_source_are_hostile() {
 }
 
 #[test]
-fn broken_text_is_told_and_does_not_hide_what_follows() {
+fn a_syntax_error_is_reported_and_hides_nothing() {
     let findings = customize("x = 'abc\nimport os\nos.system('id')\n");
     assert!(findings.signals.contains(Signal::SyntaxError));
     assert_eq!(findings.class, ContentClass::Hostile);
@@ -284,20 +284,19 @@ fn bounded(findings: &ContentReport) -> bool {
 
 proptest! {
     #[test]
-    fn any_bytes_are_judged(source in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn any_bytes_are_analysed(source in prop::collection::vec(any::<u8>(), 0..400)) {
         for kind in [Strictness::Line, Strictness::Customize, Strictness::Module] {
             prop_assert!(bounded(&analyse(&source, kind)));
         }
     }
 
     #[test]
-    fn any_pieces_of_python_are_judged(source in pieces()) {
+    fn any_pieces_of_python_are_analysed(source in pieces()) {
         for kind in [Strictness::Line, Strictness::Customize, Strictness::Module] {
             prop_assert!(bounded(&analyse(source.as_bytes(), kind)));
         }
     }
 
-    /// Nothing that stands before or behind makes a payload harmless, as long as it can still run.
     #[test]
     fn harmless_lines_around_a_payload_do_not_hide_it(before in "(a = 1\n|def f\\(x\\):\n    return x\n|'''x'''\n){0,8}", after in "(b = 2\n|# c\n){0,8}") {
         let source = format!("{before}import os\nos.system('id')\n{after}");

@@ -5,11 +5,11 @@
 pub enum Effect {
     /// Runs its argument as code.
     Execute,
-    /// Makes code of its argument.
+    /// Compiles its argument.
     Compile,
     /// Runs a file or a module as code.
     RunFile,
-    /// Gives a prompt or a debugger, or what was typed.
+    /// Opens a prompt or a debugger, or reads user input.
     Console,
     /// Decodes or decompresses.
     Decode,
@@ -17,13 +17,13 @@ pub enum Effect {
     Deserialise,
     /// Starts a process.
     Spawn,
-    /// Makes a copy of this process.
+    /// Forks the process.
     Fork,
-    /// Puts a descriptor in the place of another.
+    /// Replaces one descriptor by another.
     Duplicate,
-    /// A file without a name in a directory.
+    /// Makes a file in memory.
     MemoryFile,
-    /// Talks to the network.
+    /// Uses the network.
     Network,
     /// Calls native code.
     Native,
@@ -35,7 +35,7 @@ pub enum Effect {
     Import,
     /// Loads a module from a file.
     Loader,
-    /// How modules are found.
+    /// Changes how modules are found.
     ImportHook,
     /// Writes, moves or links files.
     FileChange,

@@ -175,7 +175,7 @@ pub fn mentions(text: &[u8]) -> u32 {
     found
 }
 
-/// What begins at this place, where `byte` stands behind `before`.
+/// What begins at this place, with `byte`, after `before`.
 fn mentions_at(text: &[u8], at: usize, byte: u8, before: u8) -> u32 {
     let mut found = 0;
     let patterns = BY_FIRST_BYTE.get(usize::from(byte)).map_or(&[][..], Vec::as_slice);

@@ -1,4 +1,4 @@
-//! Method names that reveal what they do, whatever object they belong to.
+//! Method names that reveal what they do on any object.
 
 use super::effect::Effect::{self, *};
 
@@ -30,7 +30,7 @@ static METHODS: &[(&str, Effect)] = &[
     ("urlsafe_b64decode", Decode),
 ];
 
-/// Of these, the ones that start a program and that nothing else is called. Sorted.
+/// Methods that start a program, with names that no other method has. Sorted.
 static STARTS_PROGRAM: &[&str] = &["Popen", "check_call", "check_output", "getstatusoutput", "system"];
 
 /// What a method of this name does on an object of unknown type.

@@ -311,6 +311,7 @@ struct Module {
 /// The effect of names that have no row.
 #[derive(Clone, Copy)]
 enum Others {
+    /// No other name has one.
     None,
     /// The module itself and everything in it.
     Module(Effect),
@@ -352,7 +353,7 @@ impl Module {
         Self { others: Others::Beginning(beginnings, effect), ..self }
     }
 
-    /// The effect of a name without a row. `rest` is what follows the module, `name` the looked-up part of it.
+    /// The effect of a name without a row. `rest` follows the module; `name` is the part of it that is looked up.
     fn effect_of_others(&self, rest: &str, name: &str, in_pth: bool) -> Option<Effect> {
         match self.others {
             Others::Module(effect) => Some(effect),

@@ -2,7 +2,7 @@
 
 use super::value::{Taint, Value};
 
-/// Positional and named arguments, with what is asked of them most.
+/// Positional and named arguments, and where they come from.
 #[derive(Clone, Copy)]
 pub struct Args<'a> {
     /// By position.
@@ -14,7 +14,7 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// Of these arguments.
+    /// The arguments of a call.
     pub fn new(positional: &'a [Value], named: &'a [(String, Value)]) -> Self {
         let args = Self { positional, named, taint: 0 };
         Self { taint: args.all().fold(0, |taint, value| taint | value.taint), ..args }

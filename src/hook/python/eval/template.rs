@@ -32,7 +32,7 @@ impl Field<'_> {
 
 /// What comes next in a template.
 pub enum Next<'a> {
-    /// A field, to be filled in.
+    /// A field without its value.
     Field(Field<'a>),
     /// A field without an end.
     Broken,
@@ -41,7 +41,7 @@ pub enum Next<'a> {
 }
 
 impl<'a> Template<'a> {
-    /// Of this text.
+    /// A template with this text.
     pub fn new(text: &'a [u8]) -> Self {
         Self { rest: text, out: Vec::new(), taint: 0 }
     }
@@ -83,7 +83,7 @@ impl<'a> Template<'a> {
         piece.is_some_and(|piece| self.fill(budget, &piece, field.conversion != b'%'))
     }
 
-    /// Adds a piece. A word that goes on across one of its ends was broken on purpose.
+    /// Adds a piece, and notes whether it continues a word.
     fn fill(&mut self, budget: &mut Budget, piece: &[u8], marks_joints: bool) -> bool {
         if !budget.spend(piece.len()) || self.out.len() + piece.len() > MAX_TEXT {
             return false;

@@ -26,7 +26,7 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Of a source of this size.
+    /// An analysis of a source of this size.
     pub fn new(strictness: Strictness, size: usize) -> Self {
         Self { report: Report::new(strictness), names: Names::new(), budget: Budget::for_source(size) }
     }
@@ -196,7 +196,7 @@ impl<'a, 's> Machine<'a, 's> {
         self.bind_in(self.innermost(), name, value);
     }
 
-    /// Binds an attribute of this name, whatever the object.
+    /// Binds an attribute of this name, on any object.
     pub fn bind_attribute(&mut self, name: &str, value: Value) {
         if self.names.bind_attribute(name, value).is_err() {
             self.report.record(Signal::Truncated, Severity::BEYOND_LIMIT);

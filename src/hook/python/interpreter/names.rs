@@ -56,7 +56,7 @@ impl Names {
         scopes.iter().rev().chain(&[0]).find_map(|scope| self.scopes.get(scope)?.get(name))
     }
 
-    /// The value bound to an attribute of this name, whatever the object.
+    /// The value bound to an attribute of this name, on any object.
     pub fn attribute(&self, name: &str) -> Option<&Value> {
         self.lookup(&[], &format!(".{name}"))
     }
@@ -83,7 +83,7 @@ impl Names {
         Ok(())
     }
 
-    /// Binds an attribute of this name, whatever the object.
+    /// Binds an attribute of this name, on any object.
     pub fn bind_attribute(&mut self, name: &str, value: Value) -> Result<(), Full> {
         self.bind(0, &format!(".{name}"), value)
     }

@@ -50,7 +50,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Records that a name of the library is reached, in whatever way: it will be used.
+    /// Records that a name of the library is reached. However that was done, it will be used.
     pub fn reached(&mut self, value: &Value) {
         let Some(path) = value.as_path() else { return };
         if let Some(effect) = effect(path, self.report.is_pth()) {

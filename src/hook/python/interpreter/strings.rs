@@ -55,7 +55,7 @@ impl Machine<'_, '_> {
         Value::of(if token.bytes { Kind::Binary(text) } else { Kind::Text(text) }).tainted(taint)
     }
 
-    /// Records whether a string is code in disguise, whoever may decode it.
+    /// Records whether a string is code in disguise, even if nothing decodes it here.
     fn look_inside(&mut self, text: &Rc<[u8]>) {
         let has_blanks = text.iter().take(HEAD).any(|byte| *byte == b' ' || *byte == b'(');
         if has_blanks && !text.starts_with(b"<~") {

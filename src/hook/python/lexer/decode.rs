@@ -1,9 +1,9 @@
-//! Decoders for what is hidden in a text, each bounded, each giving nothing for what it cannot read.
+//! Decoders for what a text hides. Each returns at most [`MAX_DECODED`] bytes, and `None` for other input.
 
-/// Most bytes that a decoder gives.
+/// Most bytes that a decoder returns.
 pub const MAX_DECODED: usize = 64 * 1024;
 
-/// Base64 of either alphabet; other characters are skipped as Python does.
+/// Base64 of either alphabet. Other characters are skipped, as by Python.
 pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let digits = text.iter().filter_map(|byte| {
         Some(match byte {
@@ -103,17 +103,17 @@ fn groups_of_five(digits: impl Iterator<Item = Option<usize>>) -> Option<Vec<u8>
     (!decoded.is_empty()).then_some(decoded)
 }
 
-/// Letters moved by half the alphabet.
+/// Letters rotated by half the alphabet.
 pub fn rot13(text: &[u8]) -> Vec<u8> {
-    let turned = |byte: &u8| match byte {
+    let rotate = |byte: &u8| match byte {
         b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
         b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
         other => *other,
     };
-    text.iter().take(MAX_DECODED).map(turned).collect()
+    text.iter().take(MAX_DECODED).map(rotate).collect()
 }
 
-/// Deflate with any of its headers: zlib, gzip or none. What can be had of a broken stream.
+/// Deflate with any of its headers: zlib, gzip or none. Of a broken stream the readable beginning.
 pub fn inflate(data: &[u8]) -> Option<Vec<u8>> {
     use miniz_oxide::inflate::{decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit};
     let result = match data {
@@ -140,8 +140,8 @@ fn behind_gzip_header(data: &[u8], flags: u8) -> Option<&[u8]> {
     if flags & 2 != 0 { rest.get(2..) } else { Some(rest) }
 }
 
-/// A text by the name of a codec. `None` for an ordinary text encoding, and `Some(None)` for a codec that
-/// hides but is not read here.
+/// Decodes by the name of a codec. `None` for an ordinary text encoding; `Some(None)` if the codec hides the text
+/// but is not implemented here.
 pub fn by_codec(codec: &str, text: &[u8]) -> Option<Option<Vec<u8>>> {
     let name: String = codec.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     Some(match name.as_str() {
@@ -156,7 +156,7 @@ pub fn by_codec(codec: &str, text: &[u8]) -> Option<Option<Vec<u8>>> {
     })
 }
 
-/// Whether it is text that somebody could have written.
+/// Whether this is text: almost no control characters and valid UTF-8.
 pub fn is_text(data: &[u8]) -> bool {
     let odd = data.iter().filter(|byte| !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | b' '..=b'~' | 0x80..)).count();
     !data.is_empty()
@@ -164,7 +164,7 @@ pub fn is_text(data: &[u8]) -> bool {
         && String::from_utf8_lossy(data).chars().filter(|c| *c == '\u{fffd}').count() * 20 <= data.len()
 }
 
-/// Whether the text looks like code that was hidden: it has a word of Python and brackets.
+/// Whether the text looks like Python code or a shell command.
 pub fn is_code(text: &[u8]) -> bool {
     let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
     is_text(text)
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_python_encoded_is_decoded() {
+    fn data_encoded_by_python_is_decoded() {
         assert_eq!(base64(b"aW1wb3J0IG9z").unwrap(), b"import os");
         assert_eq!(base64(b"aW1w\nb3J0IG9zCg==").unwrap(), b"import os\n");
         assert_eq!(base32(b"NFWXA33SOQQG64Y=").unwrap(), b"import os");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_cut() {
+    fn a_decompression_bomb_is_cut() {
         let bomb = miniz_oxide::deflate::compress_to_vec_zlib(&vec![b'a'; 10 << 20], 9);
         assert_eq!(inflate(&bomb).unwrap().len(), MAX_DECODED);
     }

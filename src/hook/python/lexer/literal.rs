@@ -1,6 +1,6 @@
-//! What a string literal means: its escapes undone.
+//! String literals: escape sequences.
 
-/// The bytes of a literal's body. Of a `str` the characters as UTF-8.
+/// The body of a literal with its escapes replaced: the bytes of a `bytes`, or a `str` as UTF-8.
 pub fn unescape(body: &[u8], is_text: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     let mut rest = body;
@@ -68,7 +68,7 @@ fn numbered<'a>(out: &mut Vec<u8>, tail: &'a [u8], length: usize, is_text: bool,
     }
 }
 
-/// Adds a character, or in bytes the byte.
+/// Adds the character with this code as UTF-8, or in a `bytes` the byte.
 pub fn push(out: &mut Vec<u8>, code: u32, is_text: bool) {
     match u8::try_from(code) {
         Ok(byte) if !is_text || byte < 0x80 => out.push(byte),
@@ -80,7 +80,7 @@ pub fn push(out: &mut Vec<u8>, code: u32, is_text: bool) {
     }
 }
 
-/// The ASCII character of this Unicode name.
+/// The ASCII character with this Unicode name.
 fn named(name: &[u8]) -> Option<u8> {
     let name = std::str::from_utf8(name).ok()?.to_ascii_uppercase();
     let letter =
@@ -113,7 +113,7 @@ fn named(name: &[u8]) -> Option<u8> {
     })
 }
 
-/// Whether letters that could have been written are written as numbers, several in a row.
+/// Whether four or more letters in a row are written as numeric escapes, which serves only to hide them.
 pub fn hides_letters(body: &[u8]) -> bool {
     let mut row = 0;
     let mut at = 0;
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_undone_as_python_does() {
+    fn escapes_mean_what_they_mean_in_python() {
         for (body, meaning) in [
             (r"\x65\145\u0065\U00000065", "eeee"),
             (r"\N{LATIN SMALL LETTER E}\N{FULL STOP}\N{DIGIT TWO}", "e.2"),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_as_numbers_are_noticed_and_control_characters_are_not() {
+    fn escaped_letters_are_noticed_and_escaped_control_characters_are_not() {
         assert!(hides_letters(br"\x65\x78\x65\x63"));
         assert!(hides_letters(br"\145\170\145\143"));
         assert!(!hides_letters(br"\x1b[0m\x1b[1m\x00\x01\x89PNG"));

@@ -1,4 +1,4 @@
-//! From bytes to tokens, and from what is written to what it means: literals, identifiers, codecs.
+//! From bytes to tokens: literals, identifiers, coding comments, and the decoders of encoded text.
 
 mod encoding;
 mod literal;

@@ -1,7 +1,7 @@
-//! Python's tokens, of every version from 2.7 to 3.15, read by hand in one pass. Nothing is refused: what
-//! no interpreter would accept is marked broken and the reading goes on after it.
+//! The tokens of Python 2.7 to 3.15, read in one pass. Nothing is refused: where no interpreter would accept the
+//! source, it is marked as broken and reading continues.
 //!
-//! Formatted strings come as in Python 3.12: a start, literal parts, the tokens of the expressions, an end.
+//! Formatted strings are split as in Python 3.12: a start, literal parts, the tokens of the expressions, an end.
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ enum Mode {
     Field { depth: usize },
 }
 
-/// Formatted strings within each other, each with its fields: Python 3.12 allows 150.
+/// Nested formatted strings and fields. Python 3.12 allows 150 of each.
 const MAX_MODES: usize = 320;
 
 /// The reader.
@@ -66,7 +66,7 @@ pub struct Lexer<'a> {
     depth: usize,
     modes: Vec<Mode>,
     fresh: bool,
-    /// Something was met that no interpreter accepts.
+    /// No interpreter accepts this source.
     pub broken: bool,
 }
 
@@ -77,12 +77,12 @@ impl<'a> Lexer<'a> {
         Self { source, at, depth: 0, modes: Vec::new(), fresh: true, broken: false }
     }
 
-    /// A reader that starts in the middle of an expression, which may go over several lines.
+    /// A reader that starts within an expression, which may span several lines.
     pub fn resume(source: &'a [u8], at: usize) -> Self {
         Self { source, at, depth: usize::from(u16::MAX), modes: Vec::new(), fresh: false, broken: false }
     }
 
-    /// The next token; [`Kind::End`] for ever after the last.
+    /// The next token; after the last one always [`Kind::End`].
     pub fn next(&mut self) -> Token<'a> {
         if let Some(Mode::Literal { quote, triple, raw, spec }) = self.modes.last().copied() {
             return self.literal_part(quote, triple, raw, spec);
@@ -127,8 +127,8 @@ impl<'a> Lexer<'a> {
         Token { kind, text, start, raw: false, bytes: false, column: None }
     }
 
-    /// Goes to the next token. Gives its column if it is the first of a logical line, or the end of the
-    /// line as an error.
+    /// Skips blanks and comments. Returns the column of a token that is the first of its logical line, or the end of
+    /// the line as an error.
     fn skip_blanks(&mut self) -> Result<Option<usize>, Token<'a>> {
         let mut column = 0;
         loop {
@@ -137,7 +137,7 @@ impl<'a> Lexer<'a> {
                 [b' ', ..] => column += 1,
                 [b'\t', ..] => column = (column / 8 + 1) * 8,
                 [0x0c, ..] => column = 0,
-                // Some interpreters end the line here, some refuse the file.
+                // Some interpreters end the line here, others refuse the file.
                 [0, ..] => self.broken = true,
                 [b'#', ..] => {
                     let length = rest.iter().take_while(|byte| !matches!(byte, b'\n' | b'\r')).count();
@@ -233,7 +233,7 @@ impl<'a> Lexer<'a> {
                 self.token(Kind::FieldStart, start, 1)
             }
             Some(b'}') if spec => {
-                // The format ends and with it its field.
+                // The end of a format is the end of its field.
                 self.modes.pop();
                 self.modes.pop();
                 self.token(Kind::FieldEnd, start, 1)
@@ -245,7 +245,7 @@ impl<'a> Lexer<'a> {
             other => {
                 let ended = other.is_some_and(|byte| *byte == quote) && !spec;
                 self.broken |= !ended;
-                // Down to where this string began.
+                // Leave the fields that the string did not close.
                 while let Some(mode) = self.modes.pop() {
                     if matches!(mode, Mode::Literal { spec: false, .. }) {
                         break;
@@ -344,7 +344,7 @@ fn number_length(rest: &[u8]) -> usize {
     length.max(1)
 }
 
-/// The value of an integer, as far as it fits.
+/// The value of an integer; `None` if it does not fit or is none.
 pub fn integer(text: &[u8]) -> Option<i64> {
     let digits: String = text.iter().filter(|byte| **byte != b'_').map(|byte| char::from(*byte)).collect();
     let digits = digits.trim_end_matches(['l', 'L']).to_ascii_lowercase();
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_text_is_marked_and_does_not_stop_the_reading() {
+    fn a_broken_source_is_marked_and_read_to_its_end() {
         for source in ["'abc\nx", "f'{a\nx", ") x", "$ x", "'''abc x"] {
             let mut lexer = Lexer::new(source.as_bytes());
             for _ in 0..40 {

@@ -22,7 +22,7 @@ struct Current {
     start: usize,
     finding: usize,
     class: ContentClass,
-    /// A text of this line is still to be read.
+    /// A text of this line has not been read yet.
     has_pending: bool,
 }
 

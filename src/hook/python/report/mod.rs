@@ -25,7 +25,7 @@ const MAX_LEVEL: u8 = 3;
 /// Longest module name that is reported.
 const MAX_MODULE: usize = 128;
 
-/// A text to be read as a source of its own.
+/// A text that will be read as a source of its own.
 pub struct Pending {
     /// The text.
     pub text: Rc<[u8]>,
@@ -142,7 +142,7 @@ impl Report {
         }
     }
 
-    /// Keeps a text that runs, or that was hidden, to be read after the current source.
+    /// Keeps a text that runs or was hidden; it is read after the current source.
     pub fn read_later(&mut self, text: &Rc<[u8]>, was_hidden: bool) {
         if text.is_empty() || self.level >= MAX_LEVEL {
             return;
