@@ -18,49 +18,55 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Alerts on every change to a file that Python runs by itself at start-up (ATT&CK T1546.018), and
-/// names the process that made it.
+/// The command line.
 #[derive(Parser)]
-#[command(name = "pyhookwatch", version, about, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "pyhookwatch", version, about, arg_required_else_help = true)]
+#[command(after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Exit codes: 0 fine, 1 no rule matched (explain), something hostile found (scan), something blind or degraded (coverage)
-or not told (selftest), 64 wrong usage, 69 no daemon answers (status), 70 watching ended or the test could not begin,
-77 no permission, 78 mistake in the configuration or the rules.
+fn after_help() -> String {
+    commands::exit_codes_help()
+        + "
 
-With no configuration file the embedded rules are used; alerts go to syslog if /dev/log answers, and to
-the terminal if standard output is one.";
+Without a configuration file, pyhookwatch uses the embedded rules. Alerts go to
+syslog if /dev/log exists, and to standard output if it is a terminal."
+}
 
 #[derive(Subcommand)]
 enum Command {
-    /// Watch, and alert, until SIGTERM
+    /// Watch and send alerts until SIGTERM
     ///
-    /// SIGHUP loads the rules again and reopens output files.
+    /// SIGHUP reloads the rules and reopens output files.
+    #[command(verbatim_doc_comment)]
     Run(RunArgs),
-    /// Say which rules match a change, which do not, and what decided
+    /// Show which rules match a change, and what decided
+    #[command(next_line_help = true)]
     Explain(ExplainArgs),
-    /// Check the configuration and the rules; every problem with file and line
+    /// Check the configuration and the rules
+    ///
+    /// Reports every problem with file and line, and runs the rules' test cases.
+    #[command(verbatim_doc_comment)]
     Check(ConfigArgs),
-    /// List what Python would run at start-up now, and whose it is
+    /// List and judge the files that Python runs at start-up
     ///
-    /// Walks the filesystems of this machine, never through links and never over the network. Exit code 1 when
-    /// something hostile is found, 77 when something could not be read.
+    /// Searches the local filesystems of this machine. Symbolic links and network
+    /// filesystems are not followed.
+    #[command(verbatim_doc_comment)]
     Scan(ScanArgs),
-    /// Say what guards each place where Python runs something by itself, what is blind there, and why
+    /// Show how each place of a start-up hook is watched, and what is blind
     ///
-    /// Asks the kernel as `run` does, and takes everything back. Exit code 1 when something is blind or degraded, 77
-    /// without the permission to find out.
+    /// Places the marks and watches that `run` would place, and removes them again.
+    #[command(verbatim_doc_comment)]
     Coverage(CoverageArgs),
-    /// Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer
+    /// Test detection with harmless files, and report latency and writer
     ///
-    /// Starts the watcher on the scratch tree as a child, and leaves nothing behind. Exit code 1 when something was
-    /// not told that should have been, 77 without the permission to test.
+    /// Starts a watcher on a scratch tree, and removes everything afterwards.
+    #[command(verbatim_doc_comment)]
     Selftest(SelftestArgs),
-    /// Ask the running daemon how it does: what it watches, what it has told, excluded and lost
+    /// Show the daemon's status: filesystems, alerts, exclusions, losses
     Status(StatusArgs),
     /// A process of the self-test
     #[command(hide = true)]
@@ -69,11 +75,13 @@ enum Command {
 
 #[derive(Args)]
 struct ConfigArgs {
-    /// Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there
-    #[arg(long, value_name = "FILE")]
+    /// Configuration file (TOML) instead of
+    /// /etc/pyhookwatch/pyhookwatch.toml
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     config: Option<PathBuf>,
-    /// Directory of more rules (*.yml); a rule replaces an earlier one of the same id. Repeatable
-    #[arg(long, value_name = "DIR")]
+    /// Directory of more rules (*.yml); repeatable. A rule replaces an
+    /// earlier one with the same id
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     rules: Vec<PathBuf>,
 }
 
@@ -81,18 +89,20 @@ struct ConfigArgs {
 struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Treat DIR as `/`: watch only below it, and match and report paths as seen from there
+    /// Treat DIR as `/`: watch below it, and report paths relative to it
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// How to watch: auto (fanotify, inotify where it is refused), fanotify, inotify
-    #[arg(long, value_parser = backend)]
+    /// fanotify, inotify, or auto (fanotify, and inotify where the
+    /// kernel refuses it)
+    #[arg(long, value_parser = backend, verbatim_doc_comment)]
     backend: Option<Backend>,
-    /// Where alerts go instead of the configured outputs: stdout, syslog, syslog:unix:PATH,
-    /// file:PATH. Repeatable
-    #[arg(long, value_parser = parse_output)]
+    /// Output instead of the configured ones; repeatable: stdout,
+    /// syslog, syslog:unix:PATH, file:PATH
+    #[arg(long, value_parser = parse_output, verbatim_doc_comment)]
     output: Vec<OutputSettings>,
-    /// How alerts are written: ecs (JSON) or text. By default text on a terminal, ecs elsewhere
-    #[arg(long, value_parser = format)]
+    /// Format of the alerts: ecs (JSON) or text. The default is text on
+    /// a terminal, ecs elsewhere
+    #[arg(long, value_parser = format, verbatim_doc_comment)]
     format: Option<Format>,
 }
 
@@ -100,26 +110,27 @@ struct RunArgs {
 struct ExplainArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The changed file
+    /// Changed file
     #[arg(long, value_name = "PATH")]
     path: PathBuf,
-    /// What was done to it: creation, change, rename, deletion, attribute, mount
+    /// creation, change, rename, deletion, attribute or mount
     #[arg(long, default_value = "creation")]
     action: Action,
-    /// Executable of the writer, taken as verified; without it the writer is unknown
+    /// Executable of the writer, as if confirmed
     #[arg(long, value_name = "EXE")]
     exe: Option<PathBuf>,
-    /// Arguments of the writer, separated by blanks: gives CommandLine, WriterScript and Installer
-    #[arg(long, value_name = "LINE")]
+    /// Arguments of the writer, separated by blanks; sets
+    /// CommandLine, WriterScript and Installer
+    #[arg(long, value_name = "LINE", verbatim_doc_comment)]
     command_line: Option<String>,
-    /// How the executable is known: proc (by default), exit-record, exec-record or fork-lineage, of which one
-    /// alone lets no exclusion count
-    #[arg(long, value_name = "WORD")]
+    /// Evidence for the executable: proc (default), or exit-record,
+    /// exec-record, fork-lineage, with which no exclusion applies
+    #[arg(long, value_name = "WORD", verbatim_doc_comment)]
     evidence: Option<Evidence>,
-    /// Set a field of docs/rules.md, whatever the rest says of it. Repeatable
+    /// Set a field of docs/rules.md; repeatable
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = commands::parse_field)]
     fields: Vec<(&'static str, FieldValue)>,
-    /// Judge this file's content as if it were at PATH
+    /// Judge the content of FILE as that of PATH
     #[arg(long, value_name = "FILE")]
     content: Option<PathBuf>,
     /// Print JSON
@@ -129,7 +140,7 @@ struct ExplainArgs {
 
 #[derive(Args)]
 struct ScanArgs {
-    /// Treat DIR as `/`: a mounted image, a container's root
+    /// Treat DIR as `/`: a mounted image, the root of a container
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Print one JSON object (docs/scan.md)
@@ -142,8 +153,9 @@ struct ScanArgs {
 
 #[derive(Args)]
 struct CoverageArgs {
-    /// Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there
-    #[arg(long, value_name = "FILE")]
+    /// Configuration file (TOML) instead of
+    /// /etc/pyhookwatch/pyhookwatch.toml
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     config: Option<PathBuf>,
     /// Treat DIR as `/`, as `run --root` does
     #[arg(long, value_name = "DIR")]
@@ -155,7 +167,7 @@ struct CoverageArgs {
 
 #[derive(Args)]
 struct SelftestArgs {
-    /// Only what is written through an overlay
+    /// Only writes through an overlay
     #[arg(long, hide = true)]
     overlay_only: bool,
     /// Print one JSON object (docs/selftest.md)
@@ -165,10 +177,10 @@ struct SelftestArgs {
 
 #[derive(Args)]
 struct StatusArgs {
-    /// Print the daemon's JSON object (docs/status.md)
+    /// Print one JSON object (docs/status.md)
     #[arg(long)]
     json: bool,
-    /// The daemon's socket; by default the one of the configuration
+    /// Socket of the daemon instead of the configured one
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
@@ -200,7 +212,7 @@ fn one_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-/// The command line as clap sees it: what shell completions are made from and the manual is held against.
+/// The command line as clap sees it: the source of the shell completions and of the checks on the manual.
 pub fn command() -> clap::Command {
     Cli::command()
 }
@@ -208,13 +220,13 @@ pub fn command() -> clap::Command {
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     crate::logger::install();
-    end_with_a_panic();
-    let cli = match Cli::try_parse().and_then(sensible) {
+    abort_on_panic();
+    let cli = match Cli::try_parse().and_then(check_combinations) {
         Ok(cli) => cli,
-        Err(error) => return no_command(&error).into(),
+        Err(error) => return print_parse_error(&error).into(),
     };
     if matches!(cli.command, Command::Check(_) | Command::Explain(_) | Command::Scan(_)) {
-        // They read what others wrote. What cannot be given up here is no reason not to answer.
+        // These commands parse files of other users. They work without the sandbox too.
         let _ = privileges::sandbox(Role::Files);
     }
     let exit = match cli.command {
@@ -240,11 +252,13 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => commands::explain(
             commands::Overrides { config: args.config.config, rules: args.config.rules, ..Default::default() },
             &commands::ExplainRequest {
-                path: args.path,
-                action: args.action,
-                executable: args.exe,
-                command_line: args.command_line,
-                evidence: args.evidence,
+                change: commands::HypotheticalChange {
+                    path: args.path,
+                    action: args.action,
+                    executable: args.exe,
+                    command_line: args.command_line,
+                    evidence: args.evidence,
+                },
                 fields: args.fields,
                 content: args.content,
                 json: args.json,
@@ -254,22 +268,22 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// Tells of a mistake of this program in one line, which may quote what others wrote, and ends it at once: a daemon with
-/// one dead thread must not look as if it watched. Only a content that makes its own analysis fail ends nothing.
-fn end_with_a_panic() {
+/// Logs a panic as one escaped line, then aborts: a daemon with a dead thread must not seem to watch. A panic of the
+/// content analysis is caught by its caller instead.
+fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let location = panic.location().map_or_else(String::new, |location| format!(" at {location}"));
         let payload = panic.payload();
-        let words = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
-        log::error!("internal error{place}: {}", quote(words.unwrap_or_default()));
+        let message = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        log::error!("internal error{location}: {}", quote(message.unwrap_or_default()));
         if !classify::is_analysing() {
             std::process::abort();
         }
     }));
 }
 
-/// What clap cannot see in one argument.
-fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
+/// Checks combinations of arguments, which clap does not.
+fn check_combinations(cli: Cli) -> Result<Cli, clap::Error> {
     let wrong = match &cli.command {
         Command::Run(args) => {
             let twice = repeated(&args.output);
@@ -300,11 +314,9 @@ fn sensible(cli: Cli) -> Result<Cli, clap::Error> {
     }
 }
 
-/// Help and version are printed as they are, a mistake as one line: it quotes arguments, which may
-/// come from anywhere.
-fn no_command(error: &clap::Error) -> Exit {
+/// Prints help and version as they are. An error is one escaped line, because it quotes arguments.
+fn print_parse_error(error: &clap::Error) -> Exit {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Nobody is left to tell when printing fails.
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
     }
@@ -326,5 +338,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_fits_into_80_columns() {
+        let mut root = command();
+        root.build();
+        let mut helps = vec![root.render_long_help().to_string()];
+        helps.extend(root.get_subcommands_mut().map(|command| command.render_long_help().to_string()));
+        for line in helps.iter().flat_map(|help| help.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 }

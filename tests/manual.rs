@@ -1,10 +1,12 @@
-//! The manual pages and the shell completions say what the program, the configuration and the alert are.
+//! The manual pages, the exit codes in the documentation and the shell completions match the program, the configuration and the
+//! schema of the alert.
 //!
 //! After a change of the command line `PYHOOKWATCH_WRITE=1 cargo test --test manual` writes the completions anew.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use clap_complete::Shell;
+use pyhookwatch::commands::EXIT_CODES;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -136,20 +138,48 @@ fn names_in(heading: &str) -> Vec<String> {
     heading.replace(" and ", ", ").split(", ").map(str::to_owned).collect()
 }
 
+/// The meanings of each exit code, as `--help` lists them: `scan: a hook is hostile`.
+fn exit_codes() -> BTreeMap<String, BTreeSet<String>> {
+    let meaning = |(command, meaning): &(&str, &str)| match *command {
+        "" => (*meaning).to_owned(),
+        command => format!("{command}: {meaning}"),
+    };
+    let codes = EXIT_CODES.iter();
+    codes.map(|(exit, meanings)| ((*exit as u8).to_string(), meanings.iter().map(meaning).collect())).collect()
+}
+
 #[test]
-fn the_page_of_the_program_has_every_exit_code_of_the_readme() {
-    let readme = read("README.md");
-    let codes: BTreeSet<String> = readme
-        .lines()
-        .skip_while(|line| !line.starts_with("| exit code |"))
-        .skip(2)
-        .map_while(|line| line.strip_prefix("| "))
-        .map(|row| row.split(' ').next().unwrap().to_owned())
+fn the_page_of_the_program_has_every_exit_code_with_its_meanings() {
+    let text = read(PROGRAM_PAGE);
+    let section = text.split(".SH EXIT STATUS\n").nth(1).unwrap().split(".SH ").next().unwrap();
+    let documented: BTreeMap<String, BTreeSet<String>> = section
+        .split(".TP\n")
+        .skip(1)
+        .map(|paragraph| {
+            let (code, meanings) = paragraph.split_once('\n').unwrap();
+            let text = |meaning: &str| meaning.lines().map(shown).collect::<Vec<_>>().join(" ");
+            (shown(code), meanings.split(".br\n").map(text).collect())
+        })
         .collect();
-    assert!(codes.len() > 4);
-    let tags = tags(PROGRAM_PAGE).into_iter();
-    let documented = tags.filter(|tag| tag.section == "EXIT STATUS").map(|tag| tag.text).collect();
-    assert_eq!(codes, documented);
+    assert_eq!(documented, exit_codes(), "left: {PROGRAM_PAGE}, right: EXIT_CODES");
+}
+
+/// The page of a command explains at least the codes with a meaning of its own, and none that it cannot return.
+#[test]
+fn the_page_of_a_command_has_its_exit_codes() {
+    for command in ["scan", "coverage", "selftest", "status"] {
+        let page = read(&format!("docs/{command}.md"));
+        let table = page.lines().skip_while(|line| !line.starts_with("| exit code |")).skip(2);
+        let documented: BTreeSet<String> =
+            table.map_while(|line| Some(line.strip_prefix("| ")?.split(' ').next()?.to_owned())).collect();
+        let of = |wanted: &[&str]| -> BTreeSet<String> {
+            let codes =
+                EXIT_CODES.iter().filter(|(_, meanings)| meanings.iter().any(|(name, _)| wanted.contains(name)));
+            codes.map(|(exit, _)| (*exit as u8).to_string()).collect()
+        };
+        assert!(documented.is_superset(&of(&[command])), "docs/{command}.md has only {documented:?}");
+        assert!(documented.is_subset(&of(&[command, ""])), "docs/{command}.md has {documented:?}");
+    }
 }
 
 #[test]

@@ -26,56 +26,56 @@ end
 
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -s h -l help -d 'Print help'
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -s V -l version -d 'Print version'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "run" -d 'Watch, and alert, until SIGTERM'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "explain" -d 'Say which rules match a change, which do not, and what decided'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "check" -d 'Check the configuration and the rules; every problem with file and line'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "scan" -d 'List what Python would run at start-up now, and whose it is'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "coverage" -d 'Say what guards each place where Python runs something by itself, what is blind there, and why'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "selftest" -d 'Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer'
-complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "status" -d 'Ask the running daemon how it does: what it watches, what it has told, excluded and lost'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "run" -d 'Watch and send alerts until SIGTERM'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "explain" -d 'Show which rules match a change, and what decided'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "check" -d 'Check the configuration and the rules'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "scan" -d 'List and judge the files that Python runs at start-up'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "coverage" -d 'Show how each place of a start-up hook is watched, and what is blind'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "selftest" -d 'Test detection with harmless files, and report latency and writer'
+complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "status" -d 'Show the daemon\'s status: filesystems, alerts, exclusions, losses'
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "selftest-helper" -d 'A process of the self-test'
 complete -c pyhookwatch -n "__fish_pyhookwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l config -d 'Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l rules -d 'Directory of more rules (*.yml); a rule replaces an earlier one of the same id. Repeatable' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l root -d 'Treat DIR as `/`: watch only below it, and match and report paths as seen from there' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l backend -d 'How to watch: auto (fanotify, inotify where it is refused), fanotify, inotify' -r
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l output -d 'Where alerts go instead of the configured outputs: stdout, syslog, syslog:unix:PATH, file:PATH. Repeatable' -r
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l format -d 'How alerts are written: ecs (JSON) or text. By default text on a terminal, ecs elsewhere' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l config -d 'Configuration file (TOML) instead of /etc/pyhookwatch/pyhookwatch.toml' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l rules -d 'Directory of more rules (*.yml); repeatable. A rule replaces an earlier one with the same id' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l root -d 'Treat DIR as `/`: watch below it, and report paths relative to it' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l backend -d 'fanotify, inotify, or auto (fanotify, and inotify where the kernel refuses it)' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l output -d 'Output instead of the configured ones; repeatable: stdout, syslog, syslog:unix:PATH, file:PATH' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -l format -d 'Format of the alerts: ecs (JSON) or text. The default is text on a terminal, ecs elsewhere' -r
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l config -d 'Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l rules -d 'Directory of more rules (*.yml); a rule replaces an earlier one of the same id. Repeatable' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l path -d 'The changed file' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l action -d 'What was done to it: creation, change, rename, deletion, attribute, mount' -r
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l exe -d 'Executable of the writer, taken as verified; without it the writer is unknown' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l command-line -d 'Arguments of the writer, separated by blanks: gives CommandLine, WriterScript and Installer' -r
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l evidence -d 'How the executable is known: proc (by default), exit-record, exec-record or fork-lineage, of which one alone lets no exclusion count' -r
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l field -d 'Set a field of docs/rules.md, whatever the rest says of it. Repeatable' -r
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l content -d 'Judge this file\'s content as if it were at PATH' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l config -d 'Configuration file (TOML) instead of /etc/pyhookwatch/pyhookwatch.toml' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l rules -d 'Directory of more rules (*.yml); repeatable. A rule replaces an earlier one with the same id' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l path -d 'Changed file' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l action -d 'creation, change, rename, deletion, attribute or mount' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l exe -d 'Executable of the writer, as if confirmed' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l command-line -d 'Arguments of the writer, separated by blanks; sets CommandLine, WriterScript and Installer' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l evidence -d 'Evidence for the executable: proc (default), or exit-record, exec-record, fork-lineage, with which no exclusion applies' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l field -d 'Set a field of docs/rules.md; repeatable' -r
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l content -d 'Judge the content of FILE as that of PATH' -r -F
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -l json -d 'Print JSON'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand explain" -s h -l help -d 'Print help'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -l config -d 'Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -l rules -d 'Directory of more rules (*.yml); a rule replaces an earlier one of the same id. Repeatable' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -s h -l help -d 'Print help'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -l root -d 'Treat DIR as `/`: a mounted image, a container\'s root' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -l config -d 'Configuration file (TOML) instead of /etc/pyhookwatch/pyhookwatch.toml' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -l rules -d 'Directory of more rules (*.yml); repeatable. A rule replaces an earlier one with the same id' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -l root -d 'Treat DIR as `/`: a mounted image, the root of a container' -r -F
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -l json -d 'Print one JSON object (docs/scan.md)'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l config -d 'Configuration file (TOML); by default /etc/pyhookwatch/pyhookwatch.toml if it is there' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l config -d 'Configuration file (TOML) instead of /etc/pyhookwatch/pyhookwatch.toml' -r -F
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l root -d 'Treat DIR as `/`, as `run --root` does' -r -F
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -l json -d 'Print one JSON object (docs/coverage.md)'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand coverage" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -l overlay-only -d 'Only what is written through an overlay'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -l overlay-only -d 'Only writes through an overlay'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -l json -d 'Print one JSON object (docs/selftest.md)'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -l socket -d 'The daemon\'s socket; by default the one of the configuration' -r -F
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -l json -d 'Print the daemon\'s JSON object (docs/status.md)'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -l socket -d 'Socket of the daemon instead of the configured one' -r -F
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -l json -d 'Print one JSON object (docs/status.md)'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand status" -s h -l help -d 'Print help'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand selftest-helper" -s h -l help -d 'Print help'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "run" -d 'Watch, and alert, until SIGTERM'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "explain" -d 'Say which rules match a change, which do not, and what decided'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "check" -d 'Check the configuration and the rules; every problem with file and line'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "scan" -d 'List what Python would run at start-up now, and whose it is'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "coverage" -d 'Say what guards each place where Python runs something by itself, what is blind there, and why'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "selftest" -d 'Plant harmless hooks in a scratch tree and see that each is told, how fast, and with its writer'
-complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "status" -d 'Ask the running daemon how it does: what it watches, what it has told, excluded and lost'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "run" -d 'Watch and send alerts until SIGTERM'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "explain" -d 'Show which rules match a change, and what decided'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "check" -d 'Check the configuration and the rules'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "scan" -d 'List and judge the files that Python runs at start-up'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "coverage" -d 'Show how each place of a start-up hook is watched, and what is blind'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "selftest" -d 'Test detection with harmless files, and report latency and writer'
+complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "status" -d 'Show the daemon\'s status: filesystems, alerts, exclusions, losses'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "selftest-helper" -d 'A process of the self-test'
 complete -c pyhookwatch -n "__fish_pyhookwatch_using_subcommand help; and not __fish_seen_subcommand_from run explain check scan coverage selftest status selftest-helper help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

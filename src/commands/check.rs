@@ -1,61 +1,58 @@
-//! `pyhookwatch check`.
+//! `pyhookwatch check`: loads the configuration and the rules, and runs the rules' own test cases.
 
 use super::exit::Exit;
 use super::output::{print, print_diagnostics, print_warning};
 use super::overrides::Overrides;
 use super::rule_tests;
 use crate::diagnostic::{self, Diagnostic};
+use crate::escape;
+use crate::event::RuleInfo;
 use crate::hook;
 use crate::privileges;
 use crate::rules::{self, RuleSet};
 use std::path::PathBuf;
 
-/// Checks the configuration and the rules; prints every problem of both.
+/// Prints every problem, or the list of rules if there is none.
 pub fn check(config: Option<PathBuf>, rules: Vec<PathBuf>) -> Exit {
     let overrides = Overrides { config, rules, ..Overrides::default() };
     let mut problems: Vec<Diagnostic> = Vec::new();
-    let mut remarks = Vec::new();
+    let mut warnings = Vec::new();
     let settings = match overrides.configure() {
         Ok(config) => {
-            remarks = config.warnings;
+            warnings = config.warnings;
             config.rules
         }
         Err(found) => {
             problems.extend(found);
-            // The configuration is wrong, but the rules named on the command line can be checked.
+            // The rules named on the command line can be checked without the configuration.
             rules::Settings { directories: overrides.rules, disabled: Vec::new() }
         }
     };
-    match RuleSet::load(&settings, hook::kind::names) {
-        Ok((rules, warnings)) => {
-            remarks.extend(warnings);
-            match diagnostic::reject_insecure(remarks, privileges::is_privileged()) {
-                Ok(remarks) => remarks.iter().for_each(|remark| print_warning(format_args!("{remark}"))),
-                Err(refused) => problems.extend(refused),
-            }
-            problems.extend(rule_tests::run(&rules));
-            if problems.is_empty() {
-                let list: String = rules
-                    .infos()
-                    .map(|rule| {
-                        format!(
-                            "  {}  {} ({}, {})\n",
-                            rule.id,
-                            crate::escape::one_line(&rule.name),
-                            rule.ruleset,
-                            rule.level.as_str()
-                        )
-                    })
-                    .collect();
-                print(&format!(
-                    "configuration and rules are right; {} rules, {} of their own test cases hold:\n{list}",
-                    rules.infos().count(),
-                    rules.tests().count()
-                ));
-                return Exit::Fine;
-            }
+    let rules = match RuleSet::load(&settings, hook::kind::names) {
+        Ok((rules, of_rules)) => {
+            warnings.extend(of_rules);
+            rules
         }
-        Err(found) => problems.extend(found),
+        Err(found) => {
+            problems.extend(found);
+            return print_diagnostics(&problems);
+        }
+    };
+    match diagnostic::reject_insecure(warnings, privileges::is_privileged()) {
+        Ok(warnings) => warnings.iter().for_each(print_warning),
+        Err(refused) => problems.extend(refused),
     }
-    print_diagnostics(&problems)
+    problems.extend(rule_tests::run(&rules));
+    if !problems.is_empty() {
+        return print_diagnostics(&problems);
+    }
+    let list: String = rules.infos().map(|rule| rule_line(rule)).collect();
+    let (rules, tests) = (rules.infos().count(), rules.tests().count());
+    print(&format!("the configuration and {rules} rules are valid, and {tests} test cases of the rules pass:\n{list}"));
+    Exit::Fine
+}
+
+fn rule_line(rule: &RuleInfo) -> String {
+    let RuleInfo { id, ruleset, .. } = rule;
+    format!("  {id}  {} ({ruleset}, {})\n", escape::one_line(&rule.name), rule.level.as_str())
 }

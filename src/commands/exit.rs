@@ -46,11 +46,11 @@ pub const EXIT_CODES: &[(Exit, &[(&str, &str)])] = &[
     (
         Exit::NoPermission,
         &[
-            ("run", "fanotify or an output file is refused"),
+            ("run", "no permission for fanotify or an output file"),
             ("scan", "a directory or hook cannot be read"),
-            ("coverage", "fanotify is refused"),
-            ("selftest", "fanotify is refused"),
-            ("status", "the socket is refused"),
+            ("coverage", "no permission for fanotify"),
+            ("selftest", "no permission for fanotify"),
+            ("status", "no permission for the socket"),
             ("", "the configuration or a rule cannot be read, or others could write it"),
         ],
     ),

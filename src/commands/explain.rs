@@ -1,110 +1,92 @@
-//! `pyhookwatch explain`: the rules' answer to a change that nobody made.
+//! `pyhookwatch explain`: evaluates the rules on a hypothetical change.
 
 use super::exit::Exit;
-use super::output::{print, print_diagnostics, print_error, print_warning};
+use super::hypothetical::{self, HypotheticalChange};
+use super::output::{print, print_diagnostics, print_error, print_json, print_warning};
 use super::overrides::Overrides;
 use crate::alert::ecs;
 use crate::diagnostic::DiagnosticKind;
 use crate::escape;
-use crate::event::{
-    Action, Confidence, Doubt, Evidence, Executable, Hook, HookKind, Interest, Process, SCHEMA_VERSION, Writer,
-};
+use crate::event::{DocumentHeader, Doubt, Hook, HookKind, Interest};
 use crate::hook;
-use crate::rules::fields::{self, Facts, FieldValue, Values};
+use crate::rules::fields::{self, FieldValue, Values};
 use crate::rules::{Exclusion, Outcome, RuleSet};
-use crate::writer::identity;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Most bytes read of `--content`, as the daemon hashes at most; it parses the first MiB.
+/// Bytes of `--content` that are read: as many as the daemon hashes. Only the first MiB is parsed.
 const MAX_CONTENT: u64 = 16 << 20;
 
-/// The change to explain.
+/// What to explain.
 #[derive(Default)]
 pub struct ExplainRequest {
-    /// The changed file.
-    pub path: PathBuf,
-    /// What was done.
-    pub action: Action,
-    /// The writer's executable.
-    pub executable: Option<PathBuf>,
-    /// The writer's arguments, separated by blanks.
-    pub command_line: Option<String>,
-    /// How the executable is known; by default as of a living process.
-    pub evidence: Option<Evidence>,
-    /// Fields that are set whatever the rest says.
+    /// The change.
+    pub change: HypotheticalChange,
+    /// Fields that replace those of the change.
     pub fields: Vec<(&'static str, FieldValue)>,
-    /// File whose content is judged.
+    /// File with the content of the changed file.
     pub content: Option<PathBuf>,
     /// JSON instead of text.
     pub json: bool,
 }
 
-/// What the rules said.
+/// The decision of every rule.
 struct Answer<'a> {
-    question: &'a ExplainRequest,
+    change: &'a HypotheticalChange,
     values: Values,
     hook: &'a Hook,
     outcomes: Vec<Outcome<'a>>,
     passes_name_filter: bool,
 }
 
-/// Prints what every loaded rule says, and why.
-pub fn explain(overrides: Overrides, question: &ExplainRequest) -> Exit {
+/// Prints which rules match, and what decided.
+pub fn explain(overrides: Overrides, request: &ExplainRequest) -> Exit {
     let loaded = overrides.configure().and_then(|config| {
         let (rules, warnings) = RuleSet::load(&config.rules, hook::kind::names)?;
         Ok((rules, [config.warnings, warnings].concat()))
     });
     let rules = match loaded {
         Ok((rules, warnings)) => {
-            // They decide nothing here, but the daemon may refuse them.
-            let untrusted = warnings.iter().filter(|warning| warning.kind == DiagnosticKind::Insecure);
-            untrusted.for_each(|warning| print_warning(warning));
+            // Insecure files decide nothing here, but the daemon may refuse them.
+            let insecure = warnings.iter().filter(|warning| warning.kind == DiagnosticKind::Insecure);
+            insecure.for_each(print_warning);
             rules
         }
         Err(problems) => return print_diagnostics(&problems),
     };
-    let content = match question.content.as_deref().map(read).transpose() {
+    let content = match request.content.as_deref().map(read).transpose() {
         Ok(content) => content,
         Err(message) => {
             print_error(message);
             return Exit::Usage;
         }
     };
-    let hook = hook::hypothetical(&question.path, content.as_deref());
-    let writer = supposed_writer(question);
-    let facts = Facts {
-        action: question.action,
-        path: &question.path,
-        previous_path: None,
-        hook: &hook,
-        writer: &writer,
-        user_name: None,
-    };
-    let mut values = fields::values(&facts);
-    values.extend(question.fields.iter().cloned());
-    let answer = Answer {
-        question,
-        outcomes: rules.outcomes(&values, Exclusion::of(&writer)).collect(),
-        passes_name_filter: question.path.file_name().is_some_and(|name| {
-            match rules.filter().interest(name.as_encoded_bytes()) {
-                Interest::None => false,
-                Interest::InPlace => hook.path.kind != HookKind::Other,
-                Interest::Always => true,
-            }
-        }),
-        values,
-        hook: &hook,
-    };
-    print(&if question.json { answer.as_json() } else { answer.as_text() });
+    let change = &request.change;
+    let hook = hook::hypothetical(&change.path, content.as_deref());
+    let writer = change.writer();
+    let mut values = change.values(&hook, &writer);
+    values.extend(request.fields.iter().cloned());
+    let passes_name_filter =
+        change.path.file_name().is_some_and(|name| match rules.filter().interest(name.as_encoded_bytes()) {
+            Interest::None => false,
+            Interest::InPlace => hook.path.kind != HookKind::Other,
+            Interest::Always => true,
+        });
+    let outcomes = rules.outcomes(&values, Exclusion::of(&writer)).collect();
+    let answer = Answer { change, outcomes, passes_name_filter, values, hook: &hook };
+    if request.json {
+        print_json(&answer.to_json());
+    } else {
+        print(&answer.to_text());
+    }
     if answer.matched() { Exit::Fine } else { Exit::Finding }
 }
 
 /// One `NAME=VALUE` of `--field`.
 ///
 /// # Errors
-/// Why it is none, and what to write instead.
+/// What to write instead.
 pub fn parse_field(word: &str) -> Result<(&'static str, FieldValue), String> {
     let (name, value) = word.split_once('=').ok_or("write NAME=VALUE")?;
     let field = fields::find(name).ok_or_else(|| fields::no_such_field(name))?;
@@ -118,20 +100,7 @@ pub fn parse_field(word: &str) -> Result<(&'static str, FieldValue), String> {
     if let Some(option) = option {
         return Err(format!("give {name} with {option}"));
     }
-    parse_known_field(field.name, value)
-}
-
-/// A field's value in the form of the rules.
-///
-/// # Errors
-/// There is no such field, or it is a number and the value is none.
-pub fn parse_known_field(name: &str, value: &str) -> Result<(&'static str, FieldValue), String> {
-    let field = fields::find(name).ok_or_else(|| fields::no_such_field(name))?;
-    let value = match fields::NUMBERS.contains(&field.name) {
-        true => FieldValue::Number(value.parse().map_err(|_| format!("{name} is a number, and {value} is none"))?),
-        false => FieldValue::Text(value.to_owned()),
-    };
-    Ok((field.name, value))
+    hypothetical::parse_value(field.name, value)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -144,28 +113,6 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-/// A writer that was verified unless the evidence is another, or one of whom nothing is known.
-pub fn supposed_writer(question: &ExplainRequest) -> Writer {
-    let executable = question.executable.as_ref();
-    let arguments = question.command_line.as_deref().unwrap_or_default().split_ascii_whitespace();
-    let process = Process {
-        executable: executable.map(|path| Executable { path: path.clone(), deleted: false, is_host_file: true }),
-        arguments: arguments.map(|word| word.as_bytes().to_vec()).collect(),
-        ..Process::default()
-    };
-    let usual = if executable.is_some() { Evidence::Proc } else { Evidence::Unknown };
-    let evidence = question.evidence.unwrap_or(usual);
-    let confidence = match (executable, evidence) {
-        (None, _) => Confidence::Doubted(Doubt::ExecutableUnknown),
-        (Some(_), Evidence::Proc) => Confidence::Confirmed,
-        (Some(_), _) => Confidence::Doubted(Doubt::OneRecord),
-    };
-    let mut writer =
-        Writer { evidence, confidence, process: Some(process), ..Writer::unknown(Doubt::ExecutableUnknown) };
-    identity::identify(&mut writer, None);
-    writer
-}
-
 fn path_text(path: &Path) -> String {
     escape::reversible(path.as_os_str().as_encoded_bytes())
 }
@@ -175,7 +122,7 @@ impl Answer<'_> {
         self.outcomes.iter().any(|outcome| outcome.matched)
     }
 
-    fn as_json(&self) -> String {
+    fn to_json(&self) -> Value {
         let rules: Vec<Value> = self.outcomes.iter().map(rule_json).collect();
         let field = |(name, value): (&&str, &FieldValue)| {
             let value = match value {
@@ -184,31 +131,29 @@ impl Answer<'_> {
             };
             ((*name).to_owned(), value)
         };
-        let document = json!({
-            "pyhookwatch": { "schema_version": SCHEMA_VERSION },
-            "path": path_text(&self.question.path),
-            "action": self.question.action.as_str(),
-            "executable": self.question.executable.as_deref().map(path_text),
+        json!({
+            "pyhookwatch": DocumentHeader::default(),
+            "path": path_text(&self.change.path),
+            "action": self.change.action.as_str(),
+            "executable": self.change.executable.as_deref().map(path_text),
             "hook": { "kind": self.hook.path.kind.as_str(), "environment": fields::variables(self.hook) },
             "content": ecs::content(self.hook),
             "fields": self.values.iter().map(field).collect::<Map<_, _>>(),
             "name_filter": self.passes_name_filter,
             "matched": self.matched(),
             "rules": rules,
-        });
-        format!("{document:#}\n")
+        })
     }
 
-    fn as_text(&self) -> String {
-        let question = self.question;
-        let writer = question.executable.as_deref().map_or_else(|| "an unknown writer".into(), path_text);
-        let mut text = format!("{} of {} by {writer}\n", question.action, path_text(&question.path));
+    fn to_text(&self) -> String {
+        let writer = self.change.executable.as_deref().map_or_else(|| "an unknown writer".into(), path_text);
+        let mut text = format!("{} of {} by {writer}\n", self.change.action, path_text(&self.change.path));
         text += &format!("  hook: {}\n", self.hook.path.kind.as_str());
         if !self.passes_name_filter {
-            text += "  no loaded rule wants a file of this name: such an event is dropped by the name filter\n";
+            text += "  no loaded rule matches a file of this name: the name filter drops such a change\n";
         }
         text += "  fields:\n";
-        // In the order of the documentation.
+        // In the order of docs/rules.md.
         for field in &fields::FIELDS {
             match self.values.get(field.name) {
                 Some(FieldValue::Text(value)) => text += &format!("    {}: {}\n", field.name, escape::one_line(value)),
@@ -222,7 +167,7 @@ impl Answer<'_> {
                 lines.iter().for_each(|line| text += &format!("    {}\n", escape::reversible(line)));
             }
         }
-        // What matters first.
+        // Matches first, then exclusions.
         let mut outcomes: Vec<_> = self.outcomes.iter().collect();
         outcomes.sort_by_key(|outcome| (!outcome.matched, outcome.exclusion.is_none()));
         outcomes.into_iter().for_each(|outcome| text += &rule_text(outcome));
@@ -262,8 +207,8 @@ fn rule_text(outcome: &Outcome<'_>) -> String {
     if let Some((filter, exclusion)) = &outcome.exclusion {
         text += &match exclusion {
             Exclusion::Allowed => format!(
-                "  {filter} counts because the writer is assumed to be verified; an unverified one (already gone, \
-                 deleted executable, container, inotify) would raise an alert\n"
+                "  {filter} applies because the writer counts as confirmed; a writer that is not (already gone, deleted \
+                 executable, container, inotify) would raise an alert\n"
             ),
             Exclusion::Denied(doubt) => format!("  {filter} was not applied: {doubt}\n"),
         };

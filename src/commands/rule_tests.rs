@@ -1,38 +1,41 @@
-//! The test cases that stand in rule files (`tests:`): `check` tries each against its rule.
+//! Runs the test cases of rule files (`tests:`), each against its rule.
 
-use super::explain::{self, ExplainRequest};
+use super::hypothetical::{self, HypotheticalChange};
 use crate::diagnostic::Diagnostic;
-use crate::event::{Action, Hook, RuleInfo};
+use crate::event::{Action, RuleInfo};
 use crate::hook;
-use crate::rules::fields::{self, Facts, Values};
 use crate::rules::{Exclusion, RuleSet, RuleTest};
 use std::path::Path;
 
-/// Runs every case; gives those that do not hold.
+/// Runs every test case. Returns those that fail.
 pub fn run(rules: &RuleSet) -> Vec<Diagnostic> {
     let wrong = |(rule, test): (&std::sync::Arc<RuleInfo>, &RuleTest)| {
-        let message = differs(rules, rule, test).err()?;
+        let message = run_test(rules, rule, test).err()?;
         Some(Diagnostic::new(
             Path::new(&rule.origin),
             None,
-            format!("the rule `{}`: its test case `{}` does not hold: {message}", rule.id, test.name),
+            format!("the rule `{}`: its test case `{}` fails: {message}", rule.id, test.name),
         ))
     };
     rules.tests().filter_map(wrong).collect()
 }
 
-fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), String> {
+fn run_test(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), String> {
     let action: Action =
         test.action.as_deref().unwrap_or("creation").parse().map_err(|error| format!("unknown action: {error}"))?;
-    let question =
-        ExplainRequest { path: test.path.clone(), action, executable: test.exe.clone(), ..ExplainRequest::default() };
+    let change = HypotheticalChange {
+        path: test.path.clone(),
+        action,
+        executable: test.exe.clone(),
+        ..HypotheticalChange::default()
+    };
     let hook = hook::hypothetical(&test.path, test.content.as_deref().map(str::as_bytes));
-    let mut values = values(&question, &hook);
+    let writer = change.writer();
+    let mut values = change.values(&hook, &writer);
     for (name, value) in &test.fields {
-        let (name, value) = explain::parse_known_field(name, value)?;
+        let (name, value) = hypothetical::parse_value(name, value)?;
         values.insert(name, value);
     }
-    let writer = explain::supposed_writer(&question);
     let mut outcomes = rules.outcomes(&values, Exclusion::of(&writer));
     let Some(outcome) = outcomes.find(|outcome| outcome.rule.id == rule.id) else {
         return Err("the rule is switched off or was replaced".into());
@@ -49,16 +52,4 @@ fn differs(rules: &RuleSet, rule: &RuleInfo, test: &RuleTest) -> Result<(), Stri
             _ => Ok(()),
         },
     }
-}
-
-fn values(question: &ExplainRequest, hook: &Hook) -> Values {
-    let writer = explain::supposed_writer(question);
-    fields::values(&Facts {
-        action: question.action,
-        path: &question.path,
-        previous_path: None,
-        hook,
-        writer: &writer,
-        user_name: None,
-    })
 }

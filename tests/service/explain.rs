@@ -104,7 +104,7 @@ fn no_rule_matching_is_code_1_and_the_name_filter_is_told() {
     let said = program(&["explain", "--path", "/var/log/messages"]);
     assert_eq!(said.code, 1);
     assert!(said.stdout.starts_with(
-        "creation of /var/log/messages by an unknown writer\n  hook: other\n  no loaded rule wants a file of this name"
+        "creation of /var/log/messages by an unknown writer\n  hook: other\n  no loaded rule matches a file of this name"
     ));
 }
 
@@ -133,9 +133,9 @@ fn the_text_form_says_the_same_to_people() {
 Detect Python Startup Hooks [sumo {SUMO}]
   MATCHES (high), PYTHON_STARTUP_FILE_MODIFIED; decided by startup_file_name
 Python Site or User Customize File Creation [elastic {ELASTIC}]
-  is silenced by an exclusion; decided by filter_executable_exact
-  filter_executable_exact counts because the writer is taken as verified; for a writer that is not (already gone, \
-             deleted executable, container, inotify) this would be an alert
+  is suppressed by an exclusion; decided by filter_executable_exact
+  filter_executable_exact applies because the writer counts as confirmed; a writer that is not (already gone, \
+             deleted executable, container, inotify) would raise an alert
 "
         )
     );
