@@ -1,5 +1,6 @@
 //! What guards what: on this machine, below another root, without privilege.
 
+use crate::documented::assert_documented;
 use crate::support::{CommandOutput, DaemonUnderTest, ScratchTree, needs, program};
 use serde_json::Value;
 use std::fs;
@@ -37,10 +38,7 @@ fn every_sort_of_place_is_found_and_guarded_by_fanotify() {
     let names: Vec<&str> =
         document["evidence"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["pidfd", "exec-records", "fork-records", "exit-records", "processes", "host-programs"]);
-    let text = include_str!("../../docs/coverage.md");
-    for field in document.as_object().unwrap().keys() {
-        assert!(text.contains(&format!("`{field}`")), "{field} is not documented");
-    }
+    assert_documented(&document, include_str!("../../docs/coverage.md"));
 }
 
 #[test]

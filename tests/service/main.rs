@@ -14,6 +14,7 @@
 
 mod check;
 mod coverage;
+mod documented;
 mod explain;
 mod file_output;
 mod hostile;

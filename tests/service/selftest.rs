@@ -1,5 +1,6 @@
 //! The self-test: what it says here, and that it leaves nothing and hides nothing.
 
+use crate::documented::assert_documented;
 use crate::support::{
     CommandOutput, Lines, PROGRAM, Running, ScratchTree, eventually, needs, patience, program, spawn,
 };
@@ -49,13 +50,7 @@ fn everything_passes_here_and_nothing_is_left() {
         assert_ne!(late["writer"]["evidence"], "proc", "{late:#}");
     }
     assert_eq!(left(), Vec::<String>::new());
-    let text = include_str!("../../docs/selftest.md");
-    for field in document.as_object().unwrap().keys() {
-        assert!(
-            text.contains(&format!("`{field}`")) || text.contains(&format!("`{field}[]`")),
-            "{field} is not documented"
-        );
-    }
+    assert_documented(&document, include_str!("../../docs/selftest.md"));
 }
 
 #[test]
