@@ -12,6 +12,7 @@ mod disguise;
 mod environment;
 mod expect;
 mod fixture;
+mod golden;
 mod installers;
 mod mounts;
 mod names;

@@ -1,0 +1,1 @@
+export PYTHONSTARTUP=/home/v/startup.py
