@@ -12,17 +12,19 @@ set -eu
 scratch=${1:-${TMPDIR:-/tmp}/pyhookwatch-sid-pythons}
 versions=${PYHOOKWATCH_SID_VERSIONS:-3.13 3.14 3.15}
 
-complain() {
+fail() {
     echo "sid_pythons.sh: $*" >&2
     exit 1
 }
 
-command -v apt-get >/dev/null || complain "there is no apt-get here"
+command -v apt-get >/dev/null || fail "there is no apt-get here"
+# shellcheck source=/dev/null
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+# shellcheck disable=SC2016 # apt expands it
 mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | sed -n "s/^$codename //p" | head -n 1)
-[ -n "$mirror" ] || complain "no apt source of $codename tells a mirror"
+[ -n "$mirror" ] || fail "no apt source of $codename names a mirror"
 keys=$(find /usr/share/keyrings -name 'debian-archive-keyring.*' | head -n 1)
-[ -n "$keys" ] || complain "the Debian keys are missing"
+[ -n "$keys" ] || fail "the Debian keys are missing"
 
 mkdir -p "$scratch/apt/lists/partial" "$scratch/apt/cache/archives/partial" "$scratch/debs"
 scratch=$(cd "$scratch" && pwd)
@@ -52,7 +54,7 @@ for deb in *.deb; do
 done
 
 loader=$(find "$scratch/root" -name 'ld-linux*.so.*' -type f | head -n 1)
-[ -n "$loader" ] || complain "no loader in libc6"
+[ -n "$loader" ] || fail "no loader in libc6"
 libraries=$(dirname "$(find "$scratch/root" -name 'libc.so.6' | head -n 1)")
 found=
 for version in $versions; do
@@ -61,8 +63,8 @@ for version in $versions; do
     runner="$scratch/python$version"
     printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$program" >"$runner"
     chmod 755 "$runner"
-    "$runner" -I -S -c 'import os' >&2 || complain "$runner does not run"
+    "$runner" -I -S -c 'import os' >&2 || fail "$runner does not run"
     found=yes
     echo "$runner"
 done
-[ -n "$found" ] || complain "none of $versions is in unstable"
+[ -n "$found" ] || fail "none of $versions is in unstable"

@@ -93,7 +93,7 @@ install debian
 own "$(readlink -f /usr/bin/python3)"
 [ ! -d /root/.pyenv/versions ] || own /root/.pyenv/versions
 install wheels
-sleep 2
+# At SIGTERM the daemon delivers what is pending.
 kill -TERM "$watcher"
 wait "$watcher" || true
 watcher=

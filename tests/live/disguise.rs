@@ -4,7 +4,7 @@
 use crate::expect::Alert;
 use crate::fixture::{Backend, Fixture, Session};
 use crate::records::{PYTHON, WRITE, alert_about, canonical, compiled, hook, python};
-use crate::support::needs;
+use crate::support::{needs, wait_until_older};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -28,11 +28,7 @@ impl Disguised {
     /// Its file is older than any process of the test: of a fresh one the daemon would doubt what it is.
     fn new(fixture: &Fixture) -> Self {
         let program = compiled(&fixture.outside().join("disguise"), include_str!("disguise.c"), &["-static"]);
-        let made = fs::metadata(&program).unwrap().modified().unwrap();
-        // Only time makes it older.
-        while made.elapsed().is_ok_and(|age| age < OLD) {
-            std::thread::sleep(OLD / 10);
-        }
+        wait_until_older(&program, OLD);
         Self { program }
     }
 

@@ -142,6 +142,7 @@ fn is_quiet(backend: &str) {
     // The last work of that alert is done when the count stands still.
     let mut last = waits(daemon.pid());
     eventually("rest after the alert", || {
+        // A standstill is time without a change.
         std::thread::sleep(Duration::from_millis(100));
         let now = waits(daemon.pid());
         std::mem::replace(&mut last, now).eq(&now).then_some(())

@@ -17,4 +17,4 @@ pub use helper::{Helper, OWN_MOUNTS, py};
 pub(crate) use needs::needs;
 pub use process::{CommandOutput, Lines, PROGRAM, Running, print, program, spawn, succeed, write};
 pub use tree::{PACKAGES, ScratchTree, plant_in};
-pub use wait::{eventually, patience, scaled, wait_until};
+pub use wait::{eventually, patience, scaled, wait_until, wait_until_older};

@@ -1,6 +1,8 @@
 //! Waits with a deadline.
 
-use std::time::{Duration, Instant};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// The longest wait for anything that must happen: generous, because a loaded machine is slow, not wrong.
 pub fn patience() -> Duration {
@@ -31,6 +33,14 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "{what}: did not happen within {:?}", patience());
         std::thread::sleep(INTERVAL);
     }
+}
+
+/// Waits until a file or directory was last changed this long ago. The daemon treats fresh ones differently, and
+/// nothing but time makes them old.
+pub fn wait_until_older(path: &Path, age: Duration) {
+    let changed = std::fs::symlink_metadata(path).unwrap();
+    let changed = Duration::new(changed.ctime().try_into().unwrap(), changed.ctime_nsec().try_into().unwrap());
+    wait_until("the file grows old", || UNIX_EPOCH.elapsed().is_ok_and(|now| now > changed + age));
 }
 
 /// Looks until `condition` holds; see [`eventually`].

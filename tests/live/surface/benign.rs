@@ -1,7 +1,7 @@
 //! What must not alarm anybody: environments, editable installs, packages' own hooks, Python's own bytecode.
 
 use super::hostile::{pip_install, severity, uv_install, wheel};
-use super::{PAYLOAD, Stage, brief, make_parent};
+use super::{PAYLOAD, SurfaceTest, brief, make_parent};
 use crate::expect::Alert;
 use crate::installers;
 use crate::support::{needs, print, succeed};
@@ -13,12 +13,12 @@ const MEDIUM: u64 = 3;
 const LOW: u64 = 2;
 
 /// Whatever was told until now is at most of this level, and no interpreter was taken for replaced.
-fn at_most(stage: &mut Stage, row: &str, most: u64) -> Vec<Alert> {
-    let alerts = stage.session.alerts_before_a_sentinel();
+fn at_most(test: &mut SurfaceTest, row: &str, most: u64) -> Vec<Alert> {
+    let alerts = test.session.alerts_before_a_sentinel();
     for alert in &alerts {
         let is_interpreter = alert.text("/pyhookwatch/detection_type") == Some("INTERPRETER_REPLACED");
         if severity(alert) > most || (is_interpreter && severity(alert) > LOW) {
-            stage.note(&format!("{row}: {}", brief(alert)));
+            test.note(&format!("{row}: {}", brief(alert)));
         }
     }
     alerts
@@ -31,29 +31,29 @@ fn python() -> Command {
 #[test]
 fn a_new_virtual_environment_is_at_most_medium_and_replaces_no_interpreter() {
     needs!(Fanotify, Venv, Uv);
-    let mut stage = Stage::new(|_, _| ());
-    let place = |stage: &Stage, name: &str| stage.session.at("/srv").join(name);
+    let mut test = SurfaceTest::new(|_, _| ());
+    let place = |test: &SurfaceTest, name: &str| test.session.at("/srv").join(name);
     for again in ["new", "again"] {
-        succeed(python().args(["-m", "venv", "--clear"]).arg(place(&stage, "venv")));
-        at_most(&mut stage, &format!("python -m venv, {again}"), MEDIUM);
+        succeed(python().args(["-m", "venv", "--clear"]).arg(place(&test, "venv")));
+        at_most(&mut test, &format!("python -m venv, {again}"), MEDIUM);
         let mut command = Command::new(needs::tool("uv").unwrap());
         command.args(["venv", "--quiet", "--offline", "--no-config", "--allow-existing", "--python"]);
-        command.arg(needs::python().unwrap()).arg(place(&stage, "uv"));
-        succeed(command.env("UV_CACHE_DIR", stage.session.fixture.outside().join("cache")));
-        at_most(&mut stage, &format!("uv venv, {again}"), MEDIUM);
+        command.arg(needs::python().unwrap()).arg(place(&test, "uv"));
+        succeed(command.env("UV_CACHE_DIR", test.session.fixture.outside().join("cache")));
+        at_most(&mut test, &format!("uv venv, {again}"), MEDIUM);
     }
-    succeed(python().args(["-m", "venv", "--upgrade", "--without-pip"]).arg(place(&stage, "venv")));
-    at_most(&mut stage, "python -m venv --upgrade", MEDIUM);
-    fs::rename(place(&stage, "uv"), place(&stage, "moved")).unwrap();
-    at_most(&mut stage, "an environment moved", MEDIUM);
+    succeed(python().args(["-m", "venv", "--upgrade", "--without-pip"]).arg(place(&test, "venv")));
+    at_most(&mut test, "python -m venv --upgrade", MEDIUM);
+    fs::rename(place(&test, "uv"), place(&test, "moved")).unwrap();
+    at_most(&mut test, "an environment moved", MEDIUM);
     let virtualenv = Command::new("virtualenv").arg("--version").output().is_ok_and(|output| output.status.success());
     if virtualenv {
-        succeed(Command::new("virtualenv").arg("--quiet").arg(place(&stage, "virtualenv")));
-        at_most(&mut stage, "virtualenv", MEDIUM);
+        succeed(Command::new("virtualenv").arg("--quiet").arg(place(&test, "virtualenv")));
+        at_most(&mut test, "virtualenv", MEDIUM);
     } else {
         print("no virtualenv here: not run\n");
     }
-    stage.finish();
+    test.finish();
 }
 
 /// A project that can be installed without anything else, as a path line or by a finder.
@@ -107,24 +107,24 @@ build_editable = build_wheel
 #[test]
 fn an_editable_install_is_at_most_medium() {
     needs!(Fanotify, Venv, Pip, Uv);
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for name in ["pip", "uv"] {
             succeed(python().args(["-m", "venv", "--without-pip"]).arg(fixture.at(&format!("/home/u/{name}"))));
         }
         project(&fixture.at("/home/u/shop"));
     });
-    let project = stage.session.at("/home/u/shop");
-    let outside = stage.session.fixture.outside();
+    let project = test.session.at("/home/u/shop");
+    let outside = test.session.fixture.outside();
     let mut command = Command::new(needs::tool("pip").unwrap());
-    command.arg("--python").arg(stage.session.at("/home/u/pip/bin/python"));
+    command.arg("--python").arg(test.session.at("/home/u/pip/bin/python"));
     command.args(["--disable-pip-version-check", "install", "--no-index", "--no-deps", "--no-cache-dir", "--editable"]);
     succeed(command.arg(&project).env("TMPDIR", &outside));
-    let mut told = at_most(&mut stage, "pip install -e", MEDIUM);
+    let mut told = at_most(&mut test, "pip install -e", MEDIUM);
     let mut command = Command::new(needs::tool("uv").unwrap());
     command.args(["pip", "install", "--quiet", "--offline", "--no-config", "--no-index", "--no-deps", "--python"]);
-    command.arg(stage.session.at("/home/u/uv/bin/python")).arg("--editable").arg(&project);
+    command.arg(test.session.at("/home/u/uv/bin/python")).arg("--editable").arg(&project);
     succeed(command.env("UV_CACHE_DIR", outside.join("cache")).env("TMPDIR", &outside));
-    told.extend(at_most(&mut stage, "uv pip install -e", MEDIUM));
+    told.extend(at_most(&mut test, "uv pip install -e", MEDIUM));
     for environment in ["pip", "uv"] {
         let is_of = |alert: &&Alert, name: &str| {
             let path = alert.text("/file/path").unwrap_or_default();
@@ -135,18 +135,18 @@ fn an_editable_install_is_at_most_medium() {
         {
             let found: Vec<_> = told.iter().filter(|alert| is_of(alert, name)).map(brief).collect();
             if found.len() != 1 {
-                stage.note(&format!("{environment}: {name} was told {} times: {found:#?}", found.len()));
+                test.note(&format!("{environment}: {name} was told {} times: {found:#?}", found.len()));
             }
         }
     }
-    stage.finish();
+    test.finish();
 }
 
 #[test]
 fn hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them() {
     needs!(Fanotify, Venv, Pip, Uv);
     let content = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/content/benign"));
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for name in ["pip", "uv"] {
             succeed(python().args(["-m", "venv", "--without-pip"]).arg(fixture.at(&format!("/home/u/{name}"))));
         }
@@ -163,28 +163,28 @@ fn hooks_of_known_packages_are_at_most_medium_when_an_installer_brings_them() {
             fs::copy(&path, place).unwrap();
         }
     });
-    let outside = stage.session.fixture.outside();
+    let outside = test.session.fixture.outside();
     let wheel = wheel(&outside, "benign", &outside.join("tree"));
-    pip_install(&stage, "/home/u/pip", &wheel);
-    let by_pip = at_most(&mut stage, "pip", MEDIUM);
-    uv_install(&stage, "/home/u/uv", &wheel);
-    let by_uv = at_most(&mut stage, "uv", MEDIUM);
+    pip_install(&test, "/home/u/pip", &wheel);
+    let by_pip = at_most(&mut test, "pip", MEDIUM);
+    uv_install(&test, "/home/u/uv", &wheel);
+    let by_uv = at_most(&mut test, "uv", MEDIUM);
     let files = fs::read_dir(content).into_iter().flatten().count();
     for (installer, alerts) in [("pip", by_pip), ("uv", by_uv)] {
         // Until its RECORD is there nobody owns a file.
         let medium = alerts.iter().filter(|alert| severity(alert) > LOW).count();
         print(&format!("{installer}: {files} files, {} alerts, {medium} of them medium\n", alerts.len()));
         if alerts.len() < files / 2 {
-            stage.note(&format!("{installer}: only {} alerts for {files} files", alerts.len()));
+            test.note(&format!("{installer}: only {} alerts for {files} files", alerts.len()));
         }
     }
-    stage.finish();
+    test.finish();
 }
 
 #[test]
 fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
     needs!(Fanotify, SystemPython);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         let library = fixture.root().join(format!("usr/lib/python{version}"));
         for cached in ["__pycache__", "encodings/__pycache__"] {
             let _ = fs::remove_dir_all(library.join(cached));
@@ -199,8 +199,8 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
         make_parent(&path);
         fs::write(path, "import os\n").unwrap();
     });
-    let version = stage.version();
-    let Some(python) = &stage.python else { return };
+    let version = test.version();
+    let Some(python) = &test.python else { return };
     let program = format!("/usr/bin/python{version}");
     let said = python.say(&program, &["-c", "import os, json, site"], &[("WRITES_BYTECODE", "1")]);
     let tag = version.replace('.', "");
@@ -210,16 +210,16 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
         format!("{user}/__pycache__/usercustomize.cpython-{tag}.pyc"),
         format!("{user}/__pycache__/of_hook.cpython-{tag}.pyc"),
     ];
-    for path in written.iter().filter(|path| !stage.session.at(path).exists()).cloned().collect::<Vec<_>>() {
-        stage.note(&format!("{path} was not written: {said}"));
+    for path in written.iter().filter(|path| !test.session.at(path).exists()).cloned().collect::<Vec<_>>() {
+        test.note(&format!("{path} was not written: {said}"));
     }
-    stage.finish();
+    test.finish();
 }
 
 #[test]
 fn what_only_looks_like_a_hook_is_at_most_informational() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|_, _| ());
+    let mut test = SurfaceTest::new(|_, _| ());
     let packages = "/home/u/v/lib/python3.12/site-packages";
     let inert = ("STARTUP_FILE_INERT", "informational");
     for name in [
@@ -232,25 +232,25 @@ fn what_only_looks_like_a_hook_is_at_most_informational() {
         "django/contrib/site.py",
     ] {
         let path = format!("{packages}/{name}");
-        stage.row(name, &[(&path, inert.0, inert.1)], |stage| stage.write(&path, PAYLOAD));
+        test.row(name, &[(&path, inert.0, inert.1)], |test| test.write(&path, PAYLOAD));
     }
     let path = "/srv/shop/site.py";
-    stage.row("an application's module", &[(path, inert.0, inert.1)], |stage| stage.write(path, PAYLOAD));
+    test.row("an application's module", &[(path, inert.0, inert.1)], |test| test.write(path, PAYLOAD));
     let path = format!("{packages}/__editable__.shop-1.0.pth");
-    stage.row("an editable install", &[(&path, "PTH_FILE_CREATED", "informational")], |stage| {
-        stage.write(&path, "/home/u/shop/src\n");
+    test.row("an editable install", &[(&path, "PTH_FILE_CREATED", "informational")], |test| {
+        test.write(&path, "/home/u/shop/src\n");
     });
     let path = format!("{packages}/nothing.pth");
-    stage.row("comments", &[(&path, "PTH_FILE_CREATED", "informational")], |stage| stage.write(&path, "# nothing\n\n"));
-    stage.finish();
+    test.row("comments", &[(&path, "PTH_FILE_CREATED", "informational")], |test| test.write(&path, "# nothing\n\n"));
+    test.finish();
 }
 
 #[test]
 fn dpkg_that_brings_a_python_is_at_most_medium() {
     needs!(Fanotify, Dpkg);
-    let mut stage = Stage::new(|fixture, _| installers::prepare_dpkg(fixture));
-    let build = |stage: &Stage, version: &str| {
-        let tree = stage.session.fixture.outside().join(version);
+    let mut test = SurfaceTest::new(|fixture, _| installers::prepare_dpkg(fixture));
+    let build = |test: &SurfaceTest, version: &str| {
+        let tree = test.session.fixture.outside().join(version);
         let mut sums = String::new();
         for path in [
             "etc/python3.14/sitecustomize.py",
@@ -276,22 +276,22 @@ fn dpkg_that_brings_a_python_is_at_most_medium() {
         fs::write(tree.join("DEBIAN/control"), format!(
             "Package: python-test\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: t\n"
         )).unwrap();
-        let built = stage.session.fixture.outside().join(format!("python_{version}.deb"));
+        let built = test.session.fixture.outside().join(format!("python_{version}.deb"));
         succeed(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&tree).arg(&built));
         built
     };
     for version in ["1.0", "2.0"] {
-        let built = build(&stage, version);
+        let built = build(&test, version);
         let mut command = Command::new("dpkg");
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("DEBIAN_FRONTEND", "noninteractive").arg("--root");
-        command.arg(stage.session.fixture.root()).args(["--force-script-chrootless", "--force-not-root", "--install"]);
+        command.arg(test.session.fixture.root()).args(["--force-script-chrootless", "--force-not-root", "--install"]);
         succeed(command.arg(built));
         // A .pth that no list has yet is medium.
-        let told = at_most(&mut stage, &format!("dpkg, {version}"), MEDIUM);
+        let told = at_most(&mut test, &format!("dpkg, {version}"), MEDIUM);
         let is_path_file = |alert: &Alert| alert.text("/file/path").is_some_and(|path| path.ends_with(".pth"));
         for alert in told.iter().filter(|alert| severity(alert) > LOW && !is_path_file(alert)) {
-            stage.note(&format!("dpkg, {version}: {}", brief(alert)));
+            test.note(&format!("dpkg, {version}: {}", brief(alert)));
         }
     }
-    stage.finish();
+    test.finish();
 }

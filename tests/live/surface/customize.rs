@@ -1,6 +1,6 @@
 //! `sitecustomize` and `usercustomize` in every form and place.
 
-use super::{PAYLOAD, Stage};
+use super::{PAYLOAD, SurfaceTest};
 use crate::fixture::Fixture;
 use crate::support::{needs, succeed};
 use std::fs;
@@ -53,7 +53,7 @@ if mode == 'forged':
 #[test]
 fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
     needs!(Fanotify, SystemPython);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         let library = format!("/usr/lib/python{version}");
         let etc = format!("/etc/python{version}/sitecustomize.py");
         // As Debian has it, whatever this machine has.
@@ -63,79 +63,79 @@ fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
         symlink(&etc, &link).unwrap();
         fs::create_dir_all(fixture.at(&format!("{library}/__pycache__/x")).parent().unwrap()).unwrap();
     });
-    let version = stage.version();
+    let version = test.version();
     let (library, tag) = (format!("/usr/lib/python{version}"), version.replace('.', ""));
     let etc = format!("/etc/python{version}/sitecustomize.py");
-    let original = fs::read(stage.session.at(&etc)).unwrap();
+    let original = fs::read(test.session.at(&etc)).unwrap();
 
-    stage.row("Debian's file appended to", &[(&etc, SITE, "high")], |stage| stage.append(&etc, PAYLOAD));
+    test.row("Debian's file appended to", &[(&etc, SITE, "high")], |test| test.append(&etc, PAYLOAD));
     for options in [&[][..], &["-I"], &["-E", "-s"]] {
-        stage.runs("Debian's file appended to", true, options);
+        test.runs("Debian's file appended to", true, options);
     }
-    stage.runs("Debian's file appended to, -S", false, &["-S"]);
-    stage.back("Debian's file", &[&etc], |stage| stage.write(&etc, &original));
+    test.runs("Debian's file appended to, -S", false, &["-S"]);
+    test.back("Debian's file", &[&etc], |test| test.write(&etc, &original));
 
     let link = format!("{library}/sitecustomize.py");
     let elsewhere = "/srv/other.py";
-    stage.row("the link leads elsewhere", &[(&link, SITE, "high")], |stage| {
-        stage.write(elsewhere, PAYLOAD);
-        symlink(elsewhere, stage.at("/srv/link")).unwrap();
-        fs::rename(stage.at("/srv/link"), stage.at(&link)).unwrap();
+    test.row("the link leads elsewhere", &[(&link, SITE, "high")], |test| {
+        test.write(elsewhere, PAYLOAD);
+        symlink(elsewhere, test.at("/srv/link")).unwrap();
+        fs::rename(test.at("/srv/link"), test.at(&link)).unwrap();
     });
-    stage.runs("the link leads elsewhere", true, &[]);
-    stage.row("the file at its end", &[(elsewhere, SITE, "high")], |stage| stage.append(elsewhere, "import os\n"));
-    stage.back("the link", &[&link], |stage| {
-        symlink(&etc, stage.at("/srv/link")).unwrap();
-        fs::rename(stage.at("/srv/link"), stage.at(&link)).unwrap();
+    test.runs("the link leads elsewhere", true, &[]);
+    test.row("the file at its end", &[(elsewhere, SITE, "high")], |test| test.append(elsewhere, "import os\n"));
+    test.back("the link", &[&link], |test| {
+        symlink(&etc, test.at("/srv/link")).unwrap();
+        fs::rename(test.at("/srv/link"), test.at(&link)).unwrap();
     });
 
     let package = format!("{library}/sitecustomize/__init__.py");
-    stage.row("a package", &[(&package, SITE, "high")], |stage| stage.write(&package, PAYLOAD));
-    stage.runs("a package", true, &[]);
-    stage.remove(&format!("{library}/sitecustomize"));
+    test.row("a package", &[(&package, SITE, "high")], |test| test.write(&package, PAYLOAD));
+    test.runs("a package", true, &[]);
+    test.remove(&format!("{library}/sitecustomize"));
 
-    let object = extension(&stage.session.fixture, "sitecustomize");
+    let object = extension(&test.session.fixture, "sitecustomize");
     let endings = [format!("cpython-{tag}-x86_64-linux-gnu.so"), "abi3.so".into(), "so".into()];
     for ending in endings {
         let path = format!("{library}/sitecustomize.{ending}");
-        stage.row(&path, &[(&path, SITE, "critical")], |stage| match &object {
-            Some(object) => stage.copy(object, &path),
-            None => stage.write(&path, b"\x7fELF"),
+        test.row(&path, &[(&path, SITE, "critical")], |test| match &object {
+            Some(object) => test.copy(object, &path),
+            None => test.write(&path, b"\x7fELF"),
         });
         if object.is_some() && (cfg!(target_arch = "x86_64") || !ending.contains("x86_64")) {
-            stage.runs(&path, true, &[]);
+            test.runs(&path, true, &[]);
         }
-        stage.remove(&path);
+        test.remove(&path);
     }
 
     let cached = format!("{library}/__pycache__/sitecustomize.cpython-{tag}.pyc");
-    let source = stage.session.at(&etc);
+    let source = test.session.at(&etc);
     for mode in ["unchecked", "forged"] {
-        let compiled = bytecode(&stage.session.fixture, &source, mode, PAYLOAD);
+        let compiled = bytecode(&test.session.fixture, &source, mode, PAYLOAD);
         let row = format!("bytecode, {mode}");
-        stage.row(&row, &[(&cached, SITE, "critical")], |stage| stage.copy(&compiled, &cached));
-        stage.runs(&row, true, &[]);
-        stage.remove(&cached);
+        test.row(&row, &[(&cached, SITE, "critical")], |test| test.copy(&compiled, &cached));
+        test.runs(&row, true, &[]);
+        test.remove(&cached);
     }
 
     let beside = format!("{library}/sitecustomize.pyc");
-    let compiled = bytecode(&stage.session.fixture, &source, "sourceless", PAYLOAD);
-    stage.row("bytecode beside its source", &[(&beside, SITE, "critical")], |stage| stage.copy(&compiled, &beside));
-    stage.runs("bytecode beside its source", false, &[]);
-    stage.remove(&link);
-    stage.runs("bytecode without its source", true, &[]);
-    stage.remove(&beside);
+    let compiled = bytecode(&test.session.fixture, &source, "sourceless", PAYLOAD);
+    test.row("bytecode beside its source", &[(&beside, SITE, "critical")], |test| test.copy(&compiled, &beside));
+    test.runs("bytecode beside its source", false, &[]);
+    test.remove(&link);
+    test.runs("bytecode without its source", true, &[]);
+    test.remove(&beside);
 
-    stage.row("created", &[(&link, SITE, "high")], |stage| stage.write(&link, PAYLOAD));
-    stage.runs("created", true, &["-I"]);
-    stage.row("appended to", &[(&link, SITE, "high")], |stage| stage.append(&link, "import os\n"));
-    stage.finish();
+    test.row("created", &[(&link, SITE, "high")], |test| test.write(&link, PAYLOAD));
+    test.runs("created", true, &["-I"]);
+    test.row("appended to", &[(&link, SITE, "high")], |test| test.append(&link, "import os\n"));
+    test.finish();
 }
 
 #[test]
 fn a_sitecustomize_that_python_does_not_find_is_nothing() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         let own = fixture.at(&format!("/usr/lib/python{version}/sitecustomize.py"));
         if !own.exists() {
             fs::write(own, "").unwrap();
@@ -145,32 +145,32 @@ fn a_sitecustomize_that_python_does_not_find_is_nothing() {
             fs::remove_dir(fixture.at("/usr/lib/python3.12")).unwrap();
         }
     });
-    let version = stage.version();
+    let version = test.version();
     for directory in [format!("/usr/local/lib/python{version}/dist-packages"), "/usr/lib/python3/dist-packages".into()]
     {
         let path = format!("{directory}/sitecustomize.py");
-        stage.row(&path, &[(&path, "STARTUP_FILE_INERT", "informational")], |stage| stage.write(&path, PAYLOAD));
-        stage.runs(&path, false, &[]);
-        stage.remove(&path);
+        test.row(&path, &[(&path, "STARTUP_FILE_INERT", "informational")], |test| test.write(&path, PAYLOAD));
+        test.runs(&path, false, &[]);
+        test.remove(&path);
     }
     for path in ["/home/u/.config/python/usercustomize.py", "/srv/app/sitecustomize.py"] {
-        stage.row(path, &[(path, "STARTUP_FILE_INERT", "informational")], |stage| stage.write(path, PAYLOAD));
+        test.row(path, &[(path, "STARTUP_FILE_INERT", "informational")], |test| test.write(path, PAYLOAD));
     }
     // An upstream Python has none of its own.
     let path = "/home/u/.pyenv/versions/3.13.0/lib/python3.13/site-packages/sitecustomize.py";
-    stage.row("upstream", &[(path, SITE, "high")], |stage| stage.write(path, PAYLOAD));
-    stage.finish();
+    test.row("upstream", &[(path, SITE, "high")], |test| test.write(path, PAYLOAD));
+    test.finish();
 }
 
 #[test]
 fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
     needs!(Fanotify, SystemPython);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         for directory in ["root/.local/lib/pythonV/site-packages", "usr/local/lib/pythonV/dist-packages"] {
             fs::create_dir_all(fixture.root().join(directory.replace('V', version))).unwrap();
         }
     });
-    let version = stage.version();
+    let version = test.version();
     let tag = version.replace('.', "");
     for (directory, is_system) in [
         (format!("/root/.local/lib/python{version}/site-packages"), false),
@@ -180,27 +180,27 @@ fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
         ("/usr/lib/python3/dist-packages".to_owned(), true),
     ] {
         let path = format!("{directory}/usercustomize.py");
-        stage.row(&path, &[(&path, USER, "high")], |stage| stage.write(&path, PAYLOAD));
-        stage.runs(&path, true, &[]);
+        test.row(&path, &[(&path, USER, "high")], |test| test.write(&path, PAYLOAD));
+        test.runs(&path, true, &[]);
         // It is imported only where the user's directory is used at all.
-        stage.runs(&format!("{path} -I"), false, &["-I"]);
-        stage.runs_with(&format!("{path}, none wanted"), false, &[], &[("PYTHONNOUSERSITE", "1")]);
-        stage.remove(&path);
+        test.runs(&format!("{path} -I"), false, &["-I"]);
+        test.runs_with(&format!("{path}, none wanted"), false, &[], &[("PYTHONNOUSERSITE", "1")]);
+        test.remove(&path);
         let path = format!("{directory}/usercustomize/__init__.py");
-        stage.row(&path, &[(&path, USER, "high")], |stage| stage.write(&path, PAYLOAD));
-        stage.runs(&path, true, &[]);
-        stage.remove(&format!("{directory}/usercustomize"));
+        test.row(&path, &[(&path, USER, "high")], |test| test.write(&path, PAYLOAD));
+        test.runs(&path, true, &[]);
+        test.remove(&format!("{directory}/usercustomize"));
         if !is_system {
             continue;
         }
-        let compiled = bytecode(&stage.session.fixture, &stage.session.at("/"), "sourceless", PAYLOAD);
+        let compiled = bytecode(&test.session.fixture, &test.session.at("/"), "sourceless", PAYLOAD);
         let path = format!("{directory}/usercustomize.pyc");
-        stage.row(&path, &[(&path, USER, "critical")], |stage| stage.copy(&compiled, &path));
-        stage.runs(&path, true, &[]);
-        stage.remove(&path);
+        test.row(&path, &[(&path, USER, "critical")], |test| test.copy(&compiled, &path));
+        test.runs(&path, true, &[]);
+        test.remove(&path);
         let path = format!("{directory}/usercustomize.cpython-{tag}-x86_64-linux-gnu.so");
-        stage.row(&path, &[(&path, USER, "critical")], |stage| stage.write(&path, b"\x7fELF"));
-        stage.remove(&path);
+        test.row(&path, &[(&path, USER, "critical")], |test| test.write(&path, b"\x7fELF"));
+        test.remove(&path);
     }
     for path in [
         "/home/u/.local/lib/python3.13/site-packages/usercustomize.py",
@@ -208,7 +208,7 @@ fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
         "/home/u/.pyenv/versions/3.13.0/lib/python3.13/usercustomize.py",
         "/opt/conda/lib/python3.10/site-packages/usercustomize.py",
     ] {
-        stage.row(path, &[(path, USER, "high")], |stage| stage.write(path, PAYLOAD));
+        test.row(path, &[(path, USER, "high")], |test| test.write(path, PAYLOAD));
     }
-    stage.finish();
+    test.finish();
 }

@@ -1,9 +1,9 @@
 //! A directory that Python searches is replaced: what is in it now came without an event of its own.
 
 use super::python::SystemPython;
-use super::{PAYLOAD, Stage, let_directories_grow_old, make_parent};
+use super::{PAYLOAD, SurfaceTest, YOUNG_DIRECTORY, make_parent};
 use crate::fixture::Fixture;
-use crate::support::{Helper, OWN_MOUNTS, needs, py};
+use crate::support::{Helper, OWN_MOUNTS, needs, py, wait_until_older};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -29,33 +29,33 @@ fn prepare(fixture: &Fixture, version: &str) {
 #[test]
 fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         prepare(fixture, version);
-        let_directories_grow_old();
+        wait_until_older(&fixture.at(&format!("/etc/python{version}")), YOUNG_DIRECTORY);
     });
-    let version = stage.version();
+    let version = test.version();
     let site = format!("/usr/local/lib/python{version}/dist-packages");
     let inside = format!("{site}/evil.pth");
-    stage.row(
+    test.row(
         "another directory renamed in",
         &[(&site, TYPE, "high"), (&inside, "PTH_FILE_CREATED", "medium")],
-        |stage| {
-            fs::rename(stage.at(&site), stage.at("/srv/aside")).unwrap();
-            fs::rename(stage.at("/srv/whole"), stage.at(&site)).unwrap();
+        |test| {
+            fs::rename(test.at(&site), test.at("/srv/aside")).unwrap();
+            fs::rename(test.at("/srv/whole"), test.at(&site)).unwrap();
         },
     );
-    stage.runs("another directory renamed in", true, &["-I"]);
+    test.runs("another directory renamed in", true, &["-I"]);
     let later = format!("{site}/later.pth");
-    stage.row("written there later", &[(&later, "PTH_FILE_CREATED", "medium")], |stage| stage.write(&later, PAYLOAD));
-    stage.remove(&site);
+    test.row("written there later", &[(&later, "PTH_FILE_CREATED", "medium")], |test| test.write(&later, PAYLOAD));
+    test.remove(&site);
 
     let site = "/usr/lib/python3/dist-packages";
-    stage.row("a link in its place", &[(site, TYPE, "high")], |stage| {
-        stage.remove(site);
-        symlink("/srv/link", stage.session.at(site)).unwrap();
+    test.row("a link in its place", &[(site, TYPE, "high")], |test| {
+        test.remove(site);
+        symlink("/srv/link", test.session.at(site)).unwrap();
     });
-    stage.runs("a link in its place", true, &["-I"]);
-    stage.remove("/srv/link/evil.pth");
+    test.runs("a link in its place", true, &["-I"]);
+    test.remove("/srv/link/evil.pth");
     for (name, told) in [
         ("late.pth", ("PTH_FILE_CREATED", "medium")),
         ("usercustomize.py", ("USERCUSTOMIZE_MODIFIED", "high")),
@@ -63,35 +63,33 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     ] {
         let path = format!("/srv/link/{name}");
         let row = format!("{name} at the real place");
-        stage.row(&row, &[(&path, told.0, told.1)], |stage| stage.write(&path, PAYLOAD));
+        test.row(&row, &[(&path, told.0, told.1)], |test| test.write(&path, PAYLOAD));
         if !name.contains('/') {
-            stage.runs(&row, true, &[]);
-            stage.remove(&path);
+            test.runs(&row, true, &[]);
+            test.remove(&path);
         }
     }
     // A package's own file, one level below it.
-    stage.write("/srv/link/torchvision/weights.pth", "import os\n");
-    stage.write("/srv/link/module.py", PAYLOAD);
+    test.write("/srv/link/torchvision/weights.pth", "import os\n");
+    test.write("/srv/link/module.py", PAYLOAD);
 
     // A prepared home: the kernel tells only the rename of its top.
     let path = format!("/root/.local/lib/python{version}/site-packages/usercustomize.py");
-    stage.row("a home renamed in", &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |stage| {
-        fs::rename(stage.at("/root/.local"), stage.at("/srv/aside-home")).unwrap();
-        fs::rename(stage.at("/srv/home"), stage.at("/root/.local")).unwrap();
+    test.row("a home renamed in", &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |test| {
+        fs::rename(test.at("/root/.local"), test.at("/srv/aside-home")).unwrap();
+        fs::rename(test.at("/srv/home"), test.at("/root/.local")).unwrap();
     });
-    stage.runs("a home renamed in", true, &[]);
+    test.runs("a home renamed in", true, &[]);
 
     let link = "/home/u/.local/lib/python3.12/site-packages";
-    stage.row("a link for one user", &[(link, TYPE, "high")], |stage| symlink("/srv/mount", stage.at(link)).unwrap());
+    test.row("a link for one user", &[(link, TYPE, "high")], |test| symlink("/srv/mount", test.at(link)).unwrap());
     let path = "/srv/mount/late.pth";
-    stage.row("late, for one user", &[(path, "PTH_FILE_CREATED", "medium")], |stage| stage.write(path, PAYLOAD));
+    test.row("late, for one user", &[(path, "PTH_FILE_CREATED", "medium")], |test| test.write(path, PAYLOAD));
     let library = "/opt/py/lib/python3.12";
-    stage.row("a standard library", &[(library, TYPE, "high")], |stage| {
-        symlink("/srv/aside", stage.at(library)).unwrap()
-    });
+    test.row("a standard library", &[(library, TYPE, "high")], |test| symlink("/srv/aside", test.at(library)).unwrap());
     let cache = "/usr/lib/python3.12/encodings/__pycache__";
-    stage.row("a link for bytecode", &[(cache, TYPE, "high")], |stage| symlink("/srv/aside", stage.at(cache)).unwrap());
-    stage.finish();
+    test.row("a link for bytecode", &[(cache, TYPE, "high")], |test| symlink("/srv/aside", test.at(cache)).unwrap());
+    test.finish();
 }
 
 #[test]
@@ -106,27 +104,27 @@ fn a_mount_over_a_hook_or_a_directory_of_hooks_is_told() {
     helper.run("import subprocess\ndef mount(*words):\n    subprocess.run([b'mount', *words], check=True)");
     let prefix = ["nsenter", "-m", "-t", &helper.pid().to_string()].map(str::to_owned).to_vec();
     let python = python.map(|python| python.through(prefix, fixture.root()));
-    let mut stage = Stage::within(&helper, fixture, python);
-    let root = stage.session.fixture.root();
-    let mut bind = |stage: &mut Stage, row: &str, from: &str, to: &str, detection: &str| {
+    let mut test = SurfaceTest::within(&helper, fixture, python);
+    let root = test.session.fixture.root();
+    let mut bind = |test: &mut SurfaceTest, row: &str, from: &str, to: &str, detection: &str| {
         let below = |path: &str| root.join(path.trim_start_matches('/'));
-        stage.row(row, &[(to, detection, "high")], |_| {
+        test.row(row, &[(to, detection, "high")], |_| {
             helper.run(&format!("mount('--bind', {}, {})", py(&below(from)), py(&below(to))));
         });
     };
     let etc = format!("/etc/python{version}/sitecustomize.py");
     // Its own rule matches too, and comes first.
-    bind(&mut stage, "over a file", "/srv/mounted.py", &etc, "SITECUSTOMIZE_MODIFIED");
-    if stage.session.at(&format!("/usr/lib/python{version}/sitecustomize.py")).symlink_metadata().is_ok() {
-        stage.runs("over a file", true, &["-I"]);
+    bind(&mut test, "over a file", "/srv/mounted.py", &etc, "SITECUSTOMIZE_MODIFIED");
+    if test.session.at(&format!("/usr/lib/python{version}/sitecustomize.py")).symlink_metadata().is_ok() {
+        test.runs("over a file", true, &["-I"]);
     }
-    bind(&mut stage, "over a .pth", "/srv/mounted.py", "/usr/lib/python3/dist-packages/own.pth", TYPE);
+    bind(&mut test, "over a .pth", "/srv/mounted.py", "/usr/lib/python3/dist-packages/own.pth", TYPE);
     let site = format!("/usr/local/lib/python{version}/dist-packages");
-    bind(&mut stage, "over a directory", "/srv/mount", &site, TYPE);
-    stage.runs("over a directory", true, &[]);
+    bind(&mut test, "over a directory", "/srv/mount", &site, TYPE);
+    test.runs("over a directory", true, &[]);
     // A place of no interest.
-    make_parent(&stage.session.at("/srv/nothing/x"));
+    make_parent(&test.session.at("/srv/nothing/x"));
     let (from, to) = (root.join("srv/whole"), root.join("srv/nothing"));
     helper.run(&format!("mount('--bind', {}, {})", py(&from), py(&to)));
-    stage.finish();
+    test.finish();
 }

@@ -2,9 +2,9 @@
 //! it stays.
 
 use super::python::SystemPython;
-use super::{PAYLOAD, Stage, wait_until_learned};
+use super::{PAYLOAD, SurfaceTest, wait_until_learned};
 use crate::expect::Alert;
-use crate::support::{needs, succeed};
+use crate::support::{needs, succeed, wait_until_older};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -77,58 +77,58 @@ fn variable(text: &str) -> &str {
 fn a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_stays() {
     needs!(Fanotify);
     let before = "export PYTHONPATH=/opt/before\n";
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for (path, ..) in PLACES {
             fs::create_dir_all(fixture.at(path).parent().unwrap()).unwrap();
         }
         fs::write(fixture.at("/etc/profile.d/before.sh"), before).unwrap();
         // What was changed within a tenth of a second before the start counts as changed since.
-        std::thread::sleep(Duration::from_millis(300));
+        wait_until_older(&fixture.at("/etc/profile.d/before.sh"), Duration::from_millis(300));
         fs::write(fixture.at("/usr/lib/python3/dist-packages/probing.pth"), "import probe_of_stock\n").unwrap();
     });
     for (path, text, level, is_sh) in PLACES {
         let detection = if variable(text) == "PYTHONPATH" { PATH } else { OTHER };
         let text = text.replace("VALUE", "/opt/lib");
-        let alerts = stage.row(path, &[(path, detection, level)], |stage| stage.write(path, &text));
+        let alerts = test.row(path, &[(path, detection, level)], |test| test.write(path, &text));
         let setting = |alert: &Alert| alert.0["pyhookwatch"]["environment"][0]["variable"].clone();
         if alerts.first().is_some_and(|alert| setting(alert) != variable(&text)) {
-            stage.note(&format!("{path}: the setting is not shown: {}", alerts[0].0));
+            test.note(&format!("{path}: the setting is not shown: {}", alerts[0].0));
         }
         if is_sh {
             let script = ". \"$0\"; echo \"is=$PYTHONPATH\"";
-            let said = succeed(Command::new("/bin/sh").args(["-c", script]).arg(stage.session.at(path)).env_clear());
+            let said = succeed(Command::new("/bin/sh").args(["-c", script]).arg(test.session.at(path)).env_clear());
             if !said.contains("is=/opt/lib\n") {
-                stage.note(&format!("{path}: sh does not take it from there: {said}"));
+                test.note(&format!("{path}: sh does not take it from there: {said}"));
             }
         }
     }
     // The same settings among other lines.
     for (path, text, ..) in PLACES {
-        stage.write(path, format!("{}# more\n", text.replace("VALUE", "/opt/lib")));
+        test.write(path, format!("{}# more\n", text.replace("VALUE", "/opt/lib")));
     }
     // What was there before the start is known once all that was there is known.
     let probe = "/usr/lib/python3/dist-packages/probe_of_stock.py";
-    wait_until_learned(&mut stage, probe, |stage| stage.write(probe, "import os\n"));
-    stage.write("/etc/profile.d/before.sh", format!("# more\n{before}"));
-    let quiet = stage.session.alerts_before_a_sentinel();
+    wait_until_learned(&mut test, probe, |test| test.write(probe, "import os\n"));
+    test.write("/etc/profile.d/before.sh", format!("# more\n{before}"));
+    let quiet = test.session.alerts_before_a_sentinel();
     for alert in &quiet {
-        stage.note(&format!("rewritten with the same settings: {}", super::brief(alert)));
+        test.note(&format!("rewritten with the same settings: {}", super::brief(alert)));
     }
     for (path, text, level, _) in PLACES.into_iter().filter(|place| !place.1.contains("env_keep")) {
         let detection = if variable(text) == "PYTHONPATH" { PATH } else { OTHER };
-        stage.row(&format!("{path}, altered"), &[(path, detection, level)], |stage| {
-            stage.write(path, text.replace("VALUE", "/opt/other"));
+        test.row(&format!("{path}, altered"), &[(path, detection, level)], |test| {
+            test.write(path, text.replace("VALUE", "/opt/other"));
         });
     }
     let path = "/etc/profile.d/before.sh";
-    stage.row("altered since before", &[(path, PATH, "high")], |stage| stage.write(path, "export PYTHONPATH=/opt/x\n"));
-    stage.finish();
+    test.row("altered since before", &[(path, PATH, "high")], |test| test.write(path, "export PYTHONPATH=/opt/x\n"));
+    test.finish();
 }
 
 #[test]
 fn the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for directory in ["home/u", "etc/profile.d", "opt/venv/bin", "srv/app"] {
             fs::create_dir_all(fixture.root().join(directory)).unwrap();
         }
@@ -153,11 +153,11 @@ fn the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value() {
     .enumerate()
     {
         let path = format!("/home/u{number}/.bashrc");
-        stage.row(line, &[(&path, detection, level)], |stage| stage.write(&path, format!("{line}\n")));
+        test.row(line, &[(&path, detection, level)], |test| test.write(&path, format!("{line}\n")));
     }
     let path = "/etc/profile.d/startup.sh";
-    stage.row("for everybody", &[(path, STARTUP, "medium")], |stage| {
-        stage.write(path, "export PYTHONSTARTUP=/opt/rc.py\n")
+    test.row("for everybody", &[(path, STARTUP, "medium")], |test| {
+        test.write(path, "export PYTHONSTARTUP=/opt/rc.py\n")
     });
     for (path, content) in [
         ("/etc/profile.d/mention.sh", "# export PYTHONPATH=/tmp/x\necho PYTHONPATH=/tmp/x\n"),
@@ -170,80 +170,79 @@ fn the_level_of_a_setting_goes_by_its_place_its_variable_and_its_value() {
         ("/srv/app/run.sh", "export PYTHONPATH=/app\n"),
         ("/srv/app/app.service", "[Service]\nEnvironment=PYTHONPATH=/app\n"),
     ] {
-        stage.write(path, content);
+        test.write(path, content);
     }
-    stage.finish();
+    test.finish();
 }
 
 #[test]
 fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
     needs!(Fanotify);
     let script = "/home/u/start/up.py";
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         fs::write(fixture.at(script), "import os\n").unwrap();
         fs::create_dir_all(fixture.root().join("srv/lib")).unwrap();
     });
-    stage.append(script, "# nobody's\n");
+    test.append(script, "# nobody's\n");
     let path = "/home/u/.bashrc";
-    stage.row("named", &[(path, STARTUP, "medium")], |stage| {
-        stage.write(path, "export PYTHONSTARTUP=$HOME/start/up.py\n")
+    test.row("named", &[(path, STARTUP, "medium")], |test| {
+        test.write(path, "export PYTHONSTARTUP=$HOME/start/up.py\n")
     });
-    stage.row("changed", &[(script, "STARTUP_SCRIPT_MODIFIED", "medium")], |stage| {
-        stage.append(script, "print('ran=' + str(1))\n");
+    test.row("changed", &[(script, "STARTUP_SCRIPT_MODIFIED", "medium")], |test| {
+        test.append(script, "print('ran=' + str(1))\n");
     });
     for (words, expected) in [(&["-i"][..], true), (&["-c", "pass"], false), (&["-i", "-I"], false)] {
         let say = |python: &SystemPython| {
             python.say(&format!("/usr/bin/python{}", python.version), words, &[("PYTHONSTARTUP", script)])
         };
-        if let Some(said) = stage.python.as_ref().map(say)
+        if let Some(said) = test.python.as_ref().map(say)
             && said.contains("ran=1") != expected
         {
-            stage.note(&format!("PYTHONSTARTUP with {words:?}: {said}"));
+            test.note(&format!("PYTHONSTARTUP with {words:?}: {said}"));
         }
     }
     // A directory that PYTHONPATH names is searched.
     let path = "/home/u/.profile";
-    stage
-        .row("a directory named", &[(path, PATH, "medium")], |stage| stage.write(path, "export PYTHONPATH=/srv/lib\n"));
+    test.row("a directory named", &[(path, PATH, "medium")], |test| test.write(path, "export PYTHONPATH=/srv/lib\n"));
     for (name, detection) in
         [("sitecustomize.py", "SITECUSTOMIZE_MODIFIED"), ("usercustomize.py", "USERCUSTOMIZE_MODIFIED")]
     {
         let path = format!("/srv/lib/{name}");
-        stage.row(name, &[(&path, detection, "high")], |stage| stage.write(&path, PAYLOAD));
-        stage.runs_with(name, true, &[], &[("PYTHONPATH", "/srv/lib")]);
-        stage.runs_with(&format!("{name} -E"), false, &["-E"], &[("PYTHONPATH", "/srv/lib")]);
-        stage.remove(&path);
+        test.row(name, &[(&path, detection, "high")], |test| test.write(&path, PAYLOAD));
+        test.runs_with(name, true, &[], &[("PYTHONPATH", "/srv/lib")]);
+        test.runs_with(&format!("{name} -E"), false, &["-E"], &[("PYTHONPATH", "/srv/lib")]);
+        test.remove(&path);
     }
-    stage.finish();
+    test.finish();
 }
 
 #[test]
 fn a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_counts() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for (path, ..) in IN_DIRECTORIES {
             fs::write(fixture.at(path), "# nothing\n").unwrap();
         }
         fs::write(fixture.at("/usr/lib/python3/dist-packages/probing.pth"), "import probe_of_stock\n").unwrap();
     });
     let probe = "/usr/lib/python3/dist-packages/probe_of_stock.py";
-    wait_until_learned(&mut stage, probe, |stage| stage.write(probe, "import os\n"));
+    wait_until_learned(&mut test, probe, |test| test.write(probe, "import os\n"));
     for (path, text, level, _) in IN_DIRECTORIES {
-        stage.row(path, &[(path, PATH, level)], |stage| stage.write(path, text.replace("VALUE", "/opt/lib")));
+        test.row(path, &[(path, PATH, level)], |test| test.write(path, text.replace("VALUE", "/opt/lib")));
     }
-    stage.finish();
+    test.finish();
 }
 
 #[test]
 fn a_setting_in_a_new_file_is_told_where_every_file_of_a_directory_counts() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for (path, ..) in IN_DIRECTORIES {
             fs::create_dir_all(fixture.at(path).parent().unwrap()).unwrap();
         }
     });
     for (path, text, level, _) in IN_DIRECTORIES {
-        stage.row(path, &[(path, PATH, level)], |stage| stage.write(path, text.replace("VALUE", "/opt/lib")));
+        test.row(path, &[(path, PATH, level)], |test| test.write(path, text.replace("VALUE", "/opt/lib")));
     }
-    stage.finish();
+    test.finish();
 }

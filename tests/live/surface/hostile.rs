@@ -1,6 +1,6 @@
 //! Hostile code stays hostile, whoever writes it: every variant by pip, uv, Python and a shell.
 
-use super::Stage;
+use super::SurfaceTest;
 use crate::expect::Alert;
 use crate::support::{needs, needs::python, print, succeed};
 use std::collections::BTreeMap;
@@ -52,9 +52,9 @@ pub fn wheel(directory: &Path, name: &str, tree: &Path) -> PathBuf {
 }
 
 /// Installs a wheel with pip, into the environment at this place.
-pub fn pip_install(stage: &Stage, environment: &str, wheel: &Path) {
+pub fn pip_install(test: &SurfaceTest, environment: &str, wheel: &Path) {
     let mut command = Command::new(needs::tool("pip").unwrap());
-    command.arg("--python").arg(stage.session.at(environment).join("bin/python"));
+    command.arg("--python").arg(test.session.at(environment).join("bin/python"));
     command.args([
         "--disable-pip-version-check",
         "install",
@@ -63,25 +63,25 @@ pub fn pip_install(stage: &Stage, environment: &str, wheel: &Path) {
         "--no-cache-dir",
         "--no-compile",
     ]);
-    succeed(command.arg(wheel).env("TMPDIR", stage.session.fixture.outside()));
+    succeed(command.arg(wheel).env("TMPDIR", test.session.fixture.outside()));
 }
 
 /// The same with uv.
-pub fn uv_install(stage: &Stage, environment: &str, wheel: &Path) {
+pub fn uv_install(test: &SurfaceTest, environment: &str, wheel: &Path) {
     let mut command = Command::new(needs::tool("uv").unwrap());
     command.args(["pip", "install", "--quiet", "--offline", "--no-config", "--no-index", "--no-deps", "--python"]);
-    command.arg(stage.session.at(environment).join("bin/python")).arg(wheel);
-    succeed(command.env("UV_CACHE_DIR", stage.session.fixture.outside().join("cache")));
+    command.arg(test.session.at(environment).join("bin/python")).arg(wheel);
+    succeed(command.env("UV_CACHE_DIR", test.session.fixture.outside().join("cache")));
 }
 
 /// Who plants them all, below a directory of its own.
-fn plant(stage: &Stage, writer: &str, variants: &[Variant], wheel: &Path) {
-    let prefix = stage.session.at(&format!("/srv/{writer}"));
-    let fixture = &stage.session.fixture;
+fn plant(test: &SurfaceTest, writer: &str, variants: &[Variant], wheel: &Path) {
+    let prefix = test.session.at(&format!("/srv/{writer}"));
+    let fixture = &test.session.fixture;
     let staged = fixture.outside().join("staged/data");
     match writer {
-        "pip" => pip_install(stage, &format!("/srv/{writer}"), wheel),
-        "uv" => uv_install(stage, &format!("/srv/{writer}"), wheel),
+        "pip" => pip_install(test, &format!("/srv/{writer}"), wheel),
+        "uv" => uv_install(test, &format!("/srv/{writer}"), wheel),
         "python" => {
             let program = "import os, shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2], dirs_exist_ok=True)";
             succeed(Command::new(python().unwrap()).args(["-c", program]).args([&staged, &prefix]));
@@ -103,7 +103,7 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
     const WRITERS: [&str; 4] = ["pip", "uv", "python", "sh"];
     let variants = variants();
     assert!(variants.len() >= 60, "{} variants", variants.len());
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         for writer in ["pip", "uv"] {
             let mut command = Command::new(python().unwrap());
             succeed(command.args(["-m", "venv", "--without-pip"]).arg(fixture.at(&format!("/srv/{writer}"))));
@@ -116,12 +116,12 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
             }
         }
     });
-    let outside = stage.session.fixture.outside();
+    let outside = test.session.fixture.outside();
     let wheel = wheel(&outside, "hostile", &outside.join("staged"));
     let mut told: BTreeMap<(usize, &str), Vec<Alert>> = BTreeMap::new();
     for writer in WRITERS {
-        plant(&stage, writer, &variants, &wheel);
-        for alert in stage.session.alerts_before_a_sentinel() {
+        plant(&test, writer, &variants, &wheel);
+        for alert in test.session.alerts_before_a_sentinel() {
             let path = alert.text("/file/path").unwrap_or_default();
             let number =
                 path.strip_prefix(&format!("/srv/{writer}/")).and_then(|rest| rest.split('/').next()?.parse().ok());
@@ -129,7 +129,7 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
                 // uv puts what goes to the prefix beside the packages first, and moves it.
                 _ if path.contains("/hostile-1.0.data/") => {}
                 Some(number) => told.entry((number, writer)).or_default().push(alert),
-                None => stage.note(&format!("{writer}: {}", super::brief(&alert))),
+                None => test.note(&format!("{writer}: {}", super::brief(&alert))),
             }
         }
     }
@@ -146,14 +146,14 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
         for (writer, alert) in WRITERS.iter().zip(worst) {
             let _ = write!(table, " {:>9}", text(alert, "/pyhookwatch/level"));
             if alert.is_none_or(|alert| severity(alert) < 4) {
-                stage.note(&format!("{} by {writer}: {:?}", variant.name, alert.map(super::brief)));
+                test.note(&format!("{} by {writer}: {:?}", variant.name, alert.map(super::brief)));
             }
         }
         let signals = worst[0].map(|alert| alert.0["pyhookwatch"]["content"]["signals"].to_string());
         let _ = writeln!(table, "  {}", signals.unwrap_or_default().replace('"', ""));
     }
     print(&format!("{table}{} variants by {} writers\n", variants.len(), WRITERS.len()));
-    stage.finish();
+    test.finish();
 }
 
 /// 1 to 5.

@@ -2,7 +2,7 @@
 //! hidden.
 
 use super::python::Interpreter;
-use super::{PAYLOAD, Stage, make_parent};
+use super::{PAYLOAD, SurfaceTest, make_parent};
 use crate::fixture::Fixture;
 use crate::support::{needs, print};
 use std::fmt::Write as _;
@@ -86,7 +86,7 @@ const NAMES: [(&str, Option<(&str, &str)>); 10] = [
 #[test]
 fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|_: &Fixture, _| ());
+    let mut test = SurfaceTest::new(|_: &Fixture, _| ());
     let mut rows: Vec<Row> = Vec::new();
     for (number, (name, content, told)) in shapes().into_iter().enumerate() {
         let path = format!("/srv/{number}/lib/python3.13/site-packages/x.pth");
@@ -97,33 +97,33 @@ fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
         rows.push((format!("named {name:?}"), path, PAYLOAD.as_bytes().to_vec(), told));
     }
     for (_, path, content, _) in &rows {
-        make_parent(&stage.session.at(path));
-        stage.write(path, content);
+        make_parent(&test.session.at(path));
+        test.write(path, content);
     }
     for (name, path, _, told) in &rows {
         // A newline in a name is told escaped.
         let shown = path.replace('\n', "\\n");
         if let Some((detection, level)) = told {
-            stage.later(name, (&shown, detection, level));
+            test.later(name, (&shown, detection, level));
         }
     }
-    stage.expect_pending();
-    let run = run_by_all(&stage, &rows);
+    test.expect_pending();
+    let run = run_by_all(&test, &rows);
     for ((name, path, _, told), ran) in rows.iter().zip(&run) {
         if *ran && told.is_none_or(|told| told == NOTHING) {
-            stage.note(&format!("{name}: a Python here executes it, and {path} is told as nothing"));
+            test.note(&format!("{name}: a Python here executes it, and {path} is told as nothing"));
         }
     }
     for path in rows.iter().map(|row| &row.1) {
-        let _ = fs::remove_file(stage.session.at(path));
+        let _ = fs::remove_file(test.session.at(path));
     }
-    stage.finish();
+    test.finish();
 }
 
 /// Which rows any interpreter executed; prints the table.
-fn run_by_all(stage: &Stage, rows: &[Row]) -> Vec<bool> {
+fn run_by_all(test: &SurfaceTest, rows: &[Row]) -> Vec<bool> {
     let interpreters = Interpreter::all();
-    let directories: Vec<_> = rows.iter().map(|row| stage.session.at(&row.1).parent().unwrap().to_owned()).collect();
+    let directories: Vec<_> = rows.iter().map(|row| test.session.at(&row.1).parent().unwrap().to_owned()).collect();
     let mut table = format!("{:34}", "executed by");
     let mut columns = Vec::new();
     for interpreter in &interpreters {

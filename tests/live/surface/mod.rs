@@ -25,15 +25,18 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// A directory younger than this counts as made for its rename.
+pub const YOUNG_DIRECTORY: Duration = Duration::from_millis(2200);
+
 /// What a hook does in these tests: nothing that is remarkable.
 pub const PAYLOAD: &str = "import sys; sys.ran = 1\n";
 
 /// Path as seen from the root, detection type, level.
-pub type Said<'a> = (&'a str, &'a str, &'a str);
+pub type Expected<'a> = (&'a str, &'a str, &'a str);
 
 /// A daemon with all rules, a real Python below its root, and what went wrong so far: one daemon serves many rows, and
 /// every failure names its row.
-pub struct Stage {
+pub struct SurfaceTest {
     pub session: Session,
     /// The distribution's Python, copied to its own place below the root.
     pub python: Option<SystemPython>,
@@ -42,7 +45,7 @@ pub struct Stage {
     pending: Vec<[String; 4]>,
 }
 
-impl Stage {
+impl SurfaceTest {
     /// Copies the Python, has `prepare` lay out what is there before, and starts the daemon.
     pub fn new(prepare: impl FnOnce(&Fixture, &str)) -> Self {
         let fixture = Fixture::new().with_all_rules();
@@ -84,33 +87,33 @@ impl Stage {
     }
 
     /// The alerts that come for these paths, in their order. An alert for anything else is one too many.
-    pub fn expect(&mut self, row: &str, said: &[Said<'_>]) -> Vec<Alert> {
-        let mut found: Vec<Option<Alert>> = said.iter().map(|_| None).collect();
+    pub fn expect(&mut self, row: &str, expected: &[Expected<'_>]) -> Vec<Alert> {
+        let mut found: Vec<Option<Alert>> = expected.iter().map(|_| None).collect();
         let end = Instant::now() + patience() / 2;
         while found.iter().any(Option::is_none)
             && let Some(alert) = self.session.next_within(end.saturating_duration_since(Instant::now()))
         {
             let path = alert.text("/file/path");
-            match said.iter().zip(&mut found).find(|(said, found)| path == Some(said.0) && found.is_none()) {
-                Some((said, found)) => {
-                    self.compare(row, said, &alert);
+            match expected.iter().zip(&mut found).find(|(one, found)| path == Some(one.0) && found.is_none()) {
+                Some((one, found)) => {
+                    self.compare(row, one, &alert);
                     *found = Some(alert);
                 }
                 None => self.note(&format!("{row}: one alert too many, {}", brief(&alert))),
             }
         }
-        for (said, _) in said.iter().zip(&found).filter(|(_, found)| found.is_none()) {
-            self.note(&format!("{row}: no alert for {} ({} {})", said.0, said.1, said.2));
+        for ((path, detection, level), _) in expected.iter().zip(&found).filter(|(_, found)| found.is_none()) {
+            self.note(&format!("{row}: no alert for {path} ({detection} {level})"));
         }
         found.into_iter().flatten().collect()
     }
 
     /// An alert that must have come at the end, in whatever order.
-    pub fn later(&mut self, row: &str, said: Said<'_>) {
-        self.pending.push([row, said.0, said.1, said.2].map(str::to_owned));
+    pub fn later(&mut self, row: &str, expected: Expected<'_>) {
+        self.pending.push([row, expected.0, expected.1, expected.2].map(str::to_owned));
     }
 
-    /// Waits for all of [`Stage::later`].
+    /// Waits for all of [`SurfaceTest::later`].
     pub fn expect_pending(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         let mut missing: Vec<&[String; 4]> = pending.iter().collect();
@@ -130,17 +133,17 @@ impl Stage {
         }
     }
 
-    fn compare(&mut self, row: &str, said: &Said<'_>, alert: &Alert) {
+    fn compare(&mut self, row: &str, expected: &Expected<'_>, alert: &Alert) {
         let is = (alert.text("/pyhookwatch/detection_type"), alert.text("/pyhookwatch/level"));
-        if is != (Some(said.1), Some(said.2)) {
-            self.note(&format!("{row}: should be {} {}, {}", said.1, said.2, brief(alert)));
+        if is != (Some(expected.1), Some(expected.2)) {
+            self.note(&format!("{row}: should be {} {}, {}", expected.1, expected.2, brief(alert)));
         }
     }
 
     /// Does something, and expects its alerts.
-    pub fn row(&mut self, row: &str, said: &[Said<'_>], plant: impl FnOnce(&Self)) -> Vec<Alert> {
+    pub fn row(&mut self, row: &str, expected: &[Expected<'_>], plant: impl FnOnce(&Self)) -> Vec<Alert> {
         plant(self);
-        self.expect(row, said)
+        self.expect(row, expected)
     }
 
     /// Puts things back as they were; the alerts that this gives for these paths are of no interest.
@@ -232,27 +235,22 @@ fn rules(alert: &Alert) -> String {
 
 /// Waits until the daemon has learned what was there before it started: `change` is done until it is told, for this
 /// path, and that is all that is told.
-pub fn wait_until_learned(stage: &mut Stage, path: &str, change: impl Fn(&Stage)) {
+pub fn wait_until_learned(test: &mut SurfaceTest, path: &str, change: impl Fn(&SurfaceTest)) {
     let end = Instant::now() + patience();
     let is_probe = |alert: &Alert| alert.text("/file/path") == Some(path);
     loop {
-        change(stage);
-        if stage.session.next_within(Duration::from_millis(200)).is_some_and(|alert| is_probe(&alert)) {
+        change(test);
+        if test.session.next_within(Duration::from_millis(200)).is_some_and(|alert| is_probe(&alert)) {
             break;
         }
         if Instant::now() > end {
-            return stage.note(&format!("{path} is still not told"));
+            return test.note(&format!("{path} is still not told"));
         }
     }
     // One that was made just before may be told too.
-    for alert in stage.session.alerts_before_a_sentinel().iter().filter(|alert| !is_probe(alert)) {
-        stage.note(&format!("one alert too many, {}", brief(alert)));
+    for alert in test.session.alerts_before_a_sentinel().iter().filter(|alert| !is_probe(alert)) {
+        test.note(&format!("one alert too many, {}", brief(alert)));
     }
-}
-
-/// Lets the directories made so far grow older than one that is taken for made for its rename.
-pub fn let_directories_grow_old() {
-    std::thread::sleep(Duration::from_millis(2200));
 }
 
 /// Makes the directory of a file.

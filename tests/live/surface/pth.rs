@@ -1,6 +1,6 @@
 //! `.pth` files: in every directory, in every way they get there, and what they lead to.
 
-use super::{PAYLOAD, Stage};
+use super::{PAYLOAD, SurfaceTest};
 use crate::fixture::Fixture;
 use crate::support::needs;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -33,31 +33,31 @@ const DIRECTORIES: [&str; 18] = [
 #[test]
 fn a_path_file_with_code_is_told_in_every_site_directory() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         for directory in DIRECTORIES {
             fs::create_dir_all(fixture.at(&directory.replace("pythonV", &format!("python{version}")))).unwrap();
         }
     });
-    let version = stage.version();
+    let version = test.version();
     for (index, directory) in DIRECTORIES.into_iter().enumerate() {
         let directory = directory.replace("pythonV", &format!("python{version}"));
         let path = format!("{directory}/zz.pth");
-        stage.row(directory.as_str(), &[(&path, "PTH_FILE_CREATED", "medium")], |stage| stage.write(&path, PAYLOAD));
+        test.row(directory.as_str(), &[(&path, "PTH_FILE_CREATED", "medium")], |test| test.write(&path, PAYLOAD));
         // Those of the Python below the root are run by it.
         if index < 4 {
-            stage.runs(&directory, true, &[]);
+            test.runs(&directory, true, &[]);
             // -I leaves out those of the user.
-            stage.runs(&format!("{directory} -I"), index < 3, &["-I"]);
-            stage.runs(&format!("{directory} -S"), false, &["-S"]);
+            test.runs(&format!("{directory} -I"), index < 3, &["-I"]);
+            test.runs(&format!("{directory} -S"), false, &["-S"]);
         }
-        stage.remove(&path);
+        test.remove(&path);
     }
     for path in ["/usr/lib/python3.12/zz.pth", "/srv/lib/zz.pth", "/home/u/zz.pth", "/tmp/zz.pth"] {
-        stage.write(path, PAYLOAD);
+        test.write(path, PAYLOAD);
     }
     // By the name alone the Sumo rule reports what lies below `lib/python`; it is nothing.
-    stage.expect("the standard library itself", &[("/usr/lib/python3.12/zz.pth", "PTH_FILE_CREATED", "informational")]);
-    stage.finish();
+    test.expect("the standard library itself", &[("/usr/lib/python3.12/zz.pth", "PTH_FILE_CREATED", "informational")]);
+    test.finish();
 }
 
 const D: &str = "/usr/local/lib/pythonV/dist-packages";
@@ -65,7 +65,7 @@ const D: &str = "/usr/local/lib/pythonV/dist-packages";
 #[test]
 fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, version| {
+    let mut test = SurfaceTest::new(|fixture, version| {
         let directory = fixture.at(&format!("{}/x", D.replace('V', version)));
         let directory = directory.parent().unwrap();
         fs::write(directory.join("known.pth"), "# nothing\n").unwrap();
@@ -74,111 +74,110 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
             fs::write(fixture.at(&format!("/srv/{name}")), PAYLOAD).unwrap();
         }
     });
-    let directory = D.replace('V', &stage.version());
+    let directory = D.replace('V', &test.version());
     let at = |name: &str| format!("{directory}/{name}.pth");
 
     let path = at("known");
-    stage.row("appended to", &[(&path, "PTH_FILE_MODIFIED", "high")], |stage| stage.append(&path, PAYLOAD));
-    stage.runs("appended to", true, &[]);
-    stage.remove(&path);
+    test.row("appended to", &[(&path, "PTH_FILE_MODIFIED", "high")], |test| test.append(&path, PAYLOAD));
+    test.runs("appended to", true, &[]);
+    test.remove(&path);
 
     let path = at("paths");
-    stage.row("a path file appended to", &[(&path, "PTH_FILE_MODIFIED", "high")], |stage| stage.append(&path, PAYLOAD));
-    stage.runs("a path file appended to", true, &[]);
-    stage.remove(&path);
+    test.row("a path file appended to", &[(&path, "PTH_FILE_MODIFIED", "high")], |test| test.append(&path, PAYLOAD));
+    test.runs("a path file appended to", true, &[]);
+    test.remove(&path);
 
     let path = at("renamed");
-    stage.row("renamed in", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
-        fs::rename(stage.at("/srv/renamed"), stage.at(&path)).unwrap();
+    test.row("renamed in", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+        fs::rename(test.at("/srv/renamed"), test.at(&path)).unwrap();
     });
-    stage.runs("renamed in", true, &[]);
-    stage.remove(&path);
+    test.runs("renamed in", true, &[]);
+    test.remove(&path);
 
     let path = at("hard");
-    stage.row("a hard link", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
-        fs::hard_link(stage.at("/srv/linked"), stage.at(&path)).unwrap();
+    test.row("a hard link", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+        fs::hard_link(test.at("/srv/linked"), test.at(&path)).unwrap();
     });
-    stage.runs("a hard link", true, &[]);
-    stage.remove(&path);
+    test.runs("a hard link", true, &[]);
+    test.remove(&path);
 
     let path = at("soft");
-    stage.row("a symbolic link", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
-        symlink("/srv/target.pth.txt", stage.at(&path)).unwrap();
+    test.row("a symbolic link", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+        symlink("/srv/target.pth.txt", test.at(&path)).unwrap();
     });
-    stage.runs("a symbolic link", true, &[]);
+    test.runs("a symbolic link", true, &[]);
     let target = "/srv/target.pth.txt";
-    stage.row("the file behind it", &[(target, "PTH_FILE_MODIFIED", "high")], |stage| {
-        stage.append(target, "import os\n")
-    });
-    stage.remove(&path);
+    test.row("the file behind it", &[(target, "PTH_FILE_MODIFIED", "high")], |test| test.append(target, "import os\n"));
+    test.remove(&path);
 
     let path = at("fifo");
-    stage.row("a FIFO", &[(&path, "PTH_SUSPICIOUS_CONTENT", "high")], |stage| {
-        mknodat(CWD, stage.at(&path), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    test.row("a FIFO", &[(&path, "PTH_SUSPICIOUS_CONTENT", "high")], |test| {
+        mknodat(CWD, test.at(&path), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     });
-    if stage.python.is_some() {
-        let fifo = stage.at(&path);
+    if test.python.is_some() {
+        let fifo = test.at(&path);
         // Opening it for writing waits for the reader, which is Python.
         let writer = std::thread::spawn(move || fs::write(fifo, PAYLOAD).unwrap());
-        stage.runs("a FIFO", true, &[]);
+        test.runs("a FIFO", true, &[]);
         writer.join().unwrap();
-        stage.expect("fed through a FIFO", &[(&path, "PTH_SUSPICIOUS_CONTENT", "high")]);
+        test.expect("fed through a FIFO", &[(&path, "PTH_SUSPICIOUS_CONTENT", "high")]);
     }
-    stage.remove(&path);
+    test.remove(&path);
 
     let path = at("sparse");
-    stage.row("a sparse terabyte", &[(&path, "PTH_SUSPICIOUS_CONTENT", "high")], |stage| {
-        File::create(stage.at(&path)).unwrap().set_len(1 << 40).unwrap();
+    test.row("a sparse terabyte", &[(&path, "PTH_SUSPICIOUS_CONTENT", "high")], |test| {
+        File::create(test.at(&path)).unwrap().set_len(1 << 40).unwrap();
     });
-    stage.remove(&path);
+    test.remove(&path);
 
     let path = at("slow");
-    stage.row("written slowly", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
-        let mut file = File::create(stage.at(&path)).unwrap();
+    test.row("written slowly", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+        let mut file = File::create(test.at(&path)).unwrap();
         for byte in PAYLOAD.as_bytes().chunks(4) {
             file.write_all(byte).unwrap();
+            // The slowness itself is tested.
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     });
-    stage.runs("written slowly", true, &[]);
-    stage.remove(&path);
+    test.runs("written slowly", true, &[]);
+    test.remove(&path);
 
     let path = at("open");
-    let mut file = File::create(stage.at(&path)).unwrap();
+    let mut file = File::create(test.at(&path)).unwrap();
     file.write_all(PAYLOAD.as_bytes()).unwrap();
     // Python does not wait for the close, nor does the daemon for ever.
-    stage.runs("never closed", true, &[]);
-    stage.expect("never closed", &[(&path, "PTH_FILE_CREATED", "medium")]);
+    test.runs("never closed", true, &[]);
+    test.expect("never closed", &[(&path, "PTH_FILE_CREATED", "medium")]);
     // Its late close is no other change.
     drop(file);
 
     let path = at("replaced");
-    let told = stage.row("replaced in between", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
-        let place = stage.at(&path);
-        fs::write(stage.at("/srv/next"), PAYLOAD).unwrap();
-        stage.session.while_held(|| {
+    let told = test.row("replaced in between", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+        let place = test.at(&path);
+        fs::write(test.at("/srv/next"), PAYLOAD).unwrap();
+        test.session.while_held(|| {
             fs::write(&place, "# nothing at all\n").unwrap();
-            fs::rename(stage.at("/srv/next"), &place).unwrap();
+            fs::rename(test.at("/srv/next"), &place).unwrap();
         });
     });
     if told.iter().any(|alert| alert.0["file"]["size"] != PAYLOAD.len()) {
-        stage.note("replaced in between: what is there now is not what is shown");
+        test.note("replaced in between: what is there now is not what is shown");
     }
-    stage.remove(&at("open"));
-    stage.runs("replaced in between", true, &[]);
-    stage.remove(&path);
-    stage.finish();
+    test.remove(&at("open"));
+    test.runs("replaced in between", true, &[]);
+    test.remove(&path);
+    test.finish();
 }
 
 #[test]
 fn directories_that_a_path_file_adds_are_told_and_then_watched() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture: &Fixture, _| {
+    let mut test = SurfaceTest::new(|fixture: &Fixture, _| {
         for directory in ["/srv/lib", "/tmp/lib", "/srv/.cache/lib", "/opt/lib"] {
             fs::create_dir_all(fixture.at(&format!("{directory}/x")).parent().unwrap()).unwrap();
         }
     });
-    let directory = D.replace('V', &stage.version());
+    let directory = D.replace('V', &test.version());
     for (name, line, told) in [
         ("ordinary", "/srv/lib", ("PTH_FILE_CREATED", "informational")),
         ("temporary", "/tmp/lib", ("PTH_PATH_SUSPICIOUS", "high")),
@@ -187,50 +186,50 @@ fn directories_that_a_path_file_adds_are_told_and_then_watched() {
         ("relative", "../../../../../opt/lib", ("PTH_PATH_SUSPICIOUS", "high")),
     ] {
         let path = format!("{directory}/{}.pth", name.replace(' ', ""));
-        stage.row(name, &[(&path, told.0, told.1)], |stage| stage.write(&path, format!("{line}\n")));
+        test.row(name, &[(&path, told.0, told.1)], |test| test.write(&path, format!("{line}\n")));
     }
     // No import line anywhere.
     for added in ["/srv/lib", "/tmp/lib", "/srv/.cache/lib", "/opt/lib"] {
         let path = format!("{added}/usercustomize.py");
-        stage.row(&format!("in {added}"), &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |stage| {
-            stage.write(&path, PAYLOAD)
+        test.row(&format!("in {added}"), &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |test| {
+            test.write(&path, PAYLOAD)
         });
-        stage.runs(&format!("in {added}"), true, &[]);
-        stage.remove(&path);
+        test.runs(&format!("in {added}"), true, &[]);
+        test.remove(&path);
     }
     // The .pth files of an added directory are not read, so one there is nothing.
-    stage.write("/srv/lib/inert.pth", PAYLOAD);
-    stage.runs("a .pth in an added directory", false, &[]);
+    test.write("/srv/lib/inert.pth", PAYLOAD);
+    test.runs("a .pth in an added directory", false, &[]);
     let path = format!("{directory}/adds.pth");
     let line = "import site; site.addsitedir('/srv/added')\n";
-    stage.row("addsitedir", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| {
-        fs::create_dir_all(stage.at("/srv/added")).unwrap();
-        fs::write(stage.at("/srv/added/hook.pth"), PAYLOAD).unwrap();
-        stage.write(&path, line);
+    test.row("addsitedir", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+        fs::create_dir_all(test.at("/srv/added")).unwrap();
+        fs::write(test.at("/srv/added/hook.pth"), PAYLOAD).unwrap();
+        test.write(&path, line);
     });
-    stage.runs("addsitedir", true, &[]);
-    stage.finish();
+    test.runs("addsitedir", true, &[]);
+    test.finish();
 }
 
 #[test]
 fn weights_of_a_model_are_no_hook() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|_: &Fixture, _| ());
+    let mut test = SurfaceTest::new(|_: &Fixture, _| ());
     let packages = "/home/u/v/lib/python3.12/site-packages";
     // As torch writes them: a zip, and before that a pickle.
     let zip = [b"PK\x03\x04\x00\x00\x08\x08\x00\x00".to_vec(), (0..=255u8).cycle().take(9000).collect()].concat();
     let pickle = [b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec(), vec![0xe9; 9000]].concat();
     for (name, content) in [("zip", &zip), ("pickle", &pickle)] {
         let below = format!("{packages}/torchvision/{name}.pth");
-        stage.row(name, &[(&below, "PTH_FILE_CREATED", "informational")], |stage| stage.write(&below, content));
+        test.row(name, &[(&below, "PTH_FILE_CREATED", "informational")], |test| test.write(&below, content));
         // Directly beside the packages it stops every start of Python.
         let beside = format!("{packages}/{name}.pth");
-        stage.row(name, &[(&beside, "PTH_INVALID", "medium")], |stage| stage.write(&beside, content));
+        test.row(name, &[(&beside, "PTH_INVALID", "medium")], |test| test.write(&beside, content));
     }
-    stage.write("/home/u/models/resnet.pth", &zip);
+    test.write("/home/u/models/resnet.pth", &zip);
     // A line that older ones would run is none of a model's.
     let path = format!("{packages}/disguised.pth");
     let content = [zip.as_slice(), b"\n", PAYLOAD.as_bytes()].concat();
-    stage.row("code behind the magic", &[(&path, "PTH_FILE_CREATED", "medium")], |stage| stage.write(&path, &content));
-    stage.finish();
+    test.row("code behind the magic", &[(&path, "PTH_FILE_CREATED", "medium")], |test| test.write(&path, &content));
+    test.finish();
 }

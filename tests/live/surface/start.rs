@@ -1,7 +1,7 @@
 //! `.start` files of Python 3.15.
 
 use super::python::Interpreter;
-use super::{PAYLOAD, Stage};
+use super::{PAYLOAD, SurfaceTest};
 use crate::support::{needs, print};
 use std::fs;
 
@@ -9,7 +9,7 @@ use std::fs;
 fn a_start_file_is_told_and_so_is_the_module_that_it_names() {
     needs!(Fanotify);
     const PACKAGES: &str = "/opt/py/lib/python3.15/site-packages";
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         fs::write(fixture.at(&format!("{PACKAGES}/tool.pth")), PAYLOAD).unwrap();
         fs::write(fixture.at(&format!("{PACKAGES}/agent.pth")), PAYLOAD).unwrap();
         fs::write(fixture.at("/opt/two/lib/python3.15/site-packages/x.pth"), "/opt/modules\n").unwrap();
@@ -18,48 +18,48 @@ fn a_start_file_is_told_and_so_is_the_module_that_it_names() {
     if newest.is_none() {
         print("no Python 3.15 here: .start files are planted and not run\n");
     }
-    let ran = |stage: &mut Stage, row: &str, expected: bool| {
-        let directory = stage.session.at(PACKAGES);
+    let ran = |test: &mut SurfaceTest, row: &str, expected: bool| {
+        let directory = test.session.at(PACKAGES);
         if let Some(newest) = &newest
             && newest.runs_in(&directory) != expected
         {
-            stage.note(&format!("{row}: Python {} did otherwise", newest.version));
+            test.note(&format!("{row}: Python {} did otherwise", newest.version));
         }
     };
-    stage.remove(&format!("{PACKAGES}/agent.pth"));
-    ran(&mut stage, "before", true);
+    test.remove(&format!("{PACKAGES}/agent.pth"));
+    ran(&mut test, "before", true);
     // Whatever it holds, it keeps the import lines of the .pth of its name from running.
     let silencer = format!("{PACKAGES}/tool.start");
     for (row, content) in [("empty", ""), ("a comment", "# nothing\n"), ("no entry", "tool\n")] {
-        stage.row(row, &[(&silencer, "START_SUPPRESSES_PTH", "high")], |stage| stage.write(&silencer, content));
-        ran(&mut stage, row, false);
-        stage.remove(&silencer);
+        test.row(row, &[(&silencer, "START_SUPPRESSES_PTH", "high")], |test| test.write(&silencer, content));
+        ran(&mut test, row, false);
+        test.remove(&silencer);
     }
-    stage.remove(&format!("{PACKAGES}/tool.pth"));
-    stage.write(&silencer, "");
+    test.remove(&format!("{PACKAGES}/tool.pth"));
+    test.write(&silencer, "");
 
     let hook = format!("{PACKAGES}/zz.start");
-    stage.row("an entry", &[(&hook, "START_FILE_CREATED", "medium")], |stage| stage.write(&hook, "evilmod:go\n"));
-    ran(&mut stage, "an entry", false);
+    test.row("an entry", &[(&hook, "START_FILE_CREATED", "medium")], |test| test.write(&hook, "evilmod:go\n"));
+    ran(&mut test, "an entry", false);
     let module = format!("{PACKAGES}/evilmod.py");
     // The function need not be there.
-    stage.row("its module", &[(&module, "HOOK_MODULE_MODIFIED", "high")], |stage| stage.write(&module, PAYLOAD));
-    ran(&mut stage, "its module", true);
+    test.row("its module", &[(&module, "HOOK_MODULE_MODIFIED", "high")], |test| test.write(&module, PAYLOAD));
+    ran(&mut test, "its module", true);
     for (row, content) in [("byte order mark", "\u{feff}evilmod:go\n"), ("U+2028", "# c\u{2028}evilmod:go\n")] {
-        stage.row(row, &[(&hook, "START_FILE_CREATED", "medium")], |stage| stage.write(&hook, content));
-        ran(&mut stage, row, true);
+        test.row(row, &[(&hook, "START_FILE_CREATED", "medium")], |test| test.write(&hook, content));
+        ran(&mut test, row, true);
     }
-    stage.remove(&hook);
+    test.remove(&hook);
     for path in [
         "/home/u/.local/lib/python3.15/site-packages/zz.start",
         "/usr/local/lib/python3.15t/dist-packages/a b.start",
         "/usr/lib/python3/dist-packages/zz.start",
     ] {
-        stage.row(path, &[(path, "START_FILE_CREATED", "medium")], |stage| stage.write(path, "evilmod:go\n"));
+        test.row(path, &[(path, "START_FILE_CREATED", "medium")], |test| test.write(path, "evilmod:go\n"));
     }
     // Read nowhere.
     for path in [&*format!("{PACKAGES}/zz.START"), "/opt/modules/zz.start", "/srv/zz.start"] {
-        stage.write(path, "evilmod:go\n");
+        test.write(path, "evilmod:go\n");
     }
-    stage.finish();
+    test.finish();
 }

@@ -1,8 +1,8 @@
 //! The standard library: what of it runs at every start, and what replaces it.
 
-use super::{PAYLOAD, Stage, let_directories_grow_old};
+use super::{PAYLOAD, SurfaceTest, YOUNG_DIRECTORY};
 use crate::fixture::{Fixture, make_directories};
-use crate::support::{Helper, OWN_MOUNTS, needs, print, py, succeed};
+use crate::support::{Helper, OWN_MOUNTS, needs, print, py, succeed, wait_until_older};
 use crate::surface::customize::bytecode;
 use crate::surface::python::SystemPython;
 use std::fs;
@@ -12,7 +12,7 @@ const BOOT: &str = "STDLIB_BOOT_MODIFIED";
 
 /// Below the root of a filesystem of its own, on which every directory is two years old: one that was made a moment
 /// ago is taken for a Python that is being installed.
-fn old_tree(prepare: impl FnOnce(&Fixture)) -> Option<(Stage, Helper)> {
+fn old_tree(prepare: impl FnOnce(&Fixture)) -> Option<(SurfaceTest, Helper)> {
     let fixture = Fixture::new().with_all_rules();
     let source = fixture.outside().join("tree");
     fs::create_dir(&source).unwrap();
@@ -50,32 +50,32 @@ mounted = {made} and subprocess.run([b'mount', b'-o', b'loop', {image}, {root}])
     }
     let prefix = ["nsenter", "-m", "-t", &helper.pid().to_string()].map(str::to_owned).to_vec();
     let python = python.map(|python| python.through(prefix, fixture.root()));
-    Some((Stage::within(&helper, fixture, python), helper))
+    Some((SurfaceTest::within(&helper, fixture, python), helper))
 }
 
 #[test]
 fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modules() {
     needs!(Fanotify, MountNamespace, Python, SystemPython);
-    let Some((mut stage, _actor)) = old_tree(|_| ()) else { return };
-    let version = stage.version();
+    let Some((mut test, _actor)) = old_tree(|_| ()) else { return };
+    let version = test.version();
     let (library, tag) = (format!("/usr/lib/python{version}"), version.replace('.', ""));
     for module in ["__init__", "aliases", "utf_8"] {
         let path = format!("{library}/encodings/{module}.py");
-        let original = fs::read(stage.at(&path)).unwrap_or_default();
-        stage.row(&path, &[(&path, BOOT, "critical")], |stage| {
-            fs::write(stage.at(&path), [&original, PAYLOAD.as_bytes()].concat()).unwrap();
+        let original = fs::read(test.at(&path)).unwrap_or_default();
+        test.row(&path, &[(&path, BOOT, "critical")], |test| {
+            fs::write(test.at(&path), [&original, PAYLOAD.as_bytes()].concat()).unwrap();
         });
-        stage.runs(&path, true, &[]);
-        stage.runs(&format!("{path} -I -S"), true, &["-I", "-S"]);
-        stage.back(&path, &[&path], |stage| stage.write(&path, &original));
+        test.runs(&path, true, &[]);
+        test.runs(&format!("{path} -I -S"), true, &["-I", "-S"]);
+        test.back(&path, &[&path], |test| test.write(&path, &original));
         let cached = format!("{library}/encodings/__pycache__/{module}.cpython-{tag}.pyc");
         for mode in ["unchecked", "forged"] {
             let row = format!("{cached}, {mode}");
-            let (source, code) = (stage.at(&path), [&String::from_utf8_lossy(&original), PAYLOAD].concat());
-            let compiled = bytecode(&stage.session.fixture, &source, mode, &code);
-            stage.row(&row, &[(&cached, BOOT, "critical")], |stage| stage.copy(&compiled, &cached));
-            stage.runs(&row, true, &["-I", "-S"]);
-            stage.remove(&cached);
+            let (source, code) = (test.at(&path), [&String::from_utf8_lossy(&original), PAYLOAD].concat());
+            let compiled = bytecode(&test.session.fixture, &source, mode, &code);
+            test.row(&row, &[(&cached, BOOT, "critical")], |test| test.copy(&compiled, &cached));
+            test.runs(&row, true, &["-I", "-S"]);
+            test.remove(&cached);
         }
     }
     let library = "/usr/lib/python3.9";
@@ -88,56 +88,56 @@ fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modu
         (format!("{library}/ensurepip/_bundled/pip-23.0-py3-none-any.whl"), "ENSUREPIP_WHEEL_MODIFIED", "high"),
         ("/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl".to_owned(), "ENSUREPIP_WHEEL_MODIFIED", "high"),
     ] {
-        stage.row(&path, &[(&path, detection, level)], |stage| stage.append(&path, PAYLOAD));
+        test.row(&path, &[(&path, detection, level)], |test| test.append(&path, PAYLOAD));
     }
     // Frozen into these.
-    stage.runs("os.py and site.py", false, &[]);
-    stage.finish();
+    test.runs("os.py and site.py", false, &[]);
+    test.finish();
 }
 
 #[test]
 fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
     needs!(Fanotify);
-    let mut stage = Stage::new(|fixture, _| {
+    let mut test = SurfaceTest::new(|fixture, _| {
         fs::write(fixture.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap();
-        let_directories_grow_old();
+        wait_until_older(&fixture.at("/srv/staged"), YOUNG_DIRECTORY);
     });
-    let zip = format!("/usr/lib/python{}.zip", stage.version().replace('.', ""));
+    let zip = format!("/usr/lib/python{}.zip", test.version().replace('.', ""));
     let said = (zip.as_str(), "STDLIB_ZIP_CREATED", "critical");
-    if stage.python.is_some() {
-        let built = stage.session.fixture.outside().join("built.zip");
+    if test.python.is_some() {
+        let built = test.session.fixture.outside().join("built.zip");
         let program =
             "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('sitecustomize.py', sys.argv[2])";
         succeed(Command::new("/usr/bin/python3").args(["-c", program]).arg(&built).arg(PAYLOAD));
-        stage.row("a zip file", &[said], |stage| stage.copy(&built, &zip));
-        stage.runs("a zip file", true, &["-I"]);
+        test.row("a zip file", &[said], |test| test.copy(&built, &zip));
+        test.runs("a zip file", true, &["-I"]);
     } else {
-        stage.row("a zip file", &[said], |stage| stage.write(&zip, "PK"));
+        test.row("a zip file", &[said], |test| test.write(&zip, "PK"));
     }
-    stage.remove(&zip);
+    test.remove(&zip);
     for (name, detection) in
         [("sitecustomize.py", said.1), ("usercustomize.py", said.1), ("encodings/__init__.py", BOOT), ("os.py", said.1)]
     {
         let path = format!("{zip}/{name}");
         let row = format!("a directory with {name}");
         // Of two rules of one level the first gives the type.
-        stage.row(&row, &[(&path, detection, said.2)], |stage| stage.write(&path, PAYLOAD));
+        test.row(&row, &[(&path, detection, said.2)], |test| test.write(&path, PAYLOAD));
         if name.ends_with("customize.py") {
-            stage.runs(&row, true, &[]);
+            test.runs(&row, true, &[]);
         }
-        stage.remove(&zip);
+        test.remove(&zip);
     }
-    stage.row("a directory renamed in", &[(&format!("{zip}/sitecustomize.py"), said.1, said.2), said], |stage| {
-        fs::rename(stage.at("/srv/staged"), stage.at(&zip)).unwrap();
+    test.row("a directory renamed in", &[(&format!("{zip}/sitecustomize.py"), said.1, said.2), said], |test| {
+        fs::rename(test.at("/srv/staged"), test.at(&zip)).unwrap();
     });
-    stage.runs("a directory renamed in", true, &[]);
-    stage.finish();
+    test.runs("a directory renamed in", true, &[]);
+    test.finish();
 }
 
 #[test]
 fn a_python_that_is_being_unpacked_is_not_told_as_changed() {
     needs!(Fanotify);
-    let stage = Stage::new(|_, _| ());
+    let test = SurfaceTest::new(|_, _| ());
     for path in [
         "encodings/__init__.py",
         "encodings/aliases.py",
@@ -145,7 +145,7 @@ fn a_python_that_is_being_unpacked_is_not_told_as_changed() {
         "io.py",
         "ensurepip/_bundled/pip-23.0-py3-none-any.whl",
     ] {
-        stage.write(&format!("/opt/python/lib/python3.13/{path}"), "import codecs\n");
+        test.write(&format!("/opt/python/lib/python3.13/{path}"), "import codecs\n");
     }
-    stage.finish();
+    test.finish();
 }
