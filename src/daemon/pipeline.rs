@@ -12,7 +12,7 @@ use crate::alert::ecs::{Composer, Finding, Names};
 use crate::alert::sink::Outputs;
 use crate::event::{
     Action, Change, Doubt, FileEvent, FileRef, FileState, Hook, HookKind, HookPath, LossCause, LossReport, Seen,
-    Verdict, Writer,
+    SpecialFile, Verdict, Writer,
 };
 use crate::hook;
 use crate::hook::Surface;
@@ -205,7 +205,7 @@ impl Pipeline {
             HookKind::Other => self.surface.unread(&change.file, path),
             _ => self.inspect(&change.file, path),
         };
-        if hook.file.state == FileState::Special(content::WHITEOUT) {
+        if hook.file.state == FileState::Special(SpecialFile::Whiteout) {
             return;
         }
         let Some((writer, verdict)) = self.judge(change, &hook) else { return };

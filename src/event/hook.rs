@@ -400,6 +400,26 @@ pub struct FileFacts {
     pub sha256: Option<[u8; 32]>,
 }
 
+words! {
+    /// A file that has no content to read (`file.type`).
+    SpecialFile {
+        /// A directory.
+        Directory = "directory",
+        /// A named pipe.
+        Fifo = "fifo",
+        /// A socket.
+        Socket = "socket",
+        /// The mark by which an overlay hides a file of a lower layer: for its users there is no file.
+        Whiteout = "overlay whiteout",
+        /// A character device.
+        CharacterDevice = "character device",
+        /// A block device.
+        BlockDevice = "block device",
+        /// A type that the kernel does not name.
+        Unknown = "unknown",
+    }
+}
+
 /// What has the name now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FileState {
@@ -407,8 +427,8 @@ pub enum FileState {
     Regular,
     /// A symbolic link; its target, raw. The target is not followed.
     SymbolicLink(PathBuf),
-    /// A directory, FIFO, socket or device: not read.
-    Special(&'static str),
+    /// No regular file and no link: it is not read.
+    Special(SpecialFile),
     /// Gone again before it could be looked at.
     Gone,
     /// There, but reading failed for this reason.

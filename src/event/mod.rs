@@ -17,7 +17,7 @@ pub use document::{DocumentHeader, SCHEMA_VERSION};
 pub use handle_name::{HandleName, HandleNameRef};
 pub use hook::{
     ContentClass, ContentReport, EnvironmentSetting, FileFacts, FileState, Hook, HookForm, HookKind, HookLocation,
-    HookPath, Provenance, Signal, Signals,
+    HookPath, Provenance, Signal, Signals, SpecialFile,
 };
 pub use loss::{LossCause, LossReport};
 pub use words::UnknownWord;

@@ -19,12 +19,16 @@ impl fmt::Display for UnknownWord {
     }
 }
 
-/// Declares an enum with one word for each value, the list of all values, `Display`, `FromStr` and serde.
+/// Declares an enum with one word for each value, the list of all values, their descriptions, `Display`, `FromStr` and
+/// serde. A variant has a doc comment, perhaps followed by `#[default]`; `$default` matches nothing and only lets the
+/// attribute be repeated.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)* }) => {
+    ($(#[$meta:meta])* $name:ident { $(
+        $(#[doc = $doc:literal])+ $(#[default $(@$default:ident)?])? $variant:ident = $word:literal,
+    )* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_meta])* $variant,)* }
+        pub enum $name { $($(#[doc = $doc])+ $(#[default $($default)?])? $variant,)* }
 
         impl $name {
             /// Every value, in order.
@@ -33,6 +37,11 @@ macro_rules! words {
             /// Its word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
+            }
+
+            /// What it means, in one paragraph: the doc comment of the value.
+            pub const fn describe(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)* }
             }
         }
 
@@ -72,7 +81,13 @@ pub(crate) use words;
 
 #[cfg(test)]
 mod tests {
-    use crate::event::Level;
+    use crate::event::{Level, Signal};
+
+    #[test]
+    fn a_doc_comment_is_the_description() {
+        assert_eq!(Level::Informational.describe(), "For context only.");
+        assert!(Signal::ALL.iter().all(|signal| signal.describe().ends_with('.')));
+    }
 
     #[test]
     fn every_word_is_parsed_back_and_an_unknown_one_lists_those_accepted() {

@@ -2,7 +2,7 @@
 //! following a link, without opening anything but a regular file, with a cap on what is read, and
 //! hashed from the same bytes that are parsed.
 
-use crate::event::{FileFacts, FileRef, FileState};
+use crate::event::{FileFacts, FileRef, FileState, SpecialFile};
 use md5::Md5;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -18,9 +18,6 @@ use std::time::{Duration, SystemTime};
 pub const MAX_PARSED: usize = 1 << 20;
 /// Most bytes hashed; a larger file has no hash in the alert.
 pub const MAX_HASHED: u64 = 16 << 20;
-
-/// The state of a name that an overlay keeps to hide a removed file: there is no file for whoever uses the overlay.
-pub const WHITEOUT: &str = "overlay whiteout";
 
 /// How much of a file is read.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +61,32 @@ pub fn read(file: &FileRef, limits: Limits) -> Content {
 
 /// Reads what is open, if it is a regular file.
 pub fn read_opened(opened: OwnedFd, limits: Limits) -> Content {
-    match rustix::fs::fstat(&opened) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => hashed(opened, &stat, limits),
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-            without_content(FileState::Special("directory"))
-        }
-        Ok(_) => without_content(FileState::Special("no regular file")),
-        Err(errno) => without_content(failed(errno)),
+    let stat = match rustix::fs::fstat(&opened) {
+        Ok(stat) => stat,
+        Err(errno) => return without_content(failed(errno)),
+    };
+    match special(&stat) {
+        None if is_regular(&stat) => hashed(opened, &stat, limits),
+        special => without_content(FileState::Special(special.unwrap_or(SpecialFile::Unknown))),
     }
+}
+
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// The type of a file that is neither regular nor a link.
+fn special(stat: &Stat) -> Option<SpecialFile> {
+    Some(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::Symlink => return None,
+        FileType::Directory => SpecialFile::Directory,
+        FileType::Fifo => SpecialFile::Fifo,
+        FileType::Socket => SpecialFile::Socket,
+        FileType::CharacterDevice if stat.st_rdev == 0 => SpecialFile::Whiteout,
+        FileType::CharacterDevice => SpecialFile::CharacterDevice,
+        FileType::BlockDevice => SpecialFile::BlockDevice,
+        FileType::Unknown => SpecialFile::Unknown,
+    })
 }
 
 /// The state of a file that could not be opened.
@@ -92,20 +107,13 @@ fn find(file: &FileRef) -> rustix::io::Result<(Stat, FileState)> {
     let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
     let name = file.path.file_name().ok_or(Errno::NOENT)?;
     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let state = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => FileState::Regular,
-        FileType::Symlink => {
+    let state = match special(&stat) {
+        Some(special) => FileState::Special(special),
+        None if is_regular(&stat) => FileState::Regular,
+        None => {
             let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
             FileState::SymbolicLink(PathBuf::from(OsString::from_vec(target.into_bytes())))
         }
-        FileType::Directory => FileState::Special("directory"),
-        FileType::Fifo => FileState::Special("fifo"),
-        FileType::Socket => FileState::Special("socket"),
-        // How an overlay keeps in mind that a file was removed.
-        FileType::CharacterDevice if stat.st_rdev == 0 => FileState::Special(WHITEOUT),
-        FileType::CharacterDevice => FileState::Special("character device"),
-        FileType::BlockDevice => FileState::Special("block device"),
-        FileType::Unknown => FileState::Special("unknown"),
     };
     Ok((stat, state))
 }
@@ -121,7 +129,7 @@ fn try_read(file: &FileRef, limits: Limits) -> rustix::io::Result<Content> {
     let opened = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     // What was opened may be another file than what was looked at before.
     let stat = rustix::fs::fstat(&opened)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+    if !is_regular(&stat) {
         return Ok(without_content(FileState::Unreadable("it was replaced while it was looked at".into())));
     }
     Ok(hashed(opened, &stat, limits))
@@ -232,7 +240,7 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("a.pth"), FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(
             read(&file_ref(directory.path(), "a.pth"), Limits::default()).facts.state,
-            FileState::Special("fifo")
+            FileState::Special(SpecialFile::Fifo)
         );
     }
 

@@ -17,7 +17,7 @@ pub(super) fn file(change: &Change, hook: &Hook, names: &Names) -> Value {
     let kind = match &facts.state {
         FileState::Regular => Some("file"),
         FileState::SymbolicLink(_) => Some("symlink"),
-        FileState::Special(what) => Some(*what),
+        FileState::Special(what) => Some(what.as_str()),
         _ => None,
     };
     insert(&mut file, "type", kind);

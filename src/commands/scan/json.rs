@@ -99,7 +99,7 @@ fn state(state: &FileState) -> &'static str {
     match state {
         FileState::Regular => "file",
         FileState::SymbolicLink(_) => "link",
-        FileState::Special(what) => what,
+        FileState::Special(what) => what.as_str(),
         FileState::Gone => "gone",
         FileState::Unreadable(_) => "unreadable",
         FileState::NotLooked => "unknown",

@@ -4,7 +4,7 @@ use super::json::{text, version};
 use super::{Judged, Report};
 use crate::commands::style::{Color, Style, shorten_middle};
 use crate::escape;
-use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance};
+use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance, SpecialFile};
 use crate::hook::location::Version;
 use crate::hook::sites::{self, Python};
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ fn entry(judged: &Judged, style: &Style) -> String {
     match &hook.file.state {
         FileState::SymbolicLink(target) => tell("leads to", &text(target)),
         FileState::Unreadable(reason) => tell("unread", &escape::one_line(reason)),
-        FileState::Special(what) if *what != "directory" => tell("is a", what),
+        FileState::Special(what) if *what != SpecialFile::Directory => tell("is a", what.as_str()),
         _ => {}
     }
     if let Some(shadow) = &hook.shadowed_by {
