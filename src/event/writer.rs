@@ -1,4 +1,4 @@
-//! Who made a change, and how that is known.
+//! The process that made a change, and the evidence for it.
 
 use super::words::words;
 use std::fmt;
@@ -23,7 +23,7 @@ words! {
     }
 }
 
-/// Who made a change, and how sure that is.
+/// The process that made a change, as far as the evidence shows it.
 #[derive(Clone, Debug)]
 pub struct Writer {
     /// How the executable is known.
@@ -32,31 +32,30 @@ pub struct Writer {
     pub corroborated_by: Vec<Evidence>,
     /// Whether the evidence establishes the executable well enough for an exclusion.
     pub confidence: Confidence,
-    /// What is known of the process. With [`Evidence::Unknown`] possibly only the pid, or what a
-    /// zombie leaves (comm, parent).
+    /// What is known of the process. With [`Evidence::Unknown`] perhaps only the pid, or what a zombie leaves (comm,
+    /// parent).
     pub process: Option<Process>,
-    /// Parent, grandparent and so on, as far as each link could be checked.
+    /// Parent, its parent and so on, as far as each link could be checked.
     pub parents: Vec<Process>,
-    /// Executables that some evidence names while another contradicts it, so that none is
-    /// established; at most [`Writer::MAX_CANDIDATES`].
+    /// Executables named by contradicting evidence; at most [`Writer::MAX_CANDIDATES`].
     pub candidates: Vec<Candidate>,
     /// The script that an interpreter runs.
     pub script: Option<Script>,
-    /// The installer that it is by its name: `pip`, `uv`, `dpkg` and so on.
+    /// The installer with the process's name: `pip`, `uv`, `dpkg` and so on.
     pub installer: Option<&'static str>,
-    /// The same of the nearest of the parents that is one.
+    /// The nearest ancestor's name of an installer.
     pub ancestor_installer: Option<&'static str>,
     /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
     pub container_id: Option<String>,
     /// systemd unit the process runs in, from its cgroup.
     pub unit: Option<String>,
-    /// Where the nearest living ancestor of an ended writer runs. The writer most likely ran there too, but
-    /// nothing proves it, so rules do not see this.
+    /// Where the nearest living ancestor of an ended writer runs. The writer most likely ran there too, but nothing
+    /// proves it, so rules do not see this.
     pub living_ancestor: Option<LivingAncestor>,
 }
 
 impl Writer {
-    /// How many candidates are kept.
+    /// Most candidates.
     pub const MAX_CANDIDATES: usize = 4;
 
     /// A writer about which nothing is known.
@@ -77,12 +76,12 @@ impl Writer {
         }
     }
 
-    /// The writer of an event whose source knows no process.
+    /// The writer of an event without a process.
     pub fn unavailable() -> Self {
         Self { evidence: Evidence::Unavailable, ..Self::unknown(Doubt::NoProcessFromInotify) }
     }
 
-    /// The executable, when one is established.
+    /// The executable, if one is established.
     pub fn executable(&self) -> Option<&Executable> {
         self.process.as_ref().and_then(|process| process.executable.as_ref())
     }
@@ -225,7 +224,7 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Where a process runs and who logged in.
+/// Where a living process runs, and who logged in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LivingAncestor {
     /// Its process id.
@@ -253,19 +252,18 @@ pub struct Candidate {
     pub id: Option<FileId>,
 }
 
-/// A script and the word it is known by.
+/// The script or module that an interpreter runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// Its path, made absolute where the working directory is known; a module's name for `-m`.
+    /// Its path, absolute where the working directory is known; for `-m` the module's name.
     pub name: PathBuf,
     /// The name is that of a module (`python -m NAME`).
     pub is_module: bool,
-    /// The kernel told that it was started (exec record); otherwise it is what the process's own
-    /// arguments say.
+    /// The kernel recorded its start. Otherwise the process's arguments name it.
     pub is_recorded: bool,
 }
 
-/// Device and inode: one file of this machine, as long as it is there.
+/// Device and inode. They identify a file of this machine as long as it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
     /// Device, `major:minor`.
@@ -274,23 +272,23 @@ pub struct FileId {
     pub inode: u64,
 }
 
-/// A process as `/proc` shows it, or what records tell of one that is gone. Text is raw bytes.
+/// A process as `/proc` shows it, or as records describe it after its end. Text is raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Process id in this host's namespace; 0 when the kernel did not tell (another pid namespace).
+    /// Process id in this host's namespace; 0 when it is in another pid namespace.
     pub pid: u32,
-    /// Start time in clock ticks since boot (`/proc/PID/stat` field 22): pid and start time together
-    /// name one process.
+    /// Start time in clock ticks since boot (`/proc/PID/stat` field 22). Pid and start time together identify a
+    /// process.
     pub start_time: Option<u64>,
     /// The kernel's name of the process, at most 15 bytes, any bytes.
     pub comm: Vec<u8>,
     /// The executable file.
     pub executable: Option<Executable>,
-    /// Device and inode of the executable, also where no path of it is established.
+    /// Device and inode of the executable, even where its path is not established.
     pub executable_id: Option<FileId>,
-    /// Arguments, in order; together at most 4,096 bytes were read.
+    /// Arguments, in order; together at most 4,096 bytes.
     pub arguments: Vec<Vec<u8>>,
-    /// The command line was longer than what was read.
+    /// The command line is longer than `arguments`.
     pub arguments_truncated: bool,
     /// Working directory.
     pub working_directory: Option<PathBuf>,
@@ -298,19 +296,19 @@ pub struct Process {
     pub terminal: Option<String>,
     /// It is in the mount namespace of this host's first process.
     pub in_host_mounts: Option<bool>,
-    /// It is in the user namespace of this host's first process. In one of its own it may have any
-    /// executable shown as the one it runs (PR_SET_MM_MAP of `prctl(2)`).
+    /// It is in the user namespace of this host's first process. In its own user namespace it can make any executable
+    /// appear as its own (PR_SET_MM_MAP of `prctl(2)`).
     pub in_host_users: Option<bool>,
-    /// Who runs it.
+    /// Its users.
     pub user: Option<Credentials>,
-    /// It had ended, and this is what records tell.
+    /// It has ended, and records supply the fields.
     pub is_gone: bool,
 }
 
 /// The file behind `/proc/PID/exe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {
-    /// Path as the kernel tells it, without the `" (deleted)"` mark.
+    /// Path from the kernel, without the `" (deleted)"` mark.
     pub path: PathBuf,
     /// The file has no name any more (replaced by an upgrade, or hidden).
     pub deleted: bool,
@@ -323,11 +321,10 @@ pub struct Executable {
 pub struct Credentials {
     /// Real user id.
     pub real: u32,
-    /// Effective user id; exit records do not tell it.
+    /// Effective user id; exit records lack it.
     pub effective: Option<u32>,
-    /// Login user id (`/proc/PID/loginuid`): who logged in, whatever `su` or `sudo` did since.
-    /// `None` for services.
+    /// Login user id (`/proc/PID/loginuid`), which `su` and `sudo` do not change. `None` for services.
     pub login: Option<u32>,
-    /// Login session (`/proc/PID/sessionid`), as the audit subsystem numbers them.
+    /// Login session (`/proc/PID/sessionid`), a number of the audit subsystem.
     pub session: Option<u32>,
 }

@@ -35,7 +35,7 @@ fn assign(table: &mut ProcessTable) {
 }
 
 #[test]
-fn the_starts_of_a_process_are_kept_in_order_without_the_loaders_of_its_programs() {
+fn the_starts_of_a_process_are_in_order_and_without_loaders() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.exec(7, 110);
@@ -45,12 +45,12 @@ fn the_starts_of_a_process_are_kept_in_order_without_the_loaders_of_its_programs
     table.add_start(8, 3, 90, name("ld-linux-x86-64.so.2"));
     assign(&mut table);
     assert_eq!(names(&table, table.process_at(7, 200).unwrap()), ["script.sh", "bash"]);
-    // Started as `ld.so program`, it is the program itself.
+    // Started as `ld.so program`, the loader is the program.
     assert_eq!(names(&table, table.process_at(8, 200).unwrap()), ["ld-linux-x86-64.so.2"]);
 }
 
 #[test]
-fn an_exec_record_that_is_read_after_the_process_has_ended_is_still_its_own() {
+fn an_exec_record_read_after_the_end_of_its_process_is_assigned_to_it() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.exec(7, 110);
@@ -62,7 +62,7 @@ fn an_exec_record_that_is_read_after_the_process_has_ended_is_still_its_own() {
 }
 
 #[test]
-fn two_processes_of_one_pid_are_told_apart_where_every_exec_has_its_record() {
+fn two_processes_of_one_pid_are_distinguished_if_every_exec_has_its_record() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.exec(7, 110);
@@ -83,7 +83,7 @@ fn two_processes_of_one_pid_are_told_apart_where_every_exec_has_its_record() {
 }
 
 #[test]
-fn two_processes_of_one_pid_with_a_record_too_many_are_muddled() {
+fn two_processes_of_one_pid_with_an_extra_record_are_ambiguous() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.exec(7, 110);
@@ -96,10 +96,10 @@ fn two_processes_of_one_pid_with_a_record_too_many_are_muddled() {
 }
 
 #[test]
-fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid() {
+fn a_process_that_ended_earlier_is_no_candidate_for_its_pid() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 1_000_000_000);
-    // Its age tells when it ended, more exactly than when that was read.
+    // Its age gives a closer bound of its end than the time of the read.
     table.exit(Exit { elapsed_us: Some(1000), ..exit(7) }, 0, 9_000_000_000);
     table.fork(1, 7, 2_000_000_000);
     assert_eq!(table.candidates_for_pid(7, 1_900_000_000, 3_000_000_000).len(), 1);
@@ -108,14 +108,14 @@ fn a_process_that_ended_before_the_time_asked_for_is_not_among_those_of_its_pid(
 }
 
 #[test]
-fn what_proc_showed_replaces_what_was_recorded_before_it() {
+fn an_observation_replaces_earlier_records() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.exec(7, 110);
     table.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
     table.observe(1, Observed { time: 151, program: None, start_time: Some(0), parent: None });
     table.link_parents();
-    // Told late.
+    // Reported late.
     table.exec(7, 140);
     let process = table.get(table.process_at(7, 200).unwrap()).unwrap();
     assert!(process.execs.is_empty());
@@ -125,7 +125,7 @@ fn what_proc_showed_replaces_what_was_recorded_before_it() {
 }
 
 #[test]
-fn a_fork_that_is_told_after_the_process_was_observed_is_the_same_process() {
+fn a_fork_reported_after_the_process_was_observed_is_the_same_process() {
     let mut table = ProcessTable::default();
     table.observe(1, Observed { time: 90, program: None, start_time: Some(0), parent: None });
     table.observe(7, Observed { time: 150, program: None, start_time: Some(1), parent: Some(1) });
@@ -136,7 +136,7 @@ fn a_fork_that_is_told_after_the_process_was_observed_is_the_same_process() {
 }
 
 #[test]
-fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
+fn memory_is_bounded_for_running_and_ended_processes() {
     let mut table = ProcessTable::default();
     for pid in 1..100_000 {
         table.fork(1, pid, u64::from(pid));
@@ -164,7 +164,7 @@ fn memory_is_bounded_whatever_starts_and_whether_it_ends() {
 }
 
 #[test]
-fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
+fn a_reset_forgets_every_process_and_keeps_waiting_exec_records() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.add_start(7, 1, 90, name("cp"));
@@ -174,18 +174,18 @@ fn after_a_loss_no_process_is_known_and_no_waiting_exec_record_is_lost() {
 }
 
 #[test]
-fn a_process_that_has_ended_holds_its_pid_until_it_is_waited_for_and_a_predecessor_does_not() {
+fn an_ended_process_holds_its_pid_until_its_parent_waits_and_a_predecessor_does_not() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.exit(exit(7), 0, 150);
     assert!(table.process_at(7, 400_000_000_000).is_some());
-    // Without fork records nobody knows when it began.
+    // Without its fork record the start is unknown.
     table.exit(exit(8), 0, 150);
     assert_eq!(table.process_at(8, 400_000_000_000), None);
 }
 
 #[test]
-fn the_loader_tells_when_a_start_was_that_of_an_earlier_attempt() {
+fn the_loaders_record_shows_that_a_start_was_an_earlier_attempt() {
     let mut table = ProcessTable::default();
     table.fork(1, 7, 100);
     table.add_start(7, 1, 90, name("dpkg"));
@@ -193,12 +193,12 @@ fn the_loader_tells_when_a_start_was_that_of_an_earlier_attempt() {
     assign(&mut table);
     let process = table.get(table.process_at(7, 200).unwrap()).unwrap();
     let start = process.starts().next().unwrap();
-    // The write between them is not that of the program.
+    // A write between them is not by that program.
     assert_eq!((start.is_before(2), start.is_before(4)), (false, true));
 }
 
 #[test]
-fn living_processes_are_not_forgotten_before_there_are_too_many() {
+fn living_processes_are_kept_up_to_the_limit() {
     let mut table = ProcessTable::default();
     for pid in 1..9_000 {
         table.fork(0, pid, u64::from(pid));
@@ -210,9 +210,9 @@ fn living_processes_are_not_forgotten_before_there_are_too_many() {
     assert!((1..9_000).all(|pid| table.process_at(pid, 100_000).is_some()));
 }
 
-/// Before Linux 5.19 the end of a leader looks like that of a process without threads.
+/// Before Linux 5.19 the end of a main thread looks like that of a process without threads.
 #[test]
-fn the_end_of_a_leader_on_an_old_kernel_is_not_taken_for_that_of_its_process_and_that_of_the_process_is_known() {
+fn on_an_old_kernel_the_end_of_a_main_thread_is_not_the_end_of_its_process() {
     let of_a_task = || Exit { is_whole_process: false, ..exit(7) };
     let of_the_last = || Exit { elapsed_us: None, ..exit(7) };
     let mut table = ProcessTable::default();
@@ -229,7 +229,7 @@ fn the_end_of_a_leader_on_an_old_kernel_is_not_taken_for_that_of_its_process_and
     table.fork(1, 7, 100);
     assert!(table.exit(of_a_task(), 150, 200));
     assert!(table.exit(of_the_last(), 9_000_000_000, 9_000_000_100), "no fork was lost");
-    // A thread's own number is no process's.
+    // The number of a thread is no pid.
     assert!(table.exit(Exit { pid: 8, ..of_a_task() }, 150, 200));
     assert!(!table.exit(Exit { pid: 9, ..of_the_last() }, 150, 200));
 }
