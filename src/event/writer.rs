@@ -43,7 +43,7 @@ pub struct Writer {
     pub script: Option<Script>,
     /// The installer with the process's name: `pip`, `uv`, `dpkg` and so on.
     pub installer: Option<&'static str>,
-    /// The nearest ancestor's name of an installer.
+    /// The installer with the name of the nearest verified ancestor that has such a name.
     pub ancestor_installer: Option<&'static str>,
     /// Container the process runs in, from its cgroup: 64 hexadecimal digits or a name.
     pub container_id: Option<String>,
@@ -210,7 +210,7 @@ impl Doubt {
             Doubt::ExecutableUnknown => "the writer's executable is not known",
             Doubt::ExecutableDeleted => "the writer's executable has been deleted or replaced",
             Doubt::NotHostFile => {
-                "the writer's executable is not the host's file at that path (container or private mount)"
+                "the writer's executable was not found to be the host's file at that path (container or private mount)"
             }
             Doubt::ParentNotHostFile => "the parent's executable is deleted or not the host's file at that path",
             Doubt::MoreWriters => "more processes took part in the change than are kept",

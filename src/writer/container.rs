@@ -3,9 +3,8 @@
 /// Most bytes of a unit's name.
 const MAX_UNIT: usize = 256;
 
-/// The container that the lines of `/proc/PID/cgroup` name: the 64 hexadecimal digits that Docker,
-/// Podman, containerd and CRI-O use, or the name of an LXC container or systemd machine. The last
-/// one of the path counts (a container inside a container).
+/// The container in the lines of `/proc/PID/cgroup`: 64 hexadecimal digits (Docker, Podman, containerd, CRI-O), or the
+/// name of an LXC container or systemd machine. In nested containers the innermost counts.
 pub fn id(cgroup: &[u8]) -> Option<String> {
     cgroup.split(|&byte| byte == b'\n').find_map(|line| {
         // hierarchy-ID:controllers:path
@@ -14,13 +13,13 @@ pub fn id(cgroup: &[u8]) -> Option<String> {
     })
 }
 
-/// The systemd unit that the lines of `/proc/PID/cgroup` name: `ssh.service`, `session-3.scope`. Units
-/// inside a unit follow it after a slash (`user@1000.service/app.service`, what systemd in a container
-/// runs): whoever the outer one is delegated to chooses the inner names, so they never stand alone.
+/// The systemd unit in the lines of `/proc/PID/cgroup`: `ssh.service`, `session-3.scope`. Units inside a unit follow it
+/// after a slash (`user@1000.service/app.service`, systemd in a container). The owner of the outer unit chooses the inner
+/// names, so they never stand alone.
 pub fn unit(cgroup: &[u8]) -> Option<String> {
     cgroup.split(|&byte| byte == b'\n').find_map(|line| {
         let mut parts = line.splitn(3, |&byte| byte == b':');
-        // systemd's own hierarchy: the unified one, or the named one beside those of version 1.
+        // systemd uses the unified hierarchy (version 2), or the one named systemd beside those of version 1.
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
         if !controllers.is_empty() && controllers != b"name=systemd" {
             return None;
@@ -37,7 +36,7 @@ pub fn unit(cgroup: &[u8]) -> Option<String> {
     })
 }
 
-/// The component, if it is the name of a unit that runs processes. systemd's escapes (`\x2d`) are kept.
+/// The path component, if it is the name of a unit with processes. systemd's escapes (`\x2d`) stay.
 fn unit_name(component: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(component).ok()?;
     let (name, kind) = text.rsplit_once('.')?;
@@ -67,7 +66,7 @@ mod tests {
     const ID: &str = "3f1b0d5c2a9e8f7061524334a5b6c7d8e9f0a1b2c3d4e5f60718293a4b5c6d7e";
 
     #[test]
-    fn the_id_is_found_in_the_paths_of_every_common_runtime() {
+    fn the_id_is_found_in_the_paths_of_common_runtimes() {
         for path in [
             format!("0::/system.slice/docker-{ID}.scope"),
             format!("12:cpu:/docker/{ID}"),
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_control_characters_is_not_taken_for_a_container() {
+    fn a_name_with_control_characters_is_no_container() {
         assert_eq!(id(b"0::/lxc.payload.a\x1b[31m"), None);
         assert_eq!(id(b"0::/lxc.payload.\xff"), None);
     }
@@ -114,15 +113,15 @@ mod tests {
         }
     }
 
-    /// Its manager is delegated to the user, who makes cgroups of any name there.
+    /// A user can create cgroups of any name below the delegated manager.
     #[test]
-    fn a_unit_of_a_user_never_looks_like_one_of_the_system() {
+    fn a_users_unit_is_never_named_like_a_system_unit() {
         let lines = b"0::/user.slice/user-1000.slice/user@1000.service/app.slice/ssh.service";
         assert_eq!(unit(lines).as_deref(), Some("user@1000.service/ssh.service"));
     }
 
     #[test]
-    fn a_unit_name_without_end_is_cut_between_two_names() {
+    fn a_long_unit_name_is_cut_between_two_names() {
         let lines = format!("0::{}", "/some.service".repeat(300));
         let found = unit(lines.as_bytes()).unwrap();
         assert!(found.len() <= MAX_UNIT && found.ends_with(".service"), "{found}");

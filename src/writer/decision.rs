@@ -82,6 +82,14 @@ impl Attribution {
         }
     }
 
+    /// The named program, otherwise the candidates.
+    pub fn into_candidates(self) -> Vec<Candidate> {
+        match self.path.is_some() || self.id.is_some() {
+            true => vec![Candidate { evidence: self.evidence, path: self.path, id: self.id }],
+            false => self.candidates,
+        }
+    }
+
     /// The same with a doubt. An earlier doubt stays.
     #[must_use]
     pub fn with_doubt(self, doubt: Doubt) -> Self {

@@ -4,7 +4,6 @@
 //! kernel's records about processes (`process_table`), and compares both (`decision`).
 
 mod agreement;
-mod attribution;
 mod clock;
 mod collector;
 mod command_line;
@@ -14,15 +13,18 @@ pub mod identity;
 mod installer;
 mod interpreter;
 mod lineage;
+mod pending_write;
 mod process;
 mod process_record;
 mod process_table;
 mod program;
+mod program_history;
 pub mod records;
+mod resolver;
 mod snapshot;
 
-pub use attribution::{Collected, Resolution, WriterResolver};
 pub use records::{Available, RecordSource, RecordSources};
+pub use resolver::{Collected, Resolution, WriterResolver};
 
 use crate::privileges;
 
