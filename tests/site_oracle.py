@@ -1,7 +1,7 @@
-"""Asks one interpreter what its own `site` executes. Runs on every Python from 2.7 on.
+"""Prints what the `site` module of this interpreter runs. For every Python from 2.7 on.
 
-Called with a directory of cases, each a directory that holds start-up files. Their lines call `sys.ran`
-with a number. Prints the version, the locale's encoding, and for each case the numbers that were run.
+The argument is a directory of cases, each a directory of start-up files. Their lines call `sys.ran` with a
+number. Prints the version, the encoding of the locale, and for each case the numbers that ran.
 """
 from __future__ import print_function
 
@@ -49,5 +49,5 @@ for case in sorted(os.listdir(root)):
         pass
     sys.path[:] = path
     results[case] = ran
-answer = {"version": list(sys.version_info[:2]), "encoding": encoding, "ran": results}
-os.write(out, json.dumps(answer).encode("ascii"))
+document = {"version": list(sys.version_info[:2]), "encoding": encoding, "ran": results}
+os.write(out, json.dumps(document).encode("ascii"))

@@ -1,15 +1,14 @@
-//! The grammars of `.pth` and `.start` files compared with the `site` modules of real interpreters.
+//! Compares the parsers of `.pth` and `.start` files with the `site` modules of real interpreters.
 //!
-//! Several hundred contents, all shapes that are known to matter and random mixtures of their parts, are
-//! given to every Python that is here: the system's, those of pyenv, and those that
-//! `PYHOOKWATCH_ORACLE_PYTHONS` lists (`tests/sid_pythons.sh` prints Debian unstable's). Each line of them
-//! says by a number that it was run. No number may run that is not in a line listed for that interpreter;
-//! what is listed and does not run is counted and printed (mostly what stands after a line that raised an error,
-//! where Python up to 3.14 stops, which only running tells).
+//! Every Python of this machine runs several hundred files: all known shapes and random mixtures of their parts. These are
+//! the system's Python, those of pyenv, and those in `PYHOOKWATCH_ORACLE_PYTHONS` (`tests/sid_pythons.sh` prints Debian
+//! unstable's). Each line calls `sys.ran` with a number. A number that runs must be in a line that the parser lists for that
+//! interpreter. Listed lines that do not run are counted and printed: mostly lines after one that raised an error, where
+//! Python up to 3.14 stops.
 //!
 //!     cargo test --test site_oracle -- --nocapture
 //!
-//! Without any Python it says so and passes; with `PYHOOKWATCH_REQUIRE_LIVE=1` it fails.
+//! Without a Python it prints SKIPPED and passes; with `PYHOOKWATCH_REQUIRE_LIVE=1` it fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -31,7 +30,7 @@ struct Case {
     content: Vec<u8>,
 }
 
-/// The same numbers each time (xorshift).
+/// Reproducible numbers (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -204,7 +203,7 @@ fn numbers(text: &[u8], before: &str) -> Vec<u64> {
     text.split(before).skip(1).filter_map(digits).collect()
 }
 
-/// The numbers in the lines that we list for this interpreter.
+/// The numbers in the lines that the parser lists for this interpreter.
 fn listed(case: &Case, version: (u8, u8), eight_bit: bool) -> BTreeSet<u64> {
     if !pth::name_interpreters(case.name.as_bytes()).contains(version, eight_bit) {
         return BTreeSet::new();
@@ -219,24 +218,24 @@ fn listed(case: &Case, version: (u8, u8), eight_bit: bool) -> BTreeSet<u64> {
     lines.flat_map(|line| numbers(line.text, "sys.ran(")).collect()
 }
 
-struct Answer {
+struct Output {
     version: (u8, u8),
     encoding: String,
     ran: BTreeMap<String, BTreeSet<u64>>,
 }
 
-fn ask(python: &Path, cases: &Path, environment: &[(&str, &str)]) -> Result<Answer, String> {
+fn run_cases(python: &Path, cases: &Path, environment: &[(&str, &str)]) -> Result<Output, String> {
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/site_oracle.py");
     let mut command = Command::new(python);
     command.args(["-S", "-s", "-B"]).arg(driver).arg(cases).env_clear().envs(environment.iter().copied());
     let output = command.output().map_err(|error| error.to_string())?;
-    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)))?;
-    let version = |index: usize| u8::try_from(answer["version"][index].as_u64().unwrap()).unwrap();
-    let ran = answer["ran"].as_object().unwrap().iter();
-    Ok(Answer {
+    let version = |index: usize| u8::try_from(document["version"][index].as_u64().unwrap()).unwrap();
+    let ran = document["ran"].as_object().unwrap().iter();
+    Ok(Output {
         version: (version(0), version(1)),
-        encoding: answer["encoding"].as_str().unwrap().to_owned(),
+        encoding: document["encoding"].as_str().unwrap().to_owned(),
         ran: ran
             .map(|(case, ran)| {
                 (case.clone(), ran.as_array().unwrap().iter().filter_map(serde_json::Value::as_u64).collect())
@@ -245,7 +244,7 @@ fn ask(python: &Path, cases: &Path, environment: &[(&str, &str)]) -> Result<Answ
     })
 }
 
-/// Every interpreter to be asked.
+/// Every interpreter of this machine.
 fn pythons() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = vec!["/usr/bin/python3".into(), "/usr/bin/python2".into()];
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
@@ -259,7 +258,7 @@ fn pythons() -> Vec<PathBuf> {
     found
 }
 
-/// A directory with a Latin-1 locale, where this machine can make one.
+/// A directory with a Latin-1 locale. `None` without localedef or its sources.
 fn eight_bit_locale(scratch: &Path) -> Option<PathBuf> {
     let path = scratch.join("locales");
     std::fs::create_dir(&path).unwrap();
@@ -269,11 +268,11 @@ fn eight_bit_locale(scratch: &Path) -> Option<PathBuf> {
 }
 
 #[test]
-fn no_interpreter_executes_a_line_that_is_not_listed_for_it() {
+fn every_line_that_an_interpreter_runs_is_listed_for_it() {
     let pythons = pythons();
     let has_system = pythons.iter().any(|python| python == Path::new("/usr/bin/python3"));
     if !has_system {
-        let line = "SKIPPED: /usr/bin/python3 is not here to compare the grammars with";
+        let line = "SKIPPED: there is no /usr/bin/python3 to compare the parsers with";
         assert!(std::env::var_os("PYHOOKWATCH_REQUIRE_LIVE").is_none_or(|value| value != "1"), "{line}");
         eprintln!("{line}");
     }
@@ -293,7 +292,7 @@ fn no_interpreter_executes_a_line_that_is_not_listed_for_it() {
         vec![("LC_ALL", "en_US.ISO-8859-1"), ("LOCPATH", locales.to_str().unwrap()), ("PYTHONUTF8", "0")]
     });
     if latin_1.is_none() {
-        eprintln!("no Latin-1 locale can be made here: what runs in one is not compared");
+        eprintln!("localedef cannot create a Latin-1 locale: that encoding is not compared");
     }
     let mut wrong = Vec::new();
     println!(
@@ -302,13 +301,13 @@ fn no_interpreter_executes_a_line_that_is_not_listed_for_it() {
     );
     for python in &pythons {
         for environment in [Some(&utf_8), latin_1.as_ref()].into_iter().flatten() {
-            let answer =
-                ask(python, &root, environment).unwrap_or_else(|error| panic!("{}: {error}", python.display()));
-            let eight_bit = answer.encoding.starts_with("ISO-8859");
+            let output =
+                run_cases(python, &root, environment).unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+            let eight_bit = output.encoding.starts_with("ISO-8859");
             let (mut run, mut unlisted, mut too_many, mut in_cases) = (0, 0, 0, 0);
             for (key, case) in &cases {
-                let ran = &answer.ran[key];
-                let listed = listed(case, answer.version, eight_bit);
+                let ran = &output.ran[key];
+                let listed = listed(case, output.version, eight_bit);
                 run += ran.len();
                 let extra = listed.difference(ran).count();
                 too_many += extra;
@@ -325,20 +324,20 @@ fn no_interpreter_executes_a_line_that_is_not_listed_for_it() {
                     ));
                 }
             }
-            let version = format!("{}.{}", answer.version.0, answer.version.1);
+            let version = format!("{}.{}", output.version.0, output.version.1);
             println!(
                 "{:<44} {version:>7} {:>12} {run:>7} {unlisted:>8} {too_many:>8} {in_cases:>8}",
                 python.display(),
-                answer.encoding
+                output.encoding
             );
         }
     }
     assert!(wrong.is_empty(), "{} unlisted:\n{}", wrong.len(), wrong[..wrong.len().min(30)].join("\n"));
 }
 
-/// What the signal `SuppressesPth` says, on the interpreters that have it.
+/// The signal `SuppressesPth`, on Python 3.15 and later (PEP 829).
 #[test]
-fn a_start_file_of_any_utf_8_silences_the_pth_of_its_name() {
+fn a_start_file_of_any_utf_8_suppresses_the_pth_of_its_name() {
     let scratch = tempfile::tempdir().unwrap();
     let contents: [(&str, &[u8], bool); 4] =
         [("0", b"", true), ("1", b"# c\n", true), ("2", b"wrong", true), ("3", b"\xff", false)];
@@ -348,19 +347,19 @@ fn a_start_file_of_any_utf_8_silences_the_pth_of_its_name() {
         std::fs::write(directory.join("a.pth"), "import sys;sys.ran(1)").unwrap();
         std::fs::write(directory.join("a.start"), content).unwrap();
     }
-    let mut asked = 0;
+    let mut compared = 0;
     for python in pythons() {
-        let answer = ask(&python, scratch.path(), &[("LC_ALL", "C.UTF-8")]).unwrap();
-        if answer.version < (3, 15) {
+        let output = run_cases(&python, scratch.path(), &[("LC_ALL", "C.UTF-8")]).unwrap();
+        if output.version < (3, 15) {
             continue;
         }
-        asked += 1;
-        for (case, content, silences) in contents {
-            assert_eq!(answer.ran[case].is_empty(), silences, "{content:?}");
-            assert_eq!(start::parse(content).signals.contains(pyhookwatch::event::Signal::SuppressesPth), silences);
+        compared += 1;
+        for (case, content, suppresses) in contents {
+            assert_eq!(output.ran[case].is_empty(), suppresses, "{content:?}");
+            assert_eq!(start::parse(content).signals.contains(pyhookwatch::event::Signal::SuppressesPth), suppresses);
         }
     }
-    if asked == 0 {
-        eprintln!("SKIPPED: no Python 3.15 is here (tests/sid_pythons.sh brings one)");
+    if compared == 0 {
+        eprintln!("SKIPPED: there is no Python 3.15 (tests/sid_pythons.sh installs one)");
     }
 }

@@ -80,7 +80,7 @@ fn every_form_of_usercustomize_is_recognised_in_every_searched_directory() {
     );
 }
 
-/// Without one of these being on PYTHONPATH or added by a `.pth`, nothing of it runs.
+/// Python runs these only when PYTHONPATH or a `.pth` file adds the directory.
 #[test]
 fn a_customize_module_below_a_package_or_anywhere_else_is_elsewhere() {
     assert_all(
@@ -139,7 +139,7 @@ fn similar_names_are_no_customize_module() {
 #[test]
 fn path_configuration_files_count_directly_in_a_site_directory_only() {
     for (ending, kind) in [("pth", Kind::Pth), ("start", Kind::Start)] {
-        for (directory, place) in [
+        for (directory, location) in [
             ("/usr/local/lib/python3.11/dist-packages", Site),
             ("/usr/lib/python3/dist-packages", Site),
             ("/usr/lib/python3.11/dist-packages", Site),
@@ -157,7 +157,7 @@ fn path_configuration_files_count_directly_in_a_site_directory_only() {
             ("/srv/site-packages", Elsewhere),
         ] {
             for stem in ["x", "", ".hidden", ".", "a b", "-x", "с", "line\nbreak", "__editable__.x", "sitecustomize"] {
-                assert_all(kind, &[(&format!("{directory}/{stem}.{ending}"), File, place)]);
+                assert_all(kind, &[(&format!("{directory}/{stem}.{ending}"), File, location)]);
             }
         }
     }
@@ -396,10 +396,10 @@ fn the_version_comes_from_the_directory_or_the_tag() {
     }
 }
 
-/// The vectors of the public rules' evaluation: what the agent makes of each by its path.
+/// The paths of the evaluation of the public rules.
 #[test]
 fn every_vector_of_the_public_rules_has_a_kind_and_a_location() {
-    for (path, kind, place) in [
+    for (path, kind, location) in [
         ("/usr/local/lib/python3.11/dist-packages/sitecustomize.py", Kind::Sitecustomize, Site),
         ("/etc/python3.11/sitecustomize.py", Kind::Sitecustomize, Etc),
         ("/usr/lib/python3.11/sitecustomize.py", Kind::Sitecustomize, Stdlib),
@@ -441,7 +441,7 @@ fn every_vector_of_the_public_rules_has_a_kind_and_a_location() {
         ("/srv/django/project/site.py", Kind::Site, Elsewhere),
         ("/home/u/models/resnet50.pth", Kind::Pth, Elsewhere),
     ] {
-        assert_eq!((of(path).kind, of(path).location), (kind, place), "{path}");
+        assert_eq!((of(path).kind, of(path).location), (kind, location), "{path}");
     }
 }
 
@@ -516,7 +516,7 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|(directory, stem, middle, ending)| format!("{directory}/{stem}{middle}{ending}"))
 }
 
-/// The patterns as the name filter reads them, apart from the code above.
+/// Matches the patterns independently of the product code.
 fn is_listed(name: &str, kind: Kind) -> bool {
     names(kind).iter().any(|pattern| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(ending), _) => name.ends_with(ending),
@@ -528,7 +528,7 @@ fn is_listed(name: &str, kind: Kind) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
-    /// What the name filter would drop is no hook of that kind.
+    /// A start-up file has a file name of its kind, so the name filter passes it.
     #[test]
     fn a_hook_has_a_name_of_its_kind(path in path()) {
         let path = Path::new(&path);
@@ -548,8 +548,8 @@ proptest! {
     }
 }
 
-/// Its name may be asked for with every file that is made on the machine. The bound is for a build without
-/// optimisation on a busy machine: the optimised one takes a twentieth.
+/// It runs for every new file with an interesting name. The bound is for a debug build on a busy machine; a release build
+/// takes a twentieth.
 #[test]
 fn a_path_is_classified_within_50_microseconds() {
     let paths = [

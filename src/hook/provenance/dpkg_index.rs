@@ -81,7 +81,7 @@ impl Claim<'_> {
 }
 
 impl DpkgIndex {
-    /// What the database below `root` says of the file at `path`; `md5` is that of its content, if known.
+    /// The owner of the file at `path` by the database below `root`; `md5` is that of its content, if known.
     pub fn of(&mut self, root: &Path, path: &Path, md5: Option<[u8; 16]>) -> Ownership {
         let Ok(database) = list_file::directory(root, Path::new("var/lib/dpkg")) else { return Ownership::NoLists };
         self.is_merged = list_file::directory(root, Path::new(""))
@@ -110,7 +110,7 @@ impl DpkgIndex {
         }
     }
 
-    /// What the lists of the installed packages say.
+    /// The owner by the lists of the installed packages.
     fn installed(&self, database: &OwnedFd, path: &[u8], md5: Option<[u8; 16]>) -> Ownership {
         let mut ownership = Ownership::Unlisted;
         for claim in self.claims(path) {

@@ -1,6 +1,6 @@
-//! The answer of one kind of package list.
+//! The result of one kind of package list.
 
-/// What one kind of list says of a file, in ascending order of weight.
+/// How one kind of list knows a file, in ascending order of weight.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ownership {
     /// There are no such lists here.
@@ -18,7 +18,7 @@ pub enum Ownership {
 }
 
 impl Ownership {
-    /// Adds what the list of a package says: the first match counts, else a mismatch, else a name without a hash.
+    /// Adds the entry of a package's list: the first match counts, else a mismatch, else a name without a hash.
     pub fn add<H: PartialEq>(&mut self, package: String, listed: Option<H>, actual: Option<H>) {
         let found = match (listed, actual) {
             (Some(listed), Some(actual)) if listed == actual => Self::Match(package),

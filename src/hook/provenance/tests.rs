@@ -54,7 +54,7 @@ impl Machine {
         self.write(&format!("{site}/{name}.dist-info/RECORD"), record_of(files));
     }
 
-    fn ask(&mut self, path: &str) -> Provenance {
+    fn provenance(&mut self, path: &str) -> Provenance {
         self.db.dpkg.skip_backoff();
         self.db.wheels.skip_backoff();
         let file = file_ref(self.root.path(), path);
@@ -62,9 +62,9 @@ impl Machine {
         self.db.of(&file, &content.facts, content.md5)
     }
 
-    fn ask_with(&mut self, path: &str, content: &str) -> Provenance {
+    fn provenance_with(&mut self, path: &str, content: &str) -> Provenance {
         self.write(path, content);
-        self.ask(path)
+        self.provenance(path)
     }
 }
 
@@ -111,24 +111,24 @@ fn a_file_of_a_debian_package_is_owned_until_it_is_changed() {
     let mut machine = Machine::debian();
     let path = &format!("{DIST}/zope.interface-nspkg.pth");
     machine.install("python3-zope.interface", &[(path, "import a"), ("/usr/share/doc/x", "doc")]);
-    assert_eq!(machine.ask_with(path, "import a"), owned("dpkg:python3-zope.interface"));
-    assert_eq!(machine.ask_with(path, "import b"), changed("dpkg:python3-zope.interface"));
-    assert_eq!(machine.ask_with(&format!("{DIST}/new.pth"), "import a"), Provenance::Unowned);
+    assert_eq!(machine.provenance_with(path, "import a"), owned("dpkg:python3-zope.interface"));
+    assert_eq!(machine.provenance_with(path, "import b"), changed("dpkg:python3-zope.interface"));
+    assert_eq!(machine.provenance_with(&format!("{DIST}/new.pth"), "import a"), Provenance::Unowned);
 }
 
 #[test]
 fn installs_upgrades_and_removals_are_noticed() {
     let mut machine = Machine::debian();
     let path = &format!("{DIST}/a.pth");
-    assert_eq!(machine.ask_with(path, "1"), Provenance::Unowned);
+    assert_eq!(machine.provenance_with(path, "1"), Provenance::Unowned);
     machine.install("python3-a:amd64", &[(path, "1")]);
     std::thread::sleep(Duration::from_millis(30));
-    assert_eq!(machine.ask(path), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance(path), owned("dpkg:python3-a"));
     machine.install("python3-a:amd64", &[(path, "2")]);
-    assert_eq!(machine.ask_with(path, "2"), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(path, "2"), owned("dpkg:python3-a"));
     fs::remove_file(machine.root.path().join("var/lib/dpkg/info/python3-a:amd64.list")).unwrap();
     std::thread::sleep(Duration::from_millis(30));
-    assert_eq!(machine.ask(path), Provenance::Unowned);
+    assert_eq!(machine.provenance(path), Provenance::Unowned);
 }
 
 #[test]
@@ -138,17 +138,17 @@ fn a_file_of_the_package_being_unpacked_is_owned_and_others_are_unknown_meanwhil
     machine.install("python3-a", &[(&old, "1")]);
     machine.write("/var/lib/dpkg/tmp.ci/control", "Version: 2\nPackage: python3-a\nArchitecture: all\n");
     machine.write("/var/lib/dpkg/tmp.ci/md5sums", md5sums(&[(&old, "2"), (&new, "2")]));
-    assert_eq!(machine.ask_with(&new, "2"), owned("dpkg:python3-a"));
-    assert_eq!(machine.ask_with(&old, "2"), owned("dpkg:python3-a"));
-    assert_eq!(machine.ask_with(&old, "3"), Provenance::Unknown);
-    assert_eq!(machine.ask_with(&format!("{DIST}/other.pth"), "2"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with(&new, "2"), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(&old, "2"), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(&old, "3"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with(&format!("{DIST}/other.pth"), "2"), Provenance::Unknown);
 }
 
 #[test]
 fn both_paths_of_a_merged_usr_are_one_file() {
     let mut machine = Machine::debian();
     machine.install("python3-a", &[("/lib/python3/dist-packages/a.pth", "1")]);
-    assert_eq!(machine.ask_with(&format!("{DIST}/a.pth"), "1"), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(&format!("{DIST}/a.pth"), "1"), owned("dpkg:python3-a"));
 }
 
 #[test]
@@ -159,10 +159,10 @@ fn configuration_files_are_compared_with_the_status_file() {
     let status =
         format!("Package: libpython3.11-minimal\nConffiles:\n {path} {}\n /etc/new.py newconffile\n", hex("1"));
     machine.write("/var/lib/dpkg/status", status);
-    assert_eq!(machine.ask_with(path, "1"), owned("dpkg:libpython3.11-minimal"));
-    assert_eq!(machine.ask_with(path, "2"), changed("dpkg:libpython3.11-minimal"));
-    assert_eq!(machine.ask_with("/etc/new.py", "1"), Provenance::Unknown);
-    assert_eq!(machine.ask_with("/etc/other.py", "1"), Provenance::Unowned);
+    assert_eq!(machine.provenance_with(path, "1"), owned("dpkg:libpython3.11-minimal"));
+    assert_eq!(machine.provenance_with(path, "2"), changed("dpkg:libpython3.11-minimal"));
+    assert_eq!(machine.provenance_with("/etc/new.py", "1"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with("/etc/other.py", "1"), Provenance::Unowned);
 }
 
 #[test]
@@ -172,9 +172,9 @@ fn a_diverted_file_is_owned_under_its_new_path() {
     machine.install("python3-a", &[(&from, "1")]);
     machine.install("python3-b", &[(&from, "2")]);
     machine.write("/var/lib/dpkg/diversions", format!("{from}\n{to}\npython3-b\n"));
-    assert_eq!(machine.ask_with(&from, "2"), owned("dpkg:python3-b"));
-    assert_eq!(machine.ask_with(&to, "1"), owned("dpkg:python3-a"));
-    assert_eq!(machine.ask_with(&from, "1"), changed("dpkg:python3-b"));
+    assert_eq!(machine.provenance_with(&from, "2"), owned("dpkg:python3-b"));
+    assert_eq!(machine.provenance_with(&to, "1"), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(&from, "1"), changed("dpkg:python3-b"));
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn one_of_several_packages_that_list_a_file_is_enough() {
     let path = &format!("{DIST}/a.pth");
     machine.install("python3-a:amd64", &[(path, "1")]);
     machine.install("python3-a:i386", &[(path, "2")]);
-    assert_eq!(machine.ask_with(path, "2"), owned("dpkg:python3-a"));
-    assert_eq!(machine.ask_with(path, "3"), changed("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(path, "2"), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance_with(path, "3"), changed("dpkg:python3-a"));
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn a_listed_symbolic_link_is_unknown() {
     for name in ["sitecustomize.py", "usercustomize.py"] {
         symlink("/tmp/x", machine.root.path().join("usr/lib/python3.11").join(name)).unwrap();
     }
-    assert_eq!(machine.ask(path), Provenance::Unknown);
-    assert_eq!(machine.ask("/usr/lib/python3.11/usercustomize.py"), Provenance::Unowned);
+    assert_eq!(machine.provenance(path), Provenance::Unknown);
+    assert_eq!(machine.provenance("/usr/lib/python3.11/usercustomize.py"), Provenance::Unowned);
 }
 
 #[test]
@@ -206,16 +206,16 @@ fn an_unlisted_file_is_unknown_when_a_list_cannot_be_read() {
     let mut machine = Machine::debian();
     let list = fs::File::create(machine.root.path().join("var/lib/dpkg/info/large.list")).unwrap();
     list.set_len(list_file::MAX_LIST + 1).unwrap();
-    assert_eq!(machine.ask_with(&format!("{DIST}/a.pth"), "1"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with(&format!("{DIST}/a.pth"), "1"), Provenance::Unknown);
 }
 
 #[test]
 fn without_dpkg_only_lists_of_wheels_count() {
     let mut machine = Machine::new();
     machine.wheel(SITE, "a-1.0", &[("a.pth", "1")]);
-    assert_eq!(machine.ask_with(&format!("{SITE}/a.pth"), "1"), owned("wheel:a-1.0"));
-    assert_eq!(machine.ask_with(&format!("{SITE}/b.pth"), "1"), Provenance::Unknown);
-    assert_eq!(machine.ask_with("/usr/lib64/python3.9/encodings/__init__.py", "1"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with(&format!("{SITE}/a.pth"), "1"), owned("wheel:a-1.0"));
+    assert_eq!(machine.provenance_with(&format!("{SITE}/b.pth"), "1"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with("/usr/lib64/python3.9/encodings/__init__.py", "1"), Provenance::Unknown);
 }
 
 #[test]
@@ -224,11 +224,11 @@ fn files_of_wheels_are_owned_until_they_are_changed() {
     machine.wheel(SITE, "a-1.0", &[("a.pth", "1"), ("a/__init__.py", "2"), ("a/b/c.py", "3"), ("./d.py", "4")]);
     for (path, content) in [("a.pth", "1"), ("a/__init__.py", "2"), ("a/b/c.py", "3"), ("d.py", "4")] {
         let path = &format!("{SITE}/{path}");
-        assert_eq!(machine.ask_with(path, content), owned("wheel:a-1.0"), "{path}");
-        assert_eq!(machine.ask_with(path, "other"), changed("wheel:a-1.0"), "{path}");
+        assert_eq!(machine.provenance_with(path, content), owned("wheel:a-1.0"), "{path}");
+        assert_eq!(machine.provenance_with(path, "other"), changed("wheel:a-1.0"), "{path}");
     }
     for path in ["b.pth", "a/__init__.so", "a/b/d.py", "b/c.py"] {
-        assert_eq!(machine.ask_with(&format!("{SITE}/{path}"), "1"), Provenance::Unowned, "{path}");
+        assert_eq!(machine.provenance_with(&format!("{SITE}/{path}"), "1"), Provenance::Unowned, "{path}");
     }
 }
 
@@ -237,16 +237,16 @@ fn a_list_written_after_its_files_counts_from_then_on() {
     let mut machine = Machine::debian();
     let path = &format!("{SITE}/a.pth");
     machine.wheel(SITE, "other-1", &[("other.py", "1")]);
-    assert_eq!(machine.ask_with(path, "1"), Provenance::Unowned);
+    assert_eq!(machine.provenance_with(path, "1"), Provenance::Unowned);
     machine.wheel(SITE, "a-1.0", &[("a.pth", "0")]);
-    assert_eq!(machine.ask(path), changed("wheel:a-1.0"));
+    assert_eq!(machine.provenance(path), changed("wheel:a-1.0"));
     std::thread::sleep(Duration::from_millis(40));
-    assert_eq!(machine.ask(path), changed("wheel:a-1.0"));
+    assert_eq!(machine.provenance(path), changed("wheel:a-1.0"));
     let list = machine.root.path().join(SITE.trim_start_matches('/')).join("a-1.0.dist-info/RECORD");
     fs::write(list, record_of(&[("a.pth", "1")])).unwrap();
-    assert_eq!(machine.ask(path), owned("wheel:a-1.0"));
+    assert_eq!(machine.provenance(path), owned("wheel:a-1.0"));
     fs::remove_dir_all(machine.root.path().join(SITE.trim_start_matches('/')).join("a-1.0.dist-info")).unwrap();
-    assert_eq!(machine.ask(path), Provenance::Unowned);
+    assert_eq!(machine.provenance(path), Provenance::Unowned);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_file_listed_without_a_hash_is_unknown() {
     machine
         .write(&format!("{SITE}/old-1.0.egg-info/installed-files.txt"), "../old/__init__.py\n../old.pth\nPKG-INFO\n");
     for path in ["a.py", "__pycache__/a.cpython-312.pyc", "old.pth", "old/__init__.py"] {
-        assert_eq!(machine.ask_with(&format!("{SITE}/{path}"), "1"), Provenance::Unknown, "{path}");
+        assert_eq!(machine.provenance_with(&format!("{SITE}/{path}"), "1"), Provenance::Unknown, "{path}");
     }
 }
 
@@ -264,8 +264,8 @@ fn a_file_listed_without_a_hash_is_unknown() {
 fn a_directory_of_any_name_that_holds_lists_is_a_site_directory() {
     let mut machine = Machine::debian();
     machine.wheel("/srv/target", "a-1.0", &[("a.pth", "1"), ("a/__init__.py", "2")]);
-    assert_eq!(machine.ask_with("/srv/target/a.pth", "1"), owned("wheel:a-1.0"));
-    assert_eq!(machine.ask_with("/srv/target/a/__init__.py", "2"), owned("wheel:a-1.0"));
+    assert_eq!(machine.provenance_with("/srv/target/a.pth", "1"), owned("wheel:a-1.0"));
+    assert_eq!(machine.provenance_with("/srv/target/a/__init__.py", "2"), owned("wheel:a-1.0"));
 }
 
 #[test]
@@ -275,8 +275,8 @@ fn a_list_behind_a_symbolic_link_is_not_read() {
     machine.write(&format!("{SITE}/a-1.0.dist-info/METADATA"), "");
     let list = machine.root.path().join(SITE.trim_start_matches('/')).join("a-1.0.dist-info/RECORD");
     symlink(machine.root.path().join("srv/elsewhere"), list).unwrap();
-    let answer = machine.ask_with(&format!("{SITE}/a.pth"), "1");
-    assert!(answer.package().is_none(), "{answer:?}");
+    let found = machine.provenance_with(&format!("{SITE}/a.pth"), "1");
+    assert!(found.package().is_none(), "{found:?}");
 }
 
 #[test]
@@ -287,15 +287,15 @@ fn many_large_lists_make_the_answer_unknown_instead_of_slow() {
         let list = line.repeat((15 << 20) / line.len());
         machine.write(&format!("{SITE}/a{number}-1.0.dist-info/RECORD"), list);
     }
-    assert_eq!(machine.ask_with(&format!("{SITE}/a.pth"), "1"), Provenance::Unknown);
+    assert_eq!(machine.provenance_with(&format!("{SITE}/a.pth"), "1"), Provenance::Unknown);
 }
 
 #[test]
 fn directories_and_missing_files_are_unknown() {
     let mut machine = Machine::debian();
     fs::create_dir_all(machine.root.path().join("usr/lib/python3/dist-packages/a.pth")).unwrap();
-    assert_eq!(machine.ask(&format!("{DIST}/a.pth")), Provenance::Unknown);
-    assert_eq!(machine.ask(&format!("{DIST}/gone.pth")), Provenance::Unknown);
+    assert_eq!(machine.provenance(&format!("{DIST}/a.pth")), Provenance::Unknown);
+    assert_eq!(machine.provenance(&format!("{DIST}/gone.pth")), Provenance::Unknown);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn the_packages_of_this_machine_own_their_files() {
         return;
     }
     let mut db = PackageDb::new(Path::new("/"));
-    let ask = |db: &mut PackageDb, path: &str, suffix: Option<&[u8]>| {
+    let provenance_of = |db: &mut PackageDb, path: &str, suffix: Option<&[u8]>| {
         let file = file_ref(Path::new("/"), path);
         let mut content = content::read(&file, content::Limits::default());
         if let Some(suffix) = suffix {
@@ -319,10 +319,10 @@ fn the_packages_of_this_machine_own_their_files() {
     for path in
         [conffile, "/usr/lib/python3.11/os.py", "/usr/lib/python3.11/encodings/__init__.py", "/usr/bin/python3.11"]
     {
-        let answer = ask(&mut db, path, None);
-        assert!(matches!(&answer, Provenance::Owned(package) if package.contains("python3.11")), "{path} {answer:?}");
-        let answer = ask(&mut db, path, Some(b"\nimport x\n"));
-        assert!(matches!(answer, Provenance::Changed(_)), "{path} {answer:?}");
+        let found = provenance_of(&mut db, path, None);
+        assert!(matches!(&found, Provenance::Owned(package) if package.contains("python3.11")), "{path} {found:?}");
+        let found = provenance_of(&mut db, path, Some(b"\nimport x\n"));
+        assert!(matches!(found, Provenance::Changed(_)), "{path} {found:?}");
     }
     let content = content::read(&file_ref(Path::new("/"), conffile), content::Limits::default());
     let nowhere = FileRef { path: "/usr/lib/python3.11/usercustomize.py".into(), ..file_ref(Path::new("/"), conffile) };
@@ -337,16 +337,16 @@ fn print_costs() {
         let file = file_ref(root, path);
         let content = content::read(&file, content::Limits::default());
         let start = Instant::now();
-        let answer = db.of(&file, &content.facts, content.md5);
+        let found = db.of(&file, &content.facts, content.md5);
         let first = start.elapsed();
         std::thread::sleep(Duration::from_millis(1500));
         db.of(&file, &content.facts, content.md5);
         let start = Instant::now();
         for _ in 0..200 {
-            assert_eq!(db.of(&file, &content.facts, content.md5), answer);
+            assert_eq!(db.of(&file, &content.facts, content.md5), found);
         }
         let memory = db.dpkg.memory() / 1024;
-        println!("{name} {path}: first {first:?}, then {:?}, {memory} KiB, {answer:?}", start.elapsed() / 200);
+        println!("{name} {path}: first {first:?}, then {:?}, {memory} KiB, {found:?}", start.elapsed() / 200);
     };
     let here = Path::new("/");
     for path in ["/usr/lib/python3.11/os.py", "/etc/python3.11/sitecustomize.py", "/usr/bin/python3.11"] {
@@ -397,11 +397,11 @@ fn print_costs() {
 fn the_index_waits_after_an_expensive_update() {
     let mut machine = Machine::debian();
     let path = &format!("{DIST}/a.pth");
-    assert_eq!(machine.ask_with(path, "1"), Provenance::Unowned);
+    assert_eq!(machine.provenance_with(path, "1"), Provenance::Unowned);
     machine.db.dpkg.set_backoff();
     machine.install("python3-a", &[(path, "1")]);
     let file = file_ref(machine.root.path(), path);
     let content = content::read(&file, content::Limits::default());
     assert_eq!(machine.db.of(&file, &content.facts, content.md5), Provenance::Unknown);
-    assert_eq!(machine.ask(path), owned("dpkg:python3-a"));
+    assert_eq!(machine.provenance(path), owned("dpkg:python3-a"));
 }

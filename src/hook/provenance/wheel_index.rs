@@ -90,7 +90,7 @@ impl Default for WheelIndex {
 }
 
 impl WheelIndex {
-    /// What the lists in the site directory of this file say of it; `sha256` is that of its content.
+    /// The owner by the lists in the site directory of this file; `sha256` is that of its content.
     pub fn of(&mut self, file: &FileRef, sha256: Option<[u8; 32]>) -> Ownership {
         self.budget.refill(Instant::now());
         let Some(directory) = file.directory.as_deref() else { return Ownership::NoLists };

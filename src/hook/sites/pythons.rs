@@ -1,6 +1,7 @@
 //! Groups what the walk found by Python: library, searched directories and programs.
 
 use super::found::FoundHook;
+use crate::event::words::words;
 use crate::event::{HookKind, HookLocation};
 use crate::hook::kind;
 use crate::hook::location::{self, Version};
@@ -8,32 +9,19 @@ use crate::walk::Kind;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// What a Python is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PythonRole {
-    /// It has a standard library.
-    Installation,
-    /// It has a `pyvenv.cfg`.
-    VirtualEnvironment,
-    /// A user's base directory, searched by every interpreter of its version that the user starts.
-    UserBase,
-    /// Directories of packages only.
-    Packages,
-    /// Interpreters only.
-    #[default]
-    Programs,
-}
-
-impl PythonRole {
-    /// The word used in the report.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Installation => "installation",
-            Self::VirtualEnvironment => "virtual-environment",
-            Self::UserBase => "user-base",
-            Self::Packages => "packages",
-            Self::Programs => "programs",
-        }
+words! {
+    /// What a Python is.
+    PythonRole {
+        /// It has a standard library.
+        Installation = "installation",
+        /// It has a `pyvenv.cfg`.
+        VirtualEnvironment = "virtual-environment",
+        /// A user's base directory (PEP 370), searched by every interpreter of its version that the user starts.
+        UserBase = "user-base",
+        /// Directories of packages only.
+        Packages = "packages",
+        /// Interpreters only.
+        Programs = "programs",
     }
 }
 
@@ -51,7 +39,7 @@ pub struct SearchedDirectory {
 }
 
 /// One Python: everything of the same prefix and version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Python {
     /// The directory above `lib` and `bin`.
     pub prefix: PathBuf,
@@ -63,6 +51,12 @@ pub struct Python {
     pub directories: Vec<SearchedDirectory>,
     /// Interpreters, by path.
     pub programs: Vec<PathBuf>,
+}
+
+impl Python {
+    fn new(prefix: PathBuf, version: Option<Version>, role: PythonRole) -> Self {
+        Self { prefix, version, role, directories: Vec::new(), programs: Vec::new() }
+    }
 }
 
 /// The prefix of the Python that a start-up file belongs to, by its path. `None` for one that belongs to no Python.
@@ -83,7 +77,7 @@ pub fn prefix(path: &Path, kind: HookKind) -> Option<PathBuf> {
     Some(if location::of(library).location == HookLocation::Etc { above.join("usr") } else { above.to_path_buf() })
 }
 
-/// What the files of all Pythons say, by prefix.
+/// The files of all Pythons, by prefix.
 #[derive(Default)]
 struct Groups {
     by_version: BTreeMap<(PathBuf, Option<Version>), Python>,
@@ -123,12 +117,9 @@ impl Groups {
             }
             HookKind::SiteDirectory if hook_path.location != HookLocation::Etc => {
                 let version = hook_path.version;
-                let python = self.by_version.entry((prefix.clone(), version)).or_insert_with(|| Python {
-                    prefix,
-                    version,
-                    role: PythonRole::Packages,
-                    ..Python::default()
-                });
+                let key = (prefix.clone(), version);
+                let python =
+                    self.by_version.entry(key).or_insert_with(|| Python::new(prefix, version, PythonRole::Packages));
                 let is_link = found.entry == Kind::SymbolicLink;
                 python.directories.push(SearchedDirectory {
                     path: found.path.clone(),
@@ -165,11 +156,9 @@ impl Groups {
         for (prefix, mut programs) in programs {
             programs.retain(|program| !all.iter().any(|python| python.programs.contains(program)));
             if !programs.is_empty() {
-                let role = match virtual_environments.contains(&prefix) {
-                    true => PythonRole::VirtualEnvironment,
-                    false => PythonRole::Programs,
-                };
-                all.push(Python { prefix, programs, role, ..Python::default() });
+                let is_virtual = virtual_environments.contains(&prefix);
+                let role = if is_virtual { PythonRole::VirtualEnvironment } else { PythonRole::Programs };
+                all.push(Python { programs, ..Python::new(prefix, None, role) });
             }
         }
         all.sort_by(|one, other| (&one.prefix, one.version).cmp(&(&other.prefix, other.version)));

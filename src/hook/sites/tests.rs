@@ -32,7 +32,7 @@ impl Tree {
         fs::write(self.inside(path), text).unwrap();
     }
 
-    /// The target as a process with this root would write it.
+    /// `target` is absolute for a process with this root.
     fn link(&self, target: &str, path: &str) {
         fs::create_dir_all(self.inside(path).parent().unwrap()).unwrap();
         symlink(target, self.inside(path)).unwrap();
@@ -52,7 +52,7 @@ fn hooks(inventory: &Inventory) -> Vec<(&str, HookKind, HookLocation)> {
 }
 
 #[test]
-fn pythons_are_put_together_from_libraries_programs_and_environments() {
+fn pythons_are_grouped_from_libraries_programs_and_environments() {
     let tree = Tree::new(&[
         "/usr/bin/python3.11",
         "/usr/lib/python3.11/os.py",
@@ -97,7 +97,7 @@ fn pythons_are_put_together_from_libraries_programs_and_environments() {
             ("/home/u/.local/lib/python3.11/site-packages", HookLocation::UserSite)
         ]
     );
-    // A pyvenv.cfg above a standard library is no virtual environment's.
+    // A pyvenv.cfg above a standard library belongs to no virtual environment.
     let found = hooks(&inventory);
     assert!(found.contains(&("/opt/py/pyvenv.cfg", HookKind::InterpreterConfig, HookLocation::Program)));
     assert!(found.contains(&("/srv/venv/pyvenv.cfg", HookKind::VenvConfig, HookLocation::Program)));
@@ -105,7 +105,7 @@ fn pythons_are_put_together_from_libraries_programs_and_environments() {
 }
 
 #[test]
-fn every_hook_is_found_once_and_nothing_else() {
+fn every_start_up_file_is_listed_once_and_nothing_else() {
     let tree = Tree::new(&[
         "/usr/lib/python3.11/sitecustomize/__init__.py",
         "/usr/lib/python3.11/__pycache__/sitecustomize.cpython-311.pyc",
@@ -138,7 +138,7 @@ fn every_hook_is_found_once_and_nothing_else() {
     );
     assert_eq!((inventory.unreadable, inventory.truncated), (0, false));
     assert_eq!(inventory.hooks[7].hook_path.form, HookForm::Directory);
-    // Two tops, one in the other: still once.
+    // One top inside the other.
     let again = take_inventory(&tree.root(), &[tree.root(), tree.inside("/usr/lib")], &|_| {});
     assert_eq!(hooks(&again), hooks(&inventory));
     let part = take_inventory(&tree.root(), &[tree.inside("/home"), tree.inside("/site.py")], &|_| {});
@@ -146,7 +146,7 @@ fn every_hook_is_found_once_and_nothing_else() {
 }
 
 #[test]
-fn a_link_in_the_place_of_a_searched_directory_is_followed_below_the_root() {
+fn a_link_in_place_of_a_searched_directory_is_followed_below_the_root() {
     let tree =
         Tree::new(&["/opt/hidden/evil.pth", "/opt/hidden/usercustomize/__init__.py", "/usr/lib/python3.11/os.py"]);
     tree.link("/opt/hidden", "/usr/lib/python3.11/dist-packages");
@@ -188,7 +188,7 @@ fn a_link_in_the_place_of_a_searched_directory_is_followed_below_the_root() {
 }
 
 #[test]
-fn a_directory_that_is_added_to_the_path_is_searched_one_level() {
+fn a_directory_that_is_added_to_the_path_is_listed_one_level_deep() {
     let tree = Tree::new(&[
         "/v/lib/python3.11/site-packages/x.pth",
         "/tmp/added/usercustomize.py",
@@ -219,7 +219,7 @@ fn a_directory_that_is_added_to_the_path_is_searched_one_level() {
 }
 
 #[test]
-fn modules_that_hooks_import_are_found_in_every_form() {
+fn imported_modules_are_found_in_every_form() {
     let tree = Tree::new(&[
         "/v/lib/python3.11/site-packages/x.pth",
         "/v/lib/python3.11/site-packages/_telemetry.py",
@@ -264,7 +264,7 @@ fn the_walk_does_not_leave_the_root_by_a_link() {
 }
 
 #[test]
-fn a_directory_with_more_than_its_share_of_directories_is_walked_all_the_same() {
+fn a_directory_with_more_than_max_parts_directories_is_walked_as_one_part() {
     let tree = Tree::new(&[]);
     for number in 0..MAX_PARTS + 10 {
         fs::create_dir_all(tree.inside(&format!("/home/u{number}/lib/python3.11/site-packages"))).unwrap();
@@ -288,7 +288,7 @@ fn the_filter_passes_every_name_of_a_start_up_file() {
     }
 }
 
-/// The measure of the whole: 100,000 directories in less than 3 seconds. Run by hand, in release.
+/// 100,000 directories in less than 3 seconds. Run by hand, in release.
 #[test]
 #[ignore = "makes 100,000 directories"]
 fn a_large_tree_is_walked_in_seconds() {
