@@ -1,8 +1,7 @@
 //! The fields that rules can use: an interface, documented in docs/rules.md.
 //!
-//! Text chosen by others is given to the rules unescaped, so that a pattern means what it says. A
-//! byte that is not UTF-8 becomes U+FFFD there, which only a wildcard can match; the alert shows the
-//! true bytes.
+//! Text that others chose reaches the rules unescaped, so that a pattern matches what it shows. A byte that is not UTF-8
+//! becomes U+FFFD, which only a wildcard can match; the alert shows the true bytes.
 
 use crate::event::{Action, FileState, Hook, Process, Signal, Writer};
 use sigma_rust::Event;
@@ -14,73 +13,91 @@ use std::path::Path;
 pub struct Field {
     /// Name in the rules.
     pub name: &'static str,
-    /// It tells of the writer: a selection that uses it and silences a rule is an exclusion, and
-    /// counts only for a verified writer.
+    /// It describes the writer: a selection that uses it and suppresses a rule is an exclusion, and counts only for a
+    /// verified writer.
     pub of_writer: bool,
-    /// What it holds.
+    /// What it holds, in Markdown: the table in docs/rules.md is made of this.
     pub meaning: &'static str,
 }
 
-const fn field(name: &'static str, of_writer: bool, meaning: &'static str) -> Field {
-    Field { name, of_writer, meaning }
+const fn file(name: &'static str, meaning: &'static str) -> Field {
+    Field { name, of_writer: false, meaning }
+}
+
+const fn writer(name: &'static str, meaning: &'static str) -> Field {
+    Field { name, of_writer: true, meaning }
 }
 
 /// Every field, in the order of the documentation.
 pub const FIELDS: [Field; 37] = [
-    field("TargetFilename", false, "path of the changed file"),
-    field("EventAction", false, "creation, change, rename, deletion, attribute or mount"),
-    field("PreviousFilename", false, "path before a rename, when the kernel told it"),
-    field("SymlinkTarget", false, "target, when the file is a symbolic link"),
-    field(
-        "HookKind",
-        false,
-        "sitecustomize, usercustomize, pth, start, site, stdlib-boot, stdlib-file, stdlib-zip, interpreter-config, \
-         venv-config, module, startup-script, bundled-wheel, interpreter, site-directory, environment or other",
+    file("TargetFilename", "path of the changed file, with `--root` taken for `/`"),
+    file("EventAction", "what was done to the file: a word of the list below"),
+    file("PreviousFilename", "path before a rename, when the kernel reported it"),
+    file("SymlinkTarget", "target, when the file is a symbolic link"),
+    file("HookKind", "which start-up hook the path is: a word of the list below"),
+    file("HookForm", "the hook's shape: a word of the list below"),
+    file("HookLocation", "what the directory is to Python: a word of the list below"),
+    file("PythonVersion", "version by the path, as `3.11`"),
+    file("ContentClass", "what the content would do: a word of the list below"),
+    file(
+        "ContentSignals",
+        "what was found in the content: words of the list below, comma separated; no word is part of another, \
+         so match with `contains`",
     ),
-    field(
-        "HookForm",
-        false,
-        "module, package, extension, bytecode, sourceless, archive, directory or file: the hook's shape",
+    file("Interpreters", "the interpreters that run the hook when not all do, as `3.15+`"),
+    file("ShadowedBy", "path of the file that Python finds in its place"),
+    file("NewTree", "`true` in a standard library whose directory was made less than a quarter of an hour ago"),
+    file(
+        "Provenance",
+        "`owned` (a package lists the file with this content), `changed` (with other content), `unowned`, \
+         `unknown`",
     ),
-    field(
-        "HookLocation",
-        false,
-        "stdlib, site, user-site, archive, etc, search-path, program, system, user or elsewhere: what the directory is",
+    file("Package", "the package that lists the file: `dpkg:python3-pip`, `wheel:coverage-7.6.1`"),
+    file("FileSize", "size in bytes, a number"),
+    file(
+        "EnvironmentVariables",
+        "the variables that an environment file now sets and did not set before, as far as that is known, \
+         comma separated: `PYTHONSTARTUP`, `PYTHONPATH`, `PYTHONHOME`, `PYTHONUSERBASE`, `PYTHONPLATLIBDIR`, \
+         `PYTHONPYCACHEPREFIX`, `PYTHONWARNINGS` (with a dotted category), `BROWSER` (beside it)",
     ),
-    field("PythonVersion", false, "version by the path, as 3.11"),
-    field("ContentClass", false, "inert, neutral, suspicious, hostile, opaque or unknown"),
-    field("ContentSignals", false, "what was found in the content, comma separated"),
-    field("Interpreters", false, "the interpreters that run it when not all do, as 3.15+"),
-    field("ShadowedBy", false, "path of the file that Python finds in its place"),
-    field("NewTree", false, "true when the Python tree it is in was made less than a quarter of an hour ago"),
-    field("Provenance", false, "owned, changed, unowned or unknown, by the lists of packages"),
-    field("Package", false, "the package that lists it, as dpkg:python3-pip or wheel:coverage-7.6.1"),
-    field("FileSize", false, "size in bytes"),
-    field("EnvironmentVariables", false, "Python's variables that an environment file sets, comma separated"),
-    field("Image", true, "path of the writer's executable"),
-    field("CommandLine", true, "the writer's arguments, separated by blanks"),
-    field("ProcessName", true, "the kernel's name of the process (comm)"),
-    field("ProcessId", true, "process id"),
-    field("ParentImage", true, "path of the parent's executable"),
-    field("ParentCommandLine", true, "the parent's arguments, separated by blanks"),
-    field("User", true, "name of the effective user"),
-    field("UserId", true, "effective user id"),
-    field("LoginUserId", true, "login user id (audit), absent for services"),
-    field("LoginSession", true, "login session (audit), absent for services"),
-    field("Terminal", true, "controlling terminal, as pts/3 or tty1"),
-    field("CurrentDirectory", true, "working directory"),
-    field("WriterScript", true, "script or module that the writer, an interpreter, runs"),
-    field("Installer", true, "installer that the writer is by its name, as pip or dpkg"),
-    field("AncestorInstaller", true, "installer that the nearest of its verified ancestors is by its name"),
-    field("WriterIsPython", true, "true or false by the name of the writer's executable, absent when it is unknown"),
-    field("ContainerId", true, "container of the writer's cgroup"),
-    field("SystemdUnit", true, "systemd unit of the writer's cgroup"),
-    field("MountNamespace", true, "host, or other for a container or a private mount namespace"),
-    field(
-        "WriterEvidence",
-        true,
-        "proc, exit-record, exec-record, fork-lineage, unknown or unavailable: how the executable is known",
+    writer("Image", "path of the executable"),
+    writer("CommandLine", "arguments, separated by blanks, the first 4,096 bytes"),
+    writer("ProcessName", "the kernel's name of the process (`comm`)"),
+    writer("ProcessId", "process id, a number"),
+    writer("ParentImage", "path of the parent's executable"),
+    writer("ParentCommandLine", "the parent's arguments, separated by blanks"),
+    writer("User", "name of the effective user, from `/etc/passwd`"),
+    writer("UserId", "effective user id, a number"),
+    writer("LoginUserId", "user who logged in (audit login uid), a number; absent for services"),
+    writer("LoginSession", "login session (audit), a number; absent for services"),
+    writer("Terminal", "controlling terminal: `pts/3`, `tty1`, `ttyS0`, of other kinds the device as `major:minor`"),
+    writer("CurrentDirectory", "working directory"),
+    writer(
+        "WriterScript",
+        "script or module that an interpreter runs: `/usr/bin/pip`, `pip` for `python -m pip`; absent for a \
+         program text (`-c`) or standard input",
     ),
+    writer(
+        "Installer",
+        "the installer that the writer is by its name (see Exclusions): `pip`, `uv`, `poetry`, `pipx`, `pdm`, \
+         `hatch`, `conda`, `mamba`, `micromamba`, `dpkg`, `apt`, `rpm`, `dnf`, `yum`, `apk`, `zypper`, \
+         `pacman`, `snap`, `setuptools`, `easy_install`",
+    ),
+    writer(
+        "AncestorInstaller",
+        "the installer that the nearest ancestor with the host's own executable is: `apt` where it ran \
+         `dpkg`, `dpkg` where it ran a maintainer script",
+    ),
+    writer("WriterIsPython", "`true` or `false` by the name of the executable; absent when it is unknown"),
+    writer("ContainerId", "container of the writer's cgroup"),
+    writer(
+        "SystemdUnit",
+        "systemd unit of the writer's cgroup: `ssh.service`, `session-3.scope`; a unit inside a unit after a \
+         slash, `user@1000.service/x.service`, because the owner of the outer unit chooses the names of the \
+         inner ones",
+    ),
+    writer("MountNamespace", "`host`, or `other`: a container or a private mount namespace"),
+    writer("WriterEvidence", "how the executable is known: a word of the list below (docs/alerts.md)"),
 ];
 
 /// Fields that had another name in the last release: old name, new name. Site rules may use the old one until the
@@ -98,7 +115,7 @@ pub fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
-/// Why there is no field of this name, and which may be meant.
+/// The error about a name that is no field, with the field that was probably meant.
 pub fn no_such_field(name: &str) -> String {
     let known: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
     match crate::diagnostic::nearest(name, &known) {
