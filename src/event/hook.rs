@@ -1,4 +1,4 @@
-//! What a changed file is, what it would run, and whose it is: the values of the hook stage.
+//! Values of the hook stage: what a changed file is, what it would run, and which package owns it.
 
 use super::words::words;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ words! {
         Usercustomize = "usercustomize",
         /// `*.pth` path configuration file: its import lines run, its path lines extend the path.
         Pth = "pth",
-        /// `*.start` of Python 3.15 (PEP 829): names functions that are called.
+        /// `*.start` of Python 3.15 (PEP 829): it names functions that Python calls.
         Start = "start",
-        /// The standard library's `site.py`, and a file of that name elsewhere.
+        /// The `site.py` of the standard library, or a file of that name elsewhere.
         Site = "site",
         /// `encodings/{__init__,aliases,utf_8,...}`: run before everything else, even with `-I -S`.
         StdlibBoot = "stdlib-boot",
@@ -23,29 +23,29 @@ words! {
         StdlibFile = "stdlib-file",
         /// `pythonXY.zip`, first on the path, as a file or a directory.
         StdlibZip = "stdlib-zip",
-        /// `pyvenv.cfg` beside or above an interpreter that is in no virtual environment, `pythonX.Y._pth`, `pybuilddir.txt`.
+        /// `pythonX.Y._pth`, `pybuilddir.txt`, or a `pyvenv.cfg` beside or above an interpreter outside virtual environments.
         InterpreterConfig = "interpreter-config",
         /// `pyvenv.cfg` of a virtual environment.
         VenvConfig = "venv-config",
         /// A module that a hook imports.
         Module = "module",
-        /// A script that PYTHONSTARTUP names.
+        /// The script that PYTHONSTARTUP names.
         StartupScript = "startup-script",
-        /// A wheel that `ensurepip` puts into every new virtual environment.
+        /// A wheel that `ensurepip` installs into every new virtual environment.
         BundledWheel = "bundled-wheel",
-        /// The interpreter itself, or a program of its name.
+        /// The interpreter, or a program of its name.
         Interpreter = "interpreter",
         /// A directory that Python searches for modules and hooks.
         SiteDirectory = "site-directory",
         /// A file that sets environment variables for later processes.
         Environment = "environment",
-        /// Anything else a site's own rule looks at.
+        /// Any other file that a local rule matches.
         Other = "other",
     }
 }
 
 words! {
-    /// In which shape the hook is there (`HookForm`).
+    /// The form of the file (`HookForm`).
     HookForm {
         /// A source file.
         Module = "module",
@@ -55,19 +55,19 @@ words! {
         Extension = "extension",
         /// A compiled file in `__pycache__`.
         Bytecode = "bytecode",
-        /// A compiled file beside or in place of its source.
+        /// A compiled file outside `__pycache__`, beside or in place of its source.
         Sourceless = "sourceless",
         /// A zip file.
         Archive = "archive",
         /// A directory.
         Directory = "directory",
-        /// A text of its own format.
+        /// A text file of another format.
         File = "file",
     }
 }
 
 words! {
-    /// What the directory is to Python (`HookLocation`).
+    /// The role of the directory for Python (`HookLocation`).
     HookLocation {
         /// The standard library: `lib/pythonX.Y`.
         Stdlib = "stdlib",
@@ -77,45 +77,45 @@ words! {
         UserSite = "user-site",
         /// Inside `pythonXY.zip`.
         Archive = "archive",
-        /// `/etc/pythonX.Y`, where Debian keeps what its standard library links to.
+        /// `/etc/pythonX.Y`, with the targets of links in the standard library of Debian.
         Etc = "etc",
         /// A directory that a `.pth` file, PYTHONPATH or a link adds to the path.
         SearchPath = "search-path",
         /// Beside or above an interpreter.
         Program = "program",
-        /// For every user (environment files).
+        /// An environment file for every user.
         System = "system",
-        /// For one user (environment files).
+        /// An environment file for one user.
         User = "user",
-        /// Nowhere Python looks at start-up.
+        /// A directory that Python does not search at start-up.
         Elsewhere = "elsewhere",
     }
 }
 
 words! {
-    /// What the content would do, in one word (`ContentClass`).
+    /// What the content would do (`ContentClass`).
     ContentClass {
-        /// Nothing would run.
+        /// The content runs nothing.
         Inert = "inert",
-        /// Code without anything remarkable.
+        /// Code without any sign of an attack.
         Neutral = "neutral",
-        /// Code that does what benign hooks seldom do.
+        /// Code of a kind that is rare in benign hooks.
         Suspicious = "suspicious",
-        /// Code that does what no known benign hook does.
+        /// Code of a kind that no known benign hook contains.
         Hostile = "hostile",
-        /// Machine code or bytecode, which is not read.
+        /// Machine code or bytecode, which is not analysed.
         Opaque = "opaque",
-        /// Not read, or not all of it: nothing is known.
+        /// The content was not read, or only in part.
         Unknown = "unknown",
     }
 }
 
 words! {
-    /// One thing that was found in the content (`ContentSignals`).
+    /// A finding in the content (`ContentSignals`).
     Signal {
         /// Decodes base64, base85, hex, rot13, compressed data and the like.
         Decode = "decode",
-        /// Runs a text as code.
+        /// Runs text as code.
         Execute = "execute",
         /// Runs decoded or computed text as code.
         ExecuteDecoded = "hidden-code",
@@ -125,63 +125,63 @@ words! {
         Spawn = "spawn",
         /// Talks to the network.
         Network = "network",
-        /// Names a shell's own way to the network or a downloader.
+        /// Names a downloader, or the network device of a shell.
         Download = "download",
-        /// Names files of keys, tokens or passwords.
+        /// Names a file of keys, tokens or passwords.
         Credentials = "credentials",
-        /// Names a directory that everybody may write.
+        /// Names a world-writable directory.
         TemporaryPath = "temporary-path",
         /// Calls native code (ctypes, cffi).
         NativeCode = "native-code",
         /// Starts a thread.
         Thread = "thread",
-        /// Names or texts are put together so that they cannot be read.
+        /// Builds names or texts from parts so that they cannot be read.
         Obfuscated = "obfuscated",
-        /// Imports by a computed name.
+        /// Imports a module by a computed name.
         DynamicImport = "dynamic-import",
-        /// Writes what runs later: units, crontabs, profiles, authorized keys, other hooks.
+        /// Names files that run or grant access later: units, crontabs, profiles, authorized keys, other hooks.
         Persistence = "persistence",
-        /// Changes how modules are found or what others have imported.
+        /// Changes how modules are found, or modules that others have imported.
         ImportHook = "import-hook",
-        /// Looks random.
+        /// Contains a long text that looks random.
         Entropy = "entropy",
-        /// Larger than any known benign one.
+        /// Larger than any known benign file of the kind.
         Large = "large",
-        /// Adds a directory that everybody may write to the path.
+        /// Adds a world-writable directory to the path.
         PathTemporary = "path-temporary",
         /// Adds a hidden directory to the path.
         PathHidden = "path-hidden",
-        /// Adds a directory by a path with `..` in it, or the current directory.
+        /// Adds a relative directory to the path, or one with `..` in it.
         PathRelative = "path-relative",
-        /// An empty element puts the current directory on the path.
+        /// An empty element adds the current directory to the path.
         PathEmpty = "path-empty",
         /// Adds an ordinary directory to the path.
         PathAdded = "path-added",
-        /// A name with a dot before it, which not all interpreters ignore.
+        /// The name begins with a dot: `ls` hides the file, and some interpreters read it.
         HiddenName = "hidden-name",
-        /// An import line after a separator that editors do not show.
+        /// An import line follows a separator that editors do not show.
         OddSeparator = "odd-separator",
-        /// An import line after a byte order mark.
+        /// An import line follows a byte order mark.
         ByteOrderMark = "byte-order-mark",
-        /// An import line after blanks, which only the newest interpreters run.
+        /// An import line is indented: only Python 3.15 and later run it.
         Indented = "indented",
-        /// Bytes that are no UTF-8: every interpreter refuses to start.
+        /// The file is not UTF-8: most interpreters stop at it with an error.
         Undecodable = "undecodable",
-        /// Bytecode that is run without a look at its source.
+        /// Bytecode that Python runs without comparing it with its source.
         UncheckedBytecode = "unchecked-bytecode",
-        /// An empty `.start` that keeps the import lines of a `.pth` from running.
+        /// An empty `.start` file: Python skips the import lines of the `.pth` file of the same name.
         SuppressesPth = "suppresses-pth",
-        /// Looks like weights of a model, not like a path configuration file.
+        /// The file holds weights of a model; it is no path configuration file.
         ModelWeights = "model-weights",
-        /// Cannot be parsed as Python.
+        /// The content cannot be parsed as Python.
         SyntaxError = "syntax-error",
-        /// `home =` of a `pyvenv.cfg` leads to a place that everybody may write, or a hidden one.
+        /// The interpreter configuration names a temporary, hidden or relative directory, or `home` has changed.
         HomeMoved = "home-moved",
-        /// A virtual environment sees the packages of the system and of the user.
+        /// The virtual environment uses the packages of the system and of the user.
         SystemSitePackages = "system-site-packages",
-        /// What was read is not all there is.
+        /// Only a part was read.
         Truncated = "truncated",
-        /// Reading it failed by a mistake of this program, which no content but one made for it finds.
+        /// The analyser panicked on this content; treat it as crafted.
         AnalysisFailed = "analysis-failed",
     }
 }
@@ -206,12 +206,12 @@ impl Signals {
         self.0 |= other.0;
     }
 
-    /// Whether it is there.
+    /// Whether the set contains it.
     pub fn contains(self, signal: Signal) -> bool {
         self.0 & (1 << signal as u32) != 0
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -232,29 +232,29 @@ impl FromIterator<Signal> for Signals {
 
 const _: () = assert!(Signal::ALL.len() <= 64);
 
-/// Where a path stands in Python's world, by its name and directories alone.
+/// What a path is to Python, by its name and directories alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HookPath {
-    /// Which hook.
+    /// The kind of hook.
     pub kind: HookKind,
-    /// In which shape.
+    /// The form of the file.
     pub form: HookForm,
-    /// In what directory.
+    /// The role of its directory.
     pub location: HookLocation,
-    /// Python's version by the path, as (3, 11); `None` when the path does not tell.
+    /// Python's version, as (3, 11); `None` if the path does not contain it.
     pub version: Option<(u8, u8)>,
 }
 
-/// Whose file it is (`Provenance`, `Package`).
+/// The package that owns a file (`Provenance`, `Package`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Provenance {
-    /// A package's list names it, with this very content.
+    /// The list of a package names it with this content.
     Owned(String),
-    /// A package's list names it, with other content.
+    /// The list of a package names it with other content.
     Changed(String),
-    /// No list names it.
+    /// No list of a package names it.
     Unowned,
-    /// Not established: why.
+    /// Not established.
     #[default]
     Unknown,
 }
@@ -373,10 +373,10 @@ pub struct EnvironmentSetting {
     pub value: Vec<u8>,
 }
 
-/// The file as found through the directory of the event, never through a symbolic link.
+/// Metadata of a file, read through the directory of the event without following a symbolic link.
 #[derive(Clone, Debug, Default)]
 pub struct FileFacts {
-    /// What kind of thing has the name.
+    /// The type of the file, or why it was not read.
     pub state: FileState,
     /// Inode number.
     pub inode: Option<u64>,
@@ -394,7 +394,7 @@ pub struct FileFacts {
     pub links: Option<u64>,
     /// Last content change.
     pub modified: Option<SystemTime>,
-    /// Last change of content or metadata, which no program can set.
+    /// Last change of content or metadata (ctime), which programs cannot set.
     pub changed: Option<SystemTime>,
     /// SHA-256 of the whole content; `None` when it was not read to its end.
     pub sha256: Option<[u8; 32]>,
@@ -420,7 +420,7 @@ words! {
     }
 }
 
-/// What has the name now.
+/// What the name refers to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FileState {
     /// A regular file that was read.
@@ -429,11 +429,11 @@ pub enum FileState {
     SymbolicLink(PathBuf),
     /// No regular file and no link: it is not read.
     Special(SpecialFile),
-    /// Gone again before it could be looked at.
+    /// The file was gone before it could be read.
     Gone,
-    /// There, but reading failed for this reason.
+    /// Reading failed for this reason.
     Unreadable(String),
-    /// Not looked at (`explain` without content).
+    /// The file was not read (`explain` without content).
     #[default]
     NotLooked,
 }

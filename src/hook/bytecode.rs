@@ -1,5 +1,5 @@
-//! Compiled Python files: the header, and the names and texts among the constants. The code itself is not
-//! read, so the content stays opaque unless its names say enough.
+//! Compiled Python files: the header, and the names and texts among the constants. The code itself is not analysed, so
+//! the content is opaque unless its names prove an attack.
 //!
 //! Sources: `Lib/importlib/_bootstrap_external.py` (magic numbers), PEP 552 (flags), `Python/marshal.c`
 //! (types of objects).
@@ -71,7 +71,7 @@ fn version(magic: u16) -> Option<(u8, u8)> {
     })
 }
 
-/// What a compiled file says of itself. Linear in its size, of which at most [`MAX_BYTECODE`] bytes are read.
+/// Header, names and texts of a compiled file. Linear in its size, of which at most [`MAX_BYTECODE`] bytes are read.
 pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
     let kept = content.get(..MAX_BYTECODE).unwrap_or(content);
     let mut signals = Signals::default();
@@ -86,32 +86,32 @@ pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
     }
     let code = kept.get(header.map_or(0, |header| header.length)..).unwrap_or_default();
     let mut names = Names::default();
-    let mut says = 0;
+    let mut mentions = 0;
     let mut text_start = None;
     for (at, byte) in code.iter().copied().enumerate() {
         if let Some(name) = name_at(code, at, byte) {
-            names.see(name);
+            names.record(name);
         }
         match (matches!(byte, b' '..=b'~' | b'\n' | b'\t'), text_start) {
             (true, None) => text_start = Some(at),
             (false, Some(start)) => {
-                says |= python::mentions(code.get(start..at).unwrap_or_default());
+                mentions |= python::mentions(code.get(start..at).unwrap_or_default());
                 text_start = None;
             }
             _ => {}
         }
     }
     if let Some(start) = text_start {
-        says |= python::mentions(code.get(start..).unwrap_or_default());
+        mentions |= python::mentions(code.get(start..).unwrap_or_default());
     }
-    names.judge(says, &mut signals, &mut class);
+    names.classify(mentions, &mut signals, &mut class);
     ContentReport { signals, truncated: kept.len() < content.len(), ..ContentReport::of(class) }
 }
 
 /// A name with its type and length before it.
 fn name_at(code: &[u8], at: usize, kind: u8) -> Option<&[u8]> {
     let rest = code.get(at + 1..)?;
-    // The highest bit only says that the object is referred to again.
+    // The highest bit marks an object that is referred to again.
     let (length, text) = match kind & 0x7f {
         b'z' | b'Z' => (usize::from(*rest.first()?), rest.get(1..)?),
         b'a' | b'A' | b'u' | b't' => {
@@ -122,7 +122,7 @@ fn name_at(code: &[u8], at: usize, kind: u8) -> Option<&[u8]> {
     if (3..=MAX_NAME).contains(&length) { text.get(..length) } else { None }
 }
 
-/// The telling names that were met.
+/// The suspicious names that were found.
 #[derive(Default)]
 struct Names {
     executes: bool,
@@ -137,7 +137,7 @@ struct Names {
 }
 
 impl Names {
-    fn see(&mut self, name: &[u8]) {
+    fn record(&mut self, name: &[u8]) {
         match name {
             b"exec" | b"eval" | b"execfile" => self.executes = true,
             b"b64decode"
@@ -180,7 +180,7 @@ impl Names {
         }
     }
 
-    fn judge(&self, says: u32, signals: &mut Signals, class: &mut ContentClass) {
+    fn classify(&self, mentions: u32, signals: &mut Signals, class: &mut ContentClass) {
         let found = [
             (self.executes, Signal::Execute),
             (self.decodes, Signal::Decode),
@@ -189,17 +189,17 @@ impl Names {
             (self.network, Signal::Network),
             (self.native || self.memory, Signal::NativeCode),
             (self.threads, Signal::Thread),
-            (says & python::TEMPORARY != 0, Signal::TemporaryPath),
-            (says & python::DOWNLOAD != 0, Signal::Download),
-            (says & python::CREDENTIALS != 0, Signal::Credentials),
-            (says & python::PERSISTENCE != 0, Signal::Persistence),
-            (says & python::BLOB != 0, Signal::Entropy),
+            (mentions & python::TEMPORARY != 0, Signal::TemporaryPath),
+            (mentions & python::DOWNLOAD != 0, Signal::Download),
+            (mentions & python::CREDENTIALS != 0, Signal::Credentials),
+            (mentions & python::PERSISTENCE != 0, Signal::Persistence),
+            (mentions & python::BLOB != 0, Signal::Entropy),
         ];
         found.into_iter().filter(|(is, _)| *is).for_each(|(_, signal)| signals.insert(signal));
         let runs_hidden = self.executes && self.decodes;
-        let shell = says & python::REVERSE_SHELL != 0 && self.spawns || self.duplicates && self.network;
+        let shell = mentions & python::REVERSE_SHELL != 0 && self.spawns || self.duplicates && self.network;
         let fetches = self.executes && self.network;
-        let steals = says & python::CREDENTIALS != 0 && self.network;
+        let steals = mentions & python::CREDENTIALS != 0 && self.network;
         if runs_hidden {
             signals.insert(Signal::ExecuteDecoded);
         }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_tells_the_version_and_what_it_is_tied_to() {
+    fn the_header_has_the_version_and_the_source() {
         let header = header(&compiled(0, &[])).unwrap();
         assert_eq!((header.version, header.flags, header.source_time), (Some((3, 11)), Some(0), Some(0x0403_0201)));
         assert_eq!(super::header(b"\x03\xf3\r\n\x01\0\0\0code").unwrap().version, Some((2, 7)));
@@ -234,14 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn bytecode_that_is_run_without_a_look_at_its_source_is_told() {
+    fn bytecode_that_is_run_without_its_source_has_a_signal() {
         assert!(analyse_bytecode(&compiled(1, &[])).signals.contains(Signal::UncheckedBytecode));
         assert!(!analyse_bytecode(&compiled(3, &[])).signals.contains(Signal::UncheckedBytecode));
         assert!(!analyse_bytecode(&compiled(0, &[])).signals.contains(Signal::UncheckedBytecode));
     }
 
     #[test]
-    fn names_that_say_enough_make_it_hostile() {
+    fn names_that_prove_an_attack_make_it_hostile() {
         let class = |names: &[&str]| analyse_bytecode(&compiled(0, names)).class;
         assert_eq!(class(&["os", "path", "join"]), ContentClass::Opaque);
         assert_eq!(class(&["subprocess", "run"]), ContentClass::Opaque);
@@ -251,10 +251,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged(content in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let findings = analyse_bytecode(&content);
-            prop_assert!(matches!(findings.class, ContentClass::Opaque | ContentClass::Hostile));
-            prop_assert!(findings.runs.is_empty());
+        fn any_bytes_are_classified(content in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let report = analyse_bytecode(&content);
+            prop_assert!(matches!(report.class, ContentClass::Opaque | ContentClass::Hostile));
+            prop_assert!(report.runs.is_empty());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a content would do, by what the path is: each kind is read with its own grammar. Pure.
+//! What a content would do. Each kind of hook is read with its own grammar. Pure.
 
 use super::bytecode;
 use super::python;
@@ -13,32 +13,31 @@ thread_local! {
     static IS_ANALYSING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is reading a content. A panic in it is a finding about that content; anywhere else it must end the
-/// program.
+/// Whether this thread is analysing a content. Only then is a panic a finding; elsewhere it ends the program.
 pub fn is_analysing() -> bool {
     IS_ANALYSING.get()
 }
 
-/// What the first bytes of a file at this place would do; `cut` says that there are more.
+/// What the first bytes of a file with this path would do. `cut`: the file has more bytes.
 pub fn classify(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
     catch_panic(|| read(at, path, head, cut))
 }
 
-/// A mistake in these thousands of lines must not be a switch that turns the watch off. They are pure: what fails leaves
-/// nothing half done. Who found a content that makes them fail was looking for it.
+/// A parser bug must not let a file stop the daemon. The parsers have no side effects, so catching the panic is safe; such
+/// content counts as hostile.
 fn catch_panic(read: impl FnOnce() -> ContentReport) -> ContentReport {
     IS_ANALYSING.set(true);
-    let findings = std::panic::catch_unwind(AssertUnwindSafe(read));
+    let report = std::panic::catch_unwind(AssertUnwindSafe(read));
     IS_ANALYSING.set(false);
-    findings.unwrap_or_else(|_| {
-        let mut findings = ContentReport::of(ContentClass::Hostile);
-        findings.signals.insert(Signal::AnalysisFailed);
-        findings
+    report.unwrap_or_else(|_| {
+        let mut report = ContentReport::of(ContentClass::Hostile);
+        report.signals.insert(Signal::AnalysisFailed);
+        report
     })
 }
 
 fn read(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
-    let mut findings = match at.kind {
+    let mut report = match at.kind {
         HookKind::Pth => pth_file(path, head, cut),
         HookKind::Start => start_file(head),
         HookKind::VenvConfig | HookKind::InterpreterConfig => config(path, head),
@@ -57,14 +56,14 @@ fn read(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
         HookKind::Other => ContentReport::of(ContentClass::Unknown),
     };
     if cut {
-        findings.signals.insert(Signal::Truncated);
-        findings.truncated = true;
-        // What was not read may be anything.
-        if matches!(findings.class, ContentClass::Inert | ContentClass::Neutral) && runs_all(at) {
-            findings.class = ContentClass::Unknown;
+        report.signals.insert(Signal::Truncated);
+        report.truncated = true;
+        // The unread rest can contain any code.
+        if matches!(report.class, ContentClass::Inert | ContentClass::Neutral) && runs_all(at) {
+            report.class = ContentClass::Unknown;
         }
     }
-    bounded(findings)
+    bounded(report)
 }
 
 /// Whether all of a file of this kind is run, so that the unread rest matters.
@@ -82,19 +81,19 @@ fn code(form: HookForm, head: &[u8], strictness: Strictness) -> ContentReport {
     }
 }
 
-/// The names in bytecode do not tell what is done with them: of a whole library module only what no benign one has
-/// counts.
+/// The names in bytecode do not show how the code uses them. A library module is hostile only if they show that it runs
+/// hidden code.
 fn compiled(head: &[u8], strictness: Strictness) -> ContentReport {
-    let mut findings = bytecode::analyse_bytecode(head);
-    let has = |signal| findings.signals.contains(signal);
+    let mut report = bytecode::analyse_bytecode(head);
+    let has = |signal| report.signals.contains(signal);
     let hides_code = has(Signal::Execute) && (has(Signal::Decode) || has(Signal::Deserialise));
-    if findings.class == ContentClass::Hostile && matches!(strictness, Strictness::Module) && !hides_code {
-        findings.class = ContentClass::Opaque;
+    if report.class == ContentClass::Hostile && matches!(strictness, Strictness::Module) && !hides_code {
+        report.class = ContentClass::Opaque;
     }
-    findings
+    report
 }
 
-/// A script with the name of an interpreter is read as what it says it is; machine code is not read.
+/// A script with the name of an interpreter is read as Python if its first line names Python. Machine code is not read.
 fn program(head: &[u8]) -> ContentReport {
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match first.starts_with(b"#!") {
@@ -109,24 +108,24 @@ fn pth_file(path: &Path, head: &[u8], cut: bool) -> ContentReport {
     let parsed = if cut { pth::parse_beginning(head) } else { pth::parse(head) };
     let code: Vec<&[u8]> =
         parsed.lines.iter().filter(|line| line.kind == pth::Kind::Import).map(|line| line.text).collect();
-    let mut findings = match code.is_empty() {
+    let mut report = match code.is_empty() {
         true => ContentReport::of(ContentClass::Inert),
         // Every line sees what the ones before it have imported, so they are read as one text.
         false => python::analyse(&code.join(&b'\n'), Strictness::Line),
     };
-    if !code.is_empty() && findings.class == ContentClass::Inert {
-        // An import runs the module, whatever the rest of the line is.
-        findings.class = ContentClass::Neutral;
+    if !code.is_empty() && report.class == ContentClass::Inert {
+        // The import runs the module, whatever the rest of the line is.
+        report.class = ContentClass::Neutral;
     }
-    findings.signals.extend(parsed.signals);
-    findings.signals.extend(pth::name_signals(name));
-    findings.interpreters = parsed.interpreters.intersection(pth::name_interpreters(name)).label();
-    findings.paths = parsed.paths.iter().map(|path| path.to_vec()).collect();
+    report.signals.extend(parsed.signals);
+    report.signals.extend(pth::name_signals(name));
+    report.interpreters = parsed.interpreters.intersection(pth::name_interpreters(name)).label();
+    report.paths = parsed.paths.iter().map(|path| path.to_vec()).collect();
     if pth::is_model_weights(head) {
-        findings.signals.insert(Signal::ModelWeights);
-        findings.class = ContentClass::Inert;
+        report.signals.insert(Signal::ModelWeights);
+        report.class = ContentClass::Inert;
     }
-    findings
+    report
 }
 
 fn start_file(head: &[u8]) -> ContentReport {
@@ -143,17 +142,17 @@ fn start_file(head: &[u8]) -> ContentReport {
 
 fn config(path: &Path, head: &[u8]) -> ContentReport {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let mut findings = ContentReport::of(ContentClass::Neutral);
+    let mut report = ContentReport::of(ContentClass::Neutral);
     if name.ends_with(b"_pth") || name == b"pybuilddir.txt" {
         let parsed = if name.ends_with(b"_pth") { venv::path_file(head) } else { venv::build_directory(head) };
-        findings.signals = parsed.signals;
-        findings.paths = parsed.paths.iter().map(|path| path.to_vec()).collect();
+        report.signals = parsed.signals;
+        report.paths = parsed.paths.iter().map(|path| path.to_vec()).collect();
     } else {
         let parsed = venv::pyvenv(head);
-        findings.signals = parsed.signals;
-        findings.paths = parsed.home.iter().map(|home| home.to_vec()).collect();
+        report.signals = parsed.signals;
+        report.paths = parsed.home.iter().map(|home| home.to_vec()).collect();
     }
-    findings
+    report
 }
 
 fn environment(path: &Path, head: &[u8]) -> ContentReport {
@@ -169,18 +168,18 @@ pub fn signals_of(settings: &[crate::event::EnvironmentSetting]) -> Signals {
     signals
 }
 
-/// Within what an alert keeps.
-fn bounded(mut findings: ContentReport) -> ContentReport {
-    findings.truncated |= findings.runs.len() > Hook::MAX_LINES;
-    findings.runs.truncate(Hook::MAX_LINES);
-    findings.decoded.truncate(Hook::MAX_LINES);
-    findings.paths.truncate(Hook::MAX_LINES);
-    for line in findings.runs.iter_mut().chain(&mut findings.decoded).chain(&mut findings.paths) {
-        findings.truncated |= line.len() > Hook::MAX_LINE;
+/// Cuts the lists to the sizes of an alert.
+fn bounded(mut report: ContentReport) -> ContentReport {
+    report.truncated |= report.runs.len() > Hook::MAX_LINES;
+    report.runs.truncate(Hook::MAX_LINES);
+    report.decoded.truncate(Hook::MAX_LINES);
+    report.paths.truncate(Hook::MAX_LINES);
+    for line in report.runs.iter_mut().chain(&mut report.decoded).chain(&mut report.paths) {
+        report.truncated |= line.len() > Hook::MAX_LINE;
         line.truncate(Hook::MAX_LINE);
     }
-    findings.imports.truncate(Hook::MAX_IMPORTS);
-    findings
+    report.imports.truncate(Hook::MAX_IMPORTS);
+    report
 }
 
 #[cfg(test)]
@@ -190,13 +189,13 @@ mod tests {
     #[test]
     fn a_content_that_makes_the_analysis_fail_is_hostile_and_the_next_one_is_read() {
         assert!(!is_analysing());
-        let findings = catch_panic(|| {
+        let report = catch_panic(|| {
             assert!(is_analysing());
             panic!("a mistake");
         });
         assert!(!is_analysing());
-        assert_eq!(findings.class, ContentClass::Hostile);
-        assert!(findings.signals.contains(Signal::AnalysisFailed));
+        assert_eq!(report.class, ContentClass::Hostile);
+        assert!(report.signals.contains(Signal::AnalysisFailed));
         let hook = HookPath {
             kind: HookKind::Pth,
             ..crate::hook::kind::of(Path::new("/usr/lib/python3/dist-packages/x.pth"))

@@ -1,6 +1,5 @@
-//! One look at a file that an attacker may have made: through the directory of the event, without
-//! following a link, without opening anything but a regular file, with a cap on what is read, and
-//! hashed from the same bytes that are parsed.
+//! Reads a file that an attacker may control: through the directory of the event, without following a link, and only
+//! a regular file. The size is limited, and the hash covers the same bytes that are parsed.
 
 use crate::event::{FileFacts, FileRef, FileState, SpecialFile};
 use md5::Md5;
@@ -34,19 +33,19 @@ impl Default for Limits {
     }
 }
 
-/// What was found.
+/// A file that was read.
 pub struct Content {
     /// The file's metadata, and its hash.
     pub facts: FileFacts,
     /// The first bytes of a regular file, at most [`Limits::parse`].
     pub head: Vec<u8>,
-    /// `head` is all of it.
+    /// `head` is the whole file.
     pub whole: bool,
     /// MD5 of the whole content, which dpkg lists; `None` when there is no SHA-256 either.
     pub md5: Option<[u8; 16]>,
 }
 
-/// Looks at the file without reading it. Never fails: what went wrong is the file's state.
+/// Reads the metadata only. An error becomes the state of the file.
 pub fn metadata(file: &FileRef) -> FileFacts {
     match find(file) {
         Ok((stat, state)) => facts(&stat, state),
@@ -54,12 +53,12 @@ pub fn metadata(file: &FileRef) -> FileFacts {
     }
 }
 
-/// Reads the file within these limits. Never fails: what went wrong is the file's state.
+/// Reads the file within these limits. An error becomes the state of the file.
 pub fn read(file: &FileRef, limits: Limits) -> Content {
     try_read(file, limits).unwrap_or_else(|errno| without_content(failed(errno)))
 }
 
-/// Reads what is open, if it is a regular file.
+/// Reads an open file, if it is regular.
 pub fn read_opened(opened: OwnedFd, limits: Limits) -> Content {
     let stat = match rustix::fs::fstat(&opened) {
         Ok(stat) => stat,
@@ -97,12 +96,12 @@ pub fn failed(errno: Errno) -> FileState {
     }
 }
 
-/// A file of which only this is known.
+/// A file of which only the state is known.
 pub fn without_content(state: FileState) -> Content {
     Content { facts: FileFacts { state, ..FileFacts::default() }, head: Vec::new(), whole: true, md5: None }
 }
 
-/// What has the name, without following it.
+/// Metadata and state of a name; a link is not followed.
 fn find(file: &FileRef) -> rustix::io::Result<(Stat, FileState)> {
     let directory = file.directory.as_deref().ok_or(Errno::NOENT)?;
     let name = file.path.file_name().ok_or(Errno::NOENT)?;
@@ -127,7 +126,7 @@ fn try_read(file: &FileRef, limits: Limits) -> rustix::io::Result<Content> {
     let name = file.path.file_name().ok_or(Errno::NOENT)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-    // What was opened may be another file than what was looked at before.
+    // The file can have been replaced since `find`.
     let stat = rustix::fs::fstat(&opened)?;
     if !is_regular(&stat) {
         return Ok(without_content(FileState::Unreadable("it was replaced while it was looked at".into())));
@@ -138,7 +137,7 @@ fn try_read(file: &FileRef, limits: Limits) -> rustix::io::Result<Content> {
 fn hashed(opened: OwnedFd, stat: &Stat, limits: Limits) -> Content {
     let mut facts = facts(stat, FileState::Regular);
     let is_hashed = facts.size.is_some_and(|size| size <= limits.hash);
-    // It may grow while it is read.
+    // The file can grow meanwhile: read one byte more than allowed to notice it.
     let limit = if is_hashed { limits.hash.max(limits.parse as u64) + 1 } else { limits.parse as u64 + 1 };
     let mut file = std::fs::File::from(opened).take(limit);
     let (mut hash, mut md5, mut head, mut total) = (Sha256::new(), Md5::new(), Vec::new(), 0u64);
@@ -195,8 +194,8 @@ fn moment(seconds: i64, nanoseconds: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds))
 }
 
-/// Whether nothing more can come: the name is a link to what was complete before (uv installs by
-/// hard link and never closes anything), or no regular file at all.
+/// Whether no write can follow: the name is a hard link to a file that was complete before (uv installs so and never
+/// closes a file), or not a regular file.
 pub fn is_complete_at_once(file: &FileRef) -> bool {
     let (Some(directory), Some(name)) = (file.directory.as_deref(), file.path.file_name()) else { return false };
     rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbolic_link_is_named_and_not_followed() {
+    fn a_symbolic_link_is_reported_and_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("a.pth")).unwrap();
         let content = read(&file_ref(directory.path(), "a.pth"), Limits::default());
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_does_not_hold_up_the_watcher() {
+    fn a_fifo_does_not_block_the_reader() {
         let directory = tempfile::tempdir().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, directory.path().join("a.pth"), FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_gone_is_said_to_be_gone() {
+    fn a_missing_file_has_the_state_gone() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read(&file_ref(directory.path(), "a.pth"), Limits::default()).facts.state, FileState::Gone);
     }

@@ -1,8 +1,8 @@
-//! What a hook leads to: the end of a link, the modules it imports, the directories it adds to the path, and the
+//! What a hook leads to: the target of a link, the modules it imports, the directories it adds to the path, and the
 //! file that Python finds before it.
 //!
-//! Everything is opened below the root, without magic links, and without a step into another filesystem: a link to a
-//! dead server must not hold up the daemon. What cannot be reached so stays unknown, and is said to be.
+//! Everything is opened below the root, without magic links and without entering another filesystem: a link to a dead
+//! server must not block the daemon. A target that cannot be opened so has the class unknown.
 
 use super::classify;
 use super::content;
@@ -29,9 +29,9 @@ const JUST: Duration = Duration::from_secs(2);
 /// Directories between a file of the standard library and its top: `encodings/__pycache__`.
 const MAX_DEPTH: usize = 4;
 
-/// The content at the end of a symbolic link, and where that really is.
+/// The content and the real path of the target of a symbolic link.
 pub fn target(root: &Path, link: &Path, target: &Path, limits: Limits) -> (Content, Option<PathBuf>) {
-    // By the words of the link: what `..` means after another link, only the kernel knows.
+    // The path is not normalised: only the kernel knows what `..` means after another link.
     match open(root, &link.parent().unwrap_or(Path::new("/")).join(target)) {
         Ok(opened) => {
             let end = real(root, &opened);
@@ -41,13 +41,13 @@ pub fn target(root: &Path, link: &Path, target: &Path, limits: Limits) -> (Conte
     }
 }
 
-/// The path of something open, as seen from the root.
+/// The path of an open file, as seen from the root.
 fn real(root: &Path, opened: &OwnedFd) -> Option<PathBuf> {
     let path = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).ok()?;
     Some(Path::new("/").join(path.strip_prefix(root).ok()?))
 }
 
-/// Looks at what is around the hook, and adds what it finds. Gives the bytes that were parsed for it.
+/// Reads what the hook leads to and adds the report to it. Returns the number of bytes parsed.
 pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &mut Hook) -> u64 {
     match hook.path.kind {
         HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.path),
@@ -88,7 +88,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
     parsed
 }
 
-/// How a module can lie beside the hook, in the order of Python. Shared objects with the tag of a version are not tried.
+/// The forms of a module, in the order in which Python tries them. Shared objects with the tag of a version are not read.
 const FORMS: [(&str, HookForm); 5] = [
     ("/__init__.py", HookForm::Package),
     (".abi3.so", HookForm::Extension),
@@ -97,7 +97,7 @@ const FORMS: [(&str, HookForm); 5] = [
     (".pyc", HookForm::Sourceless),
 ];
 
-/// Modules that lie beside the hook.
+/// Imported modules in the directory of the hook.
 fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
     let Some(directory) = file.directory.as_deref() else { return Vec::new() };
     let open = |name: &str, ending: &str| {
@@ -123,7 +123,7 @@ fn followed_modules(file: &FileRef, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
         .collect()
 }
 
-/// `sitecustomize` and `usercustomize` in the directories that a path line adds: they run without an import line.
+/// `sitecustomize` and `usercustomize` in directories that a path line adds: they run without an import line.
 fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, HookPath)> {
     if hook.path.kind != HookKind::Pth {
         return Vec::new();
@@ -149,38 +149,38 @@ fn classify_target(found: &Content, at: HookPath, hook: &mut Hook) {
     if found.facts.state != FileState::Regular {
         return;
     }
-    let findings = classify::classify(at, Path::new(""), &found.head, !found.whole);
-    // A library may start a process or load machine code; one that a start-up file leads to, in its own right, seldom.
+    let report = classify::classify(at, Path::new(""), &found.head, !found.whole);
+    // A library may start a process or load machine code. One that a start-up file imports seldom does.
     let as_hook = || {
         classify::classify(HookPath { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole)
     };
     if at.form == HookForm::Extension
-        || (findings.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
+        || (report.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
     {
         hook.content.class = hook.content.class.max(ContentClass::Suspicious);
     }
-    if findings.class == ContentClass::Hostile {
+    if report.class == ContentClass::Hostile {
         hook.content.class = ContentClass::Hostile;
-        hook.content.signals.extend(findings.signals);
-        hook.content.decoded.extend(findings.decoded);
+        hook.content.signals.extend(report.signals);
+        hook.content.decoded.extend(report.decoded);
         hook.content.decoded.truncate(Hook::MAX_LINES);
         let room = Hook::MAX_LINES.saturating_sub(hook.content.runs.len());
-        hook.content.truncated |= findings.truncated || findings.runs.len() > room;
-        hook.content.runs.extend(findings.runs.into_iter().take(room));
+        hook.content.truncated |= report.truncated || report.runs.len() > room;
+        hook.content.runs.extend(report.runs.into_iter().take(room));
     }
 }
 
-/// Debian's packages come after the standard library, where its own `sitecustomize` lies.
+/// The `sitecustomize` of Debian's standard library, which Python finds before one in a package directory.
 fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
     let directory = kind::Import::of(path)?.directory();
-    // Of a container or another root nothing is known here.
+    // The versions in a container or below another root are not known.
     let is_debians = ["/usr/lib/python3", "/usr/local/lib/python3"]
         .iter()
         .any(|start| directory.as_os_str().as_bytes().starts_with(start.as_bytes()));
     if at.location != HookLocation::Site || directory.file_name()? != "dist-packages" || !is_debians {
         return None;
     }
-    // `/usr/lib/python3/dist-packages` is that of every version: each must have its own.
+    // Every version reads `/usr/lib/python3/dist-packages`: each must have a `sitecustomize` of its own.
     let libraries = Path::new("/usr/lib");
     let versions: Vec<String> = match at.version {
         Some((major, minor)) => vec![format!("python{major}.{minor}")],
@@ -195,8 +195,8 @@ fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
     if all_there { own.into_iter().next() } else { None }
 }
 
-/// Whether the standard library's directory itself was made a moment ago. Its birth cannot be set back or forth. One
-/// that was there when the watch began is not new, whatever has its place now; nor is an overlay's copy of an older one.
+/// Whether the standard library's directory itself was created minutes ago. Programs cannot set its birth time. A
+/// directory that existed when the watch began is not new, even if it was replaced; nor is a copy that an overlay made.
 fn is_in_new_tree(tracked: &TrackedPaths, file: &FileRef) -> bool {
     let directories = file.path.ancestors().skip(1).take(MAX_DEPTH).enumerate();
     let mut stdlib = directories.filter(|(_, directory)| location::of(directory).location == HookLocation::Stdlib);
@@ -214,15 +214,15 @@ fn is_in_new_tree(tracked: &TrackedPaths, file: &FileRef) -> bool {
     !is_copied_up && found.is_ok_and(|found| was_born_within(&found, NEW, SystemTime::now()))
 }
 
-/// Whether a directory was made just before this moment. Then everything in it was put there since, and is told by
-/// itself: installers rename what they have made, and an overlay copies directories so before it changes them.
+/// Whether a directory was created just before this moment. Then each file in it has an event of its own: installers
+/// rename a directory that they have filled, and an overlay copies a directory before it changes it.
 pub fn was_just_made(file: &FileRef, moment: SystemTime) -> bool {
     let (Some(directory), Some(name)) = (file.directory.as_deref(), file.path.file_name()) else { return false };
     let found = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME | StatxFlags::TYPE);
     found.is_ok_and(|found| was_born_within(&found, JUST, moment))
 }
 
-/// Whether a directory was there before this moment, by its birth; where that is not kept, it counts as old.
+/// Whether a directory existed before this moment, by its birth time. Without a birth time it counts as old.
 pub fn was_there_before(root: &Path, directory: &Path, moment: SystemTime) -> bool {
     let Ok(opened) = open(root, directory) else { return false };
     let found = rustix::fs::statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
@@ -230,18 +230,17 @@ pub fn was_there_before(root: &Path, directory: &Path, moment: SystemTime) -> bo
     !found.is_ok_and(|found| was_born_within(&found, age, SystemTime::now()))
 }
 
-/// Whether an inode was made at most this long before the moment. Nobody can set its birth, but a filesystem that
-/// somebody else made can tell any; where it is not kept, the answer is no. One that keeps whole seconds makes it
-/// older than it is, so that more is told.
+/// Whether an inode was created at most this long before the moment; `false` without a birth time. Programs cannot set
+/// it, but a filesystem image can contain any. Whole seconds make it older than it is, so that more is reported.
 fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
     let Ok(seconds) = u64::try_from(found.stx_btime.tv_sec) else { return false };
     let is_kept = found.stx_mask & StatxFlags::BTIME.bits() != 0;
     let birth = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, found.stx_btime.tv_nsec.min(999_999_999)));
-    // One that comes after the moment, by a clock that was set, is no birth of just now.
+    // A birth after the moment comes from a clock that was set back: it is not recent.
     is_kept && birth.is_some_and(|birth| moment.duration_since(birth).is_ok_and(|age| age <= time))
 }
 
-/// Remembers where the hook leads.
+/// Tracks the files, modules and directories that the hook leads to.
 pub fn track(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
     if hook.path.location == HookLocation::Elsewhere && hook.path.kind != HookKind::StartupScript {
         return;
@@ -296,7 +295,7 @@ fn track_setting(tracked: &TrackedPaths, path: &Path, variable: &str, value: &[u
     }
 }
 
-/// A value with `~` or `$HOME` at its start, in a file in somebody's home directory.
+/// Expands `~` and `$HOME` at the start of a value, for a file in a home directory.
 fn at_home(path: &Path, value: &[u8]) -> Option<PathBuf> {
     let rest = [&b"~/"[..], b"$HOME/", b"${HOME}/"].into_iter().find_map(|home| value.strip_prefix(home));
     let Some(rest) = rest else { return Some(PathBuf::from(OsStr::from_bytes(value))) };
@@ -307,8 +306,8 @@ fn at_home(path: &Path, value: &[u8]) -> Option<PathBuf> {
     Some(home.join(OsStr::from_bytes(rest)))
 }
 
-/// The path that a link or a line in the file at `path` means, without `.` and `..`: the same words Python uses. A
-/// link among the directories can make it another one; then its own events are not known to be a hook's.
+/// The path that a line in the file at `path` means, without `.` and `..`, by its text alone as in Python. If a directory
+/// of it is a link, events at the real path are not recognised.
 fn beside(path: &Path, target: &Path) -> PathBuf {
     let from = path.parent().unwrap_or(Path::new("/"));
     let mut clean = PathBuf::from("/");
@@ -322,7 +321,7 @@ fn beside(path: &Path, target: &Path) -> PathBuf {
     clean
 }
 
-/// Opens a file for reading as a process would that has this root, but without a step into another filesystem.
+/// Opens a file below this root for reading, without entering another filesystem.
 fn open(root: &Path, path: &Path) -> rustix::io::Result<OwnedFd> {
     let top = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -1,6 +1,6 @@
-//! `.pth` files: which line does what, and on which Pythons? Pure, linear in time.
+//! `.pth` files: what each line does, and in which versions of Python. Pure, linear in time.
 //!
-//! The file does not say who will read it, so this is the union of all grammars of CPython's `site`:
+//! Any version of Python can read the file, so this is the union of all grammars of CPython's `site`:
 //!
 //! * up to 3.12 lines end at `\n`, `\r\n` or `\r`; the locale decodes, and 2.7 does not decode at all;
 //! * from 3.13 a byte order mark is dropped and every separator of `str.splitlines` ends a line;
@@ -9,9 +9,9 @@
 //!   other is a directory to add.
 //!
 //! A file that is no UTF-8 stops 3.x with an error in a UTF-8 locale, and runs in an eight-bit one, where a
-//! lone byte 0x85 is a separator too. It never lists too little (`tests/site_oracle.rs` compares it with real
-//! interpreters). It lists too much where only running tells: after a line that raised an error up to 3.14
-//! stops, and a line with a NUL byte is executed nowhere.
+//! lone byte 0x85 is a separator too. No executed line is missed: `tests/site_oracle.rs` compares with real interpreters.
+//! Some lines are listed that never run: those after a line that raises an error (up to 3.14), and lines with a NUL
+//! byte.
 
 use super::search_path;
 use crate::event::Signal;
@@ -22,7 +22,7 @@ pub const MAX_IMPORTS: usize = 2000;
 /// Lines of every other kind kept of one file.
 pub const MAX_OTHERS: usize = 200;
 
-/// A set of interpreters, by the grammar they have.
+/// A set of interpreters, by their grammar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interpreters {
     /// In every locale.
@@ -52,7 +52,7 @@ impl Interpreters {
         Self { sure, eight_bit: 0 }
     }
 
-    /// Whether the Python of this version is among them; `eight_bit_locale` says where it runs.
+    /// Whether the Python of this version is among them; `eight_bit_locale`: it runs in such a locale.
     pub fn contains(self, version: (u8, u8), eight_bit_locale: bool) -> bool {
         let bit = match version {
             (..3, _) => PYTHON_2,
@@ -78,7 +78,7 @@ impl Interpreters {
         Self { sure: self.sure & other.sure, eight_bit: self.eight_bit & (other.sure | other.eight_bit) }
     }
 
-    /// The words of an alert; `None` when it is every one.
+    /// The text in an alert; `None` for every interpreter.
     pub fn label(self) -> Option<&'static str> {
         let also_eight_bit = self.eight_bit & !self.sure != 0;
         Some(match (self.sure, also_eight_bit) {
@@ -102,7 +102,7 @@ impl Interpreters {
     }
 }
 
-/// What an interpreter takes a line for.
+/// How an interpreter reads a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It is executed.
@@ -125,7 +125,7 @@ pub struct Line<'a> {
     pub kind: Kind,
     /// The bytes without a byte order mark and leading white space.
     pub text: &'a [u8],
-    /// Who reads it like this.
+    /// The interpreters that read it so.
     pub interpreters: Interpreters,
     /// `OddSeparator`, `ByteOrderMark` and `Indented`, of import lines only.
     pub signals: Signals,
@@ -149,7 +149,7 @@ pub struct Parsed<'a> {
     /// Everything remarkable about the spelling. `Truncated`: import or path lines were not kept, or what was
     /// given is not the whole file.
     pub signals: Signals,
-    /// Who executes any line of it.
+    /// The interpreters that execute any line of it.
     pub interpreters: Interpreters,
 }
 
@@ -188,8 +188,7 @@ pub fn parse(content: &[u8]) -> Parsed<'_> {
     parsed
 }
 
-/// Reads the beginning of a file of which no more was read: a character cut in two at the end is not held
-/// against it.
+/// Reads the beginning of a larger file: a character that is cut in two at the end is no error.
 pub fn parse_beginning(content: &[u8]) -> Parsed<'_> {
     let mut parsed = parse(without_cut_character(content));
     parsed.signals.insert(Signal::Truncated);
@@ -507,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_line_after_any_number_of_paths_is_kept_and_the_loss_is_told() {
+    fn an_import_line_after_any_number_of_paths_is_kept_and_the_loss_is_reported() {
         let content = [b"/x\n".repeat(5000), b"import y".to_vec()].concat();
         let parsed = parse(&content);
         assert_eq!(parsed.lines.len(), MAX_OTHERS + 1);
@@ -516,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_cut_in_two_is_held_against_whole_files_only() {
+    fn a_character_cut_in_two_is_an_error_of_whole_files_only() {
         let content = "import x # \u{20ac}".as_bytes();
         let content = &content[..content.len() - 1];
         assert!(parse(content).signals.contains(Signal::Undecodable));
@@ -543,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_who_reads_the_file() {
+    fn the_name_decides_which_interpreters_read_the_file() {
         for (name, label, hidden) in [
             ("a.pth", None, false),
             ("-x.pth", None, false),

@@ -46,7 +46,7 @@ pub struct Parsed<'a> {
 }
 
 impl Parsed<'_> {
-    /// Who reads such a file.
+    /// The interpreters that read this file.
     pub fn interpreters(&self) -> Interpreters {
         if self.signals.contains(Signal::Undecodable) { Interpreters::NONE } else { Interpreters::SINCE_3_15 }
     }
@@ -104,8 +104,8 @@ fn entry_point(text: &str) -> Option<(&str, &str)> {
     (is_dotted_name(module) && is_dotted_name(function)).then_some((module, function))
 }
 
-/// Words of letters, digits, marks and `_`, which do not begin with a digit. Wider than Python's in what it takes for
-/// a letter, so that no entry is missed.
+/// Words of letters, digits, marks and `_` that do not begin with a digit. More characters count as letters than in
+/// Python, so that no entry is missed.
 fn is_dotted_name(text: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || !c.is_ascii();
     text.split('.')
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_named_once_and_evasions_told() {
+    fn modules_are_listed_once_and_evasions_are_signals() {
         let parsed = parse(b"\xef\xbb\xbfa:x\na:y\rb.c:z");
         assert_eq!(parsed.imports, ["a", "b.c"]);
         let signals: Vec<_> = parsed.signals.iter().collect();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_entries_only_silences_its_pth() {
+    fn a_file_without_entries_only_suppresses_its_pth() {
         for content in [&b""[..], b"\n", b"# nothing", b"wrong"] {
             assert!(parse(content).signals.contains(Signal::SuppressesPth), "{content:?}");
         }

@@ -46,7 +46,7 @@ fn variables(hook: &Hook) -> Vec<&'static str> {
 }
 
 #[test]
-fn only_settings_that_were_added_or_altered_are_told() {
+fn only_new_or_changed_settings_are_reported() {
     let mut machine = Machine::new();
     let path = "/etc/profile.d/x.sh";
     assert_eq!(
@@ -59,7 +59,7 @@ fn only_settings_that_were_added_or_altered_are_told() {
     assert_eq!(variables(&machine.write(path, "export PYTHONHOME=/c\nexport PYTHONPATH=/a\n")), ["PYTHONHOME"]);
     let long = format!("export PYTHONPATH=/{}", "a".repeat(600));
     machine.write(path, &long);
-    // What was cut off is not known.
+    // The end of the value was cut off, so it can differ.
     assert_eq!(variables(&machine.write(path, &format!("{long}b"))), ["PYTHONPATH"]);
 }
 

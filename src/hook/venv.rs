@@ -11,14 +11,14 @@ use crate::event::Signals;
 /// Lines of a `._pth` file kept.
 pub const MAX_PATHS: usize = 200;
 
-/// What a `pyvenv.cfg` says.
+/// A `pyvenv.cfg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Venv<'a> {
     /// The directory of the interpreter that it was made from, whose standard library is used. The first one
     /// decides.
     pub home: Option<&'a [u8]>,
-    /// Whether the packages of the system and of the user are seen too: so unless the last such line says
-    /// something else than `true`.
+    /// Whether the packages of the system and of the user are used too. The last such line decides; without one they
+    /// are.
     pub system_site_packages: bool,
     /// `HomeMoved`: the home is temporary, hidden or relative. `SystemSitePackages`: as above. `Undecodable`:
     /// no UTF-8, so that Python stops with an error.
@@ -57,7 +57,7 @@ pub fn pyvenv(content: &[u8]) -> Venv<'_> {
     venv
 }
 
-/// What a `pythonX.Y._pth` says: it replaces the whole path.
+/// A `pythonX.Y._pth`, which replaces the whole path, or a `pybuilddir.txt`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathFile<'a> {
     /// The new path, as written, at most [`MAX_PATHS`].
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_that_everybody_may_write_or_nobody_sees_is_told() {
+    fn a_temporary_hidden_or_relative_home_has_a_signal() {
         for home in ["/tmp/x", "/dev/shm", "/opt/.x/bin", "bin", "../x/bin"] {
             let content = format!("home = {home}\ninclude-system-site-packages = false\n");
             let moved = pyvenv(content.as_bytes()).signals.contains(Signal::HomeMoved);

@@ -1,9 +1,9 @@
-//! What a grammar hands in, and what is kept of it.
+//! Collects the settings that a grammar finds.
 
 use crate::event::EnvironmentSetting;
 use crate::event::Hook;
 
-/// Variables that make Python run or find something at start-up. [`super`] says which are not here and why.
+/// Variables that make Python run or find something at start-up. [`super`] lists those that are not here.
 pub(super) const VARIABLES: [&str; 8] = [
     "PYTHONSTARTUP",
     "PYTHONPATH",
@@ -18,7 +18,7 @@ pub(super) const VARIABLES: [&str; 8] = [
 /// Most settings kept of one file.
 pub(super) const MAX_SETTINGS: usize = 50;
 
-/// Settings of BROWSER kept until it is known whether they matter.
+/// Settings of BROWSER kept until a PYTHONWARNINGS is found.
 const MAX_BROWSERS: usize = 5;
 
 /// The line of a setting.
@@ -37,13 +37,13 @@ pub(super) struct Found {
     browsers: Vec<EnvironmentSetting>,
 }
 
-/// The variable of this name, if it is one that counts.
+/// The known variable of this name.
 pub(super) fn variable(name: &[u8]) -> Option<&'static str> {
     VARIABLES.into_iter().find(|known| known.as_bytes() == name)
 }
 
 impl Found {
-    /// Adds `name=value` if it counts. Python takes an empty value for none, so it is no setting.
+    /// Adds `name=value` for a known variable. Python ignores an empty value, so it is no setting.
     pub(super) fn set(&mut self, name: &[u8], value: &[u8], line: SourceLine<'_>) {
         if !value.is_empty()
             && let Some(variable) = variable(name)
@@ -52,7 +52,7 @@ impl Found {
         }
     }
 
-    /// Adds a variable that the caller's environment brings in, which has no value of its own.
+    /// Adds a variable of the caller that is kept, without a value.
     pub(super) fn keep(&mut self, variable: &'static str, line: SourceLine<'_>) {
         self.add(variable, b"", line);
     }
@@ -83,7 +83,7 @@ impl Found {
         {
             return;
         }
-        // The first win in some grammars and the last in others: neither may be pushed out by a flood.
+        // The first setting wins in some grammars, the last in others: a flood must push out neither.
         if list.len() >= most {
             list.remove(most / 2);
         }

@@ -1,14 +1,14 @@
-//! Files that set environment variables for later processes, and what in them sets a variable that makes
-//! Python run something at start-up. Pure, linear in time.
+//! Settings of variables that make Python run something at start-up, in files that set the environment of later
+//! processes. Pure, linear in time.
 //!
-//! The variables, by what was run on 3.6 to 3.15: PYTHONSTARTUP (interactive only), PYTHONPATH, PYTHONHOME,
+//! The variables, by experiments with 3.6 to 3.15: PYTHONSTARTUP (interactive only), PYTHONPATH, PYTHONHOME,
 //! PYTHONUSERBASE, PYTHONPLATLIBDIR and PYTHONPYCACHEPREFIX always count. PYTHONWARNINGS counts when it names
 //! a category with a dot, because Python imports that, and BROWSER only in a file with such a one
 //! (`antigravity` starts it). Not here: PYTHONINSPECT, PYTHONBREAKPOINT and PYTHONIOENCODING run nothing by
 //! themselves, PYTHONEXECUTABLE is read on macOS only, PYTHON_PRESITE in debug builds only.
 //!
-//! A line that only mentions a variable is no setting, nor is an empty value, which Python takes for none. An
-//! assignment for one command (`PYTHONPATH=/x python3`) is one: what a profile or a crontab starts counts.
+//! A line that only mentions a variable is no setting, nor is an empty value, which Python ignores. An assignment for one
+//! command (`PYTHONPATH=/x python3`) is one: profiles and crontabs start programs.
 
 mod found;
 mod places;
@@ -34,8 +34,7 @@ use std::path::Path;
 /// The settings in an environment file by its own grammar, at most fifty: of more, the first and the last.
 /// None for a path that [`grammar`] does not know.
 ///
-/// `value` has the quotes of the grammar removed and nothing expanded. It is empty where a caller's variable
-/// is let through (sudoers).
+/// In `value` quotes are removed and nothing is expanded. It is empty if a variable of the caller is kept (sudoers).
 pub fn settings(path: &Path, content: &[u8]) -> Vec<EnvironmentSetting> {
     let mut found = Found::default();
     match grammar(path) {
@@ -58,7 +57,7 @@ pub fn settings(path: &Path, content: &[u8]) -> Vec<EnvironmentSetting> {
     found.finish()
 }
 
-/// What is remarkable about a value: `PathTemporary`, `PathHidden`, `PathRelative`, and `PathEmpty` for an
+/// Signals of a value: `PathTemporary`, `PathHidden`, `PathRelative`, and `PathEmpty` for an
 /// empty element, which is the current directory. `$PYTHONPATH:/x` has one whenever PYTHONPATH was not set.
 pub fn value_signals(setting: &EnvironmentSetting) -> Signals {
     let value = setting.value.as_slice();
@@ -66,7 +65,7 @@ pub fn value_signals(setting: &EnvironmentSetting) -> Signals {
         "PYTHONPATH" | "PYTHONHOME" => elements(value),
         "BROWSER" => value.split(|byte| byte.is_ascii_whitespace()).take(1).collect(),
         "PYTHONWARNINGS" => Vec::new(),
-        // A file, which in a home is hidden as a rule (`~/.pythonrc`).
+        // The directory only: a file in a home is usually hidden (`~/.pythonrc`).
         "PYTHONSTARTUP" => vec![directory_of(value)],
         _ => vec![value],
     };

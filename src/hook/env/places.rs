@@ -1,9 +1,9 @@
 //! Which files set the environment of later processes, by name and directory alone, and in which grammar.
 //!
-//! Not here, because nothing reads them any more or nothing is left to be set: `~/.pam_environment` (off in
+//! Not here, because no program reads them any more or nothing runs after them: `~/.pam_environment` (off in
 //! every current pam_env), `~/.bash_logout`, `~/.zlogout`. Not here either: the files that BASH_ENV and ENV
 //! name, generators of systemd (programs), containers' `ENV`, and `environment=` in `authorized_keys`, which
-//! sshd ignores unless told otherwise.
+//! sshd ignores by default.
 
 use crate::event::HookLocation;
 use std::path::Path;
@@ -135,7 +135,7 @@ pub fn grammar(path: &Path) -> Option<(Grammar, HookLocation)> {
     })
 }
 
-/// cron and sudo skip what an editor or a package manager leaves.
+/// cron and sudo skip backup files of editors and package managers.
 fn is_read(name: &[u8], grammar: Grammar) -> bool {
     match grammar {
         Grammar::Sudoers => !name.ends_with(b"~") && !name.contains(&b'.'),
@@ -143,7 +143,7 @@ fn is_read(name: &[u8], grammar: Grammar) -> bool {
     }
 }
 
-/// Files of a home, wherever that is.
+/// Files of a home directory, by name alone.
 fn by_name(name: &[u8]) -> Option<Grammar> {
     Some(match name {
         b".bashrc" | b".bash_aliases" | b".profile" | b".bash_profile" | b".bash_login" | b".kshrc" | b".mkshrc"
@@ -188,7 +188,7 @@ fn is_fish_directory(directory: &str) -> bool {
     ["/fish/conf.d", "/fish/vendor_conf.d"].iter().any(|ending| directory.ends_with(ending))
 }
 
-/// Units and drop-ins below a directory of systemd's, and the files of the managers themselves.
+/// Units and drop-ins in a directory of systemd, and the files of its managers.
 fn of_systemd(directory: &str, name: &[u8]) -> Option<Grammar> {
     let below = directory.split("/systemd").nth(1)?;
     let mut components = below.split('/');

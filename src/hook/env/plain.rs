@@ -1,5 +1,5 @@
-//! Settings in files that are no shell scripts, each in its own grammar. Where programs that read the same
-//! file differ, what any of them takes for a setting is one.
+//! Settings in files that are not shell scripts, each in its own grammar. Programs that read the same file differ: a
+//! setting for any of them is reported.
 
 use super::found::Found;
 use super::found::SourceLine;
@@ -116,7 +116,7 @@ pub(super) fn systemd(content: &[u8], found: &mut Found) {
                 words(value, b"\\").for_each(|word| found.assignment(&word, place));
             }
             key if key.starts_with(b"Exec") => {
-                // `-`, `@`, `+`, `!` and `:` before the program say how it is started.
+                // Skip the prefixes `-`, `@`, `+`, `!` and `:` of a command line.
                 let command = value.trim_ascii_start();
                 let start = command.iter().position(|byte| !b"-@+!:".contains(byte)).unwrap_or(0);
                 shell::read_line(command.get(start..).unwrap_or_default(), place, found);
@@ -126,8 +126,8 @@ pub(super) fn systemd(content: &[u8], found: &mut Found) {
     }
 }
 
-/// Crontabs: `NAME = value`, and assignments in a command. What stands before the command differs from
-/// file to file, so the text after each of the first fields is read as one.
+/// Crontabs: `NAME = value`, and assignments in a command. The number of fields before the command differs from file to
+/// file, so the text after each of the first fields is read as a command.
 pub(super) fn crontab(content: &[u8], found: &mut Found) {
     for (place, line) in lines(content) {
         let line = line.trim_ascii();
@@ -151,8 +151,8 @@ pub(super) fn crontab(content: &[u8], found: &mut Found) {
     }
 }
 
-/// sudoers: `Defaults env_keep += "NAME OTHER*"` lets a caller's variable through to root, as `env_check +=`
-/// and `env_delete -=` do.
+/// sudoers: `Defaults env_keep += "NAME OTHER*"` keeps variables of the caller for root, as `env_check +=` and
+/// `env_delete -=` do.
 pub(super) fn sudoers(content: &[u8], found: &mut Found) {
     for (place, line) in logical_lines(content, b"#") {
         let text = line.trim_ascii();
@@ -180,7 +180,7 @@ pub(super) fn sudoers(content: &[u8], found: &mut Found) {
     }
 }
 
-/// `PYTHON*` and the like; what stands after the first `*` is not looked at, nor after `=`.
+/// Matches `PYTHON*` and the like; text after the first `*` is ignored.
 fn matches_pattern(name: &[u8], pattern: &[u8]) -> bool {
     match pattern.iter().position(|&byte| byte == b'*') {
         Some(at) => pattern.get(..at).is_some_and(|start| name.starts_with(start)),
@@ -212,7 +212,7 @@ pub(super) fn fish_variables(content: &[u8], found: &mut Found) {
     }
 }
 
-/// A value with `\x2f` and the like as what they stand for, its elements divided by `:`.
+/// Decodes escapes such as `\x2f`, and divides elements by `:`.
 fn fish_value(text: &[u8]) -> Vec<u8> {
     let mut value = Vec::new();
     let mut rest = text;
@@ -248,7 +248,7 @@ fn words<'a>(line: &'a [u8], escapes: &'a [u8]) -> impl Iterator<Item = Vec<u8>>
     })
 }
 
-/// What an escape of systemd stands for, after its backslash: `\x2f`, `\057`, and any byte for itself.
+/// Decodes an escape of systemd after its backslash: `\x2f`, `\057`, and any byte for itself.
 fn unescaped(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>) -> Option<u8> {
     let first = bytes.next()?;
     let (radix, count, mut code) = match first {

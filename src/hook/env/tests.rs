@@ -80,6 +80,7 @@ fn an_assignment_is_found_in_every_place_that_a_shell_script_has_for_one() {
         "cat > f <<A <<B\nA\nA\nB\nPYTHONPATH=/x",
         "echo 'it' # it's\nPYTHONPATH=/x",
         "X=\"a # b\" PYTHONPATH=/x",
+        "echo \\$'it\\'; PYTHONPATH=/x",
         "X=\"$(echo \"a b\" ')')\" PYTHONPATH=/x",
         "X=`echo a b` PYTHONPATH=/x",
         "X=${Y:-a b} PYTHONPATH=/x",
@@ -125,7 +126,7 @@ fn a_mention_is_not_a_setting() {
 }
 
 #[test]
-fn values_keep_what_is_not_expanded_and_lines_tell_where() {
+fn values_are_not_expanded_and_have_their_lines() {
     let found = settings(Path::new(PROFILE), b"# a\nX=1\nexport PYTHONSTARTUP=\"$HOME/.x y\"  # why\n");
     let [found] = &found[..] else { panic!("{found:?}") };
     assert_eq!((found.variable, found.line), ("PYTHONSTARTUP", 3));
@@ -263,7 +264,7 @@ fn crontabs_are_read_as_cron_does() {
 }
 
 #[test]
-fn sudoers_tell_which_variables_they_let_through() {
+fn sudoers_name_the_variables_that_are_kept() {
     let variables = |line: &str| read("/etc/sudoers.d/x", line).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     for line in [
         "Defaults env_keep += \"PYTHONPATH\"",
@@ -349,8 +350,8 @@ fn every_known_name_is_of_a_file_that_is_read() {
 }
 
 #[test]
-fn remarkable_values_are_told() {
-    let told = |variable, value: &str| {
+fn suspicious_values_have_signals() {
+    let signals = |variable, value: &str| {
         let setting = EnvironmentSetting { variable, line: 1, text: Vec::new(), value: value.into() };
         value_signals(&setting).iter().map(Signal::as_str).collect::<Vec<_>>()
     };
@@ -376,19 +377,19 @@ fn remarkable_values_are_told() {
         ("lib", &["path-relative"]),
         ("$PWD/lib", &["path-relative"]),
     ] {
-        assert_eq!(told("PYTHONPATH", value), expected, "{value}");
+        assert_eq!(signals("PYTHONPATH", value), expected, "{value}");
     }
-    assert_eq!(told("PYTHONPLATLIBDIR", "lib64"), [""; 0]);
-    assert_eq!(told("PYTHONPLATLIBDIR", "../tmp/x"), ["path-temporary", "path-relative"]);
-    assert_eq!(told("PYTHONHOME", "/tmp/x"), ["path-temporary"]);
+    assert_eq!(signals("PYTHONPLATLIBDIR", "lib64"), [""; 0]);
+    assert_eq!(signals("PYTHONPLATLIBDIR", "../tmp/x"), ["path-temporary", "path-relative"]);
+    assert_eq!(signals("PYTHONHOME", "/tmp/x"), ["path-temporary"]);
     // A file, which in a home is hidden as a rule: what counts is its directory.
-    assert_eq!(told("PYTHONSTARTUP", "/home/u/.pythonrc"), [""; 0]);
-    assert_eq!(told("PYTHONSTARTUP", "$HOME/.pythonrc"), [""; 0]);
-    assert_eq!(told("PYTHONSTARTUP", "/home/u/.x/rc.py"), ["path-hidden"]);
-    assert_eq!(told("PYTHONSTARTUP", "/tmp/rc.py"), ["path-temporary"]);
-    assert_eq!(told("PYTHONSTARTUP", "/rc.py"), [""; 0]);
-    assert_eq!(told("BROWSER", "/tmp/x %s"), ["path-temporary"]);
-    assert_eq!(told("BROWSER", "firefox"), [""; 0]);
+    assert_eq!(signals("PYTHONSTARTUP", "/home/u/.pythonrc"), [""; 0]);
+    assert_eq!(signals("PYTHONSTARTUP", "$HOME/.pythonrc"), [""; 0]);
+    assert_eq!(signals("PYTHONSTARTUP", "/home/u/.x/rc.py"), ["path-hidden"]);
+    assert_eq!(signals("PYTHONSTARTUP", "/tmp/rc.py"), ["path-temporary"]);
+    assert_eq!(signals("PYTHONSTARTUP", "/rc.py"), [""; 0]);
+    assert_eq!(signals("BROWSER", "/tmp/x %s"), ["path-temporary"]);
+    assert_eq!(signals("BROWSER", "firefox"), [""; 0]);
 }
 
 #[test]
