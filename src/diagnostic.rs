@@ -1,14 +1,14 @@
-//! One mistake in a file that an administrator wrote: where it is, what is wrong, what to do.
+//! One error or warning about a file that an administrator wrote: where it is, what is wrong, what to do.
 //!
-//! Used by the configuration and by the rule loader. What such a file holds may come from anywhere
-//! (a template, a download, an attacker), so nothing of it reaches a terminal or a log raw.
+//! The content of such a file can come from anywhere (a template, a download, an attacker), so nothing of it reaches a
+//! terminal or a log raw.
 
 use crate::escape::one_line as printable;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A mistake in a configuration or rule file. Print it with `Display`: one line, printable.
+/// An error or a warning about a configuration or rule file. `Display` prints one escaped line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The file.
@@ -36,7 +36,7 @@ pub enum DiagnosticKind {
 }
 
 impl Diagnostic {
-    /// A problem at a line, or (`None`) with the file as a whole.
+    /// An error at a line, or (`None`) about the file as a whole.
     pub fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
         Self { file: file.to_path_buf(), line, message: message.into(), kind: DiagnosticKind::Invalid }
     }
@@ -57,7 +57,7 @@ impl Diagnostic {
         matches!(self.kind, DiagnosticKind::Insecure | DiagnosticKind::Warning)
     }
 
-    /// This problem, marked as one of permission if that is what the kernel said.
+    /// The same, as [`DiagnosticKind::NoPermission`] if that is the kernel's error.
     pub fn because_of(mut self, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::PermissionDenied {
             self.kind = DiagnosticKind::NoPermission;
@@ -78,7 +78,7 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-/// Characters of a file that a message repeats.
+/// Most characters of a file that a message quotes.
 const MAX_QUOTE: usize = 80;
 
 /// Text from a file between backticks, printable and short, to be named in a message.
@@ -89,10 +89,10 @@ pub fn quote(text: &str) -> String {
     format!("`{}{more}`", printable(&start))
 }
 
-/// Words of at most this many bytes are compared; nobody mistypes a longer one.
+/// Longest word, in bytes, that is compared with the known ones.
 const MAX_WORD: usize = 40;
 
-/// The known word that `word` is probably a slip of, if there is one.
+/// The known word of which `word` is probably a misspelling.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     if word.len() > MAX_WORD {
         return None;
@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_problem_reads_as_file_line_message() {
+    fn a_diagnostic_reads_as_file_line_message() {
         let problem = Diagnostic::new(Path::new("/etc/x.toml"), Some(7), "wrong");
         assert_eq!(problem.to_string(), "/etc/x.toml:7: wrong");
         let problem = Diagnostic::new(Path::new("/etc/x.toml"), None, "missing");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_pen_finds_its_word_and_nonsense_finds_none() {
+    fn a_misspelling_finds_its_word_and_nonsense_finds_none() {
         let known = ["backend", "root", "trees", "max_message_bytes", "err"];
         for (slip, meant) in [
             ("tree", "trees"),
@@ -191,7 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_in_a_problem_it_prints_as_one_printable_line(file in ".*", message in "(?s).*") {
+        fn any_diagnostic_prints_as_one_printable_line(file in ".*", message in "(?s).*") {
             let line = Diagnostic::new(Path::new(&file), Some(1), message.clone()).to_string();
             prop_assert!(!line.chars().any(char::is_control));
         }

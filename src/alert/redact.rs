@@ -1,20 +1,19 @@
-//! Passwords and tokens, taken out of what is told of a command line or a setting.
+//! Removes passwords and tokens from command lines and settings in alerts. Rules see the whole.
 //!
-//! Rules see the whole; an alert travels further than the machine's root. What is recognised by its name (`--password`,
-//! `PGPASSWORD=`, `Authorization:`), by its place (a URL's password, `mysql -p...`) or by its shape (a GitHub token) is
-//! replaced by [`MARK`]; every other byte stays. A secret that nothing tells as one stays too. A hook's own code is
-//! evidence and is not touched.
+//! A secret is recognised by its name (`--password`, `PGPASSWORD=`, `Authorization:`), by its place (a URL's password,
+//! `mysql -p...`) or by its shape (a GitHub token), and replaced by [`MARK`]. Every other byte stays, and so does a secret
+//! without such a sign. A hook's own code is evidence and is never redacted.
 
 use std::ops::Range;
 
-/// Stands where something was.
+/// Replaces a secret.
 pub const MARK: &[u8] = b"[redacted]";
 
 /// Longest name that is looked at, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Looks at one line. Nobody means one that takes more than two.
-const MAX_LOOKS: usize = 8;
+/// Maximum passes over a line; real input needs two.
+const MAX_PASSES: usize = 8;
 
 /// Last parts of names, as `--db-password`, `db_password` and `dbPassword` have them; also at the end of a word that is
 /// not divided, as in `PGPASSWORD`.
@@ -22,16 +21,16 @@ const ENDINGS: [&[u8]; 8] =
     [b"password", b"passwd", b"passphrase", b"passcode", b"secret", b"token", b"apikey", b"credentials"];
 /// The same, but only as a part of their own: `compass` is no password.
 const PARTS: [&[u8]; 4] = [b"pass", b"pwd", b"pw", b"credential"];
-/// What `key` comes after when it is secret. The id of a key is not.
+/// The words before `key` in the name of a secret. The id of a key is none.
 const KEYS: [&[u8]; 9] =
     [b"api", b"access", b"secret", b"private", b"auth", b"account", b"encryption", b"signing", b"shared"];
-/// HTTP headers: all that follows, whatever blanks are in it.
+/// HTTP headers whose whole value is secret, blanks included.
 const HEADERS: [&[u8]; 5] =
     [b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-amz-security-token"];
-/// What may stand before the secret in such a header.
+/// Words that can precede the secret in such a header.
 const SCHEMES: [&[u8]; 5] = [b"bearer", b"basic", b"token", b"digest", b"negotiate"];
 
-/// Tokens that tell themselves by how they begin, and how many characters follow at least.
+/// Beginnings of well-known tokens, and the least number of characters after each.
 const SHAPES: [(&[u8], usize); 16] = [
     (b"ghp_", 20),
     (b"gho_", 20),
@@ -51,7 +50,7 @@ const SHAPES: [(&[u8], usize); 16] = [
     (b"eyJ", 30),
 ];
 
-/// How a program takes a secret that its name does not tell.
+/// How an option without a telling name takes its secret.
 #[derive(Clone, Copy)]
 enum Form {
     /// `-pSECRET`.
@@ -105,12 +104,12 @@ pub fn text(line: &[u8]) -> Vec<u8> {
     settled(line.to_vec(), |line| once(line))
 }
 
-/// Looks again until nothing is found: where quotes are left open, what was taken out can have held one that the rest
-/// was read by. Each look leaves less to find.
-fn settled<T: PartialEq>(given: T, look: impl Fn(&T) -> T) -> T {
+/// Repeats a pass until it finds nothing: a removed secret can have contained a quote, without which the rest reads
+/// differently.
+fn settled<T: PartialEq>(given: T, pass: impl Fn(&T) -> T) -> T {
     let mut shown = given;
-    for _ in 0..MAX_LOOKS {
-        let next = look(&shown);
+    for _ in 0..MAX_PASSES {
+        let next = pass(&shown);
         if next == shown {
             break;
         }
@@ -159,7 +158,7 @@ fn word_length(text: &[u8]) -> usize {
     text.iter().position(is_end).unwrap_or(text.len())
 }
 
-/// A header right after these blanks: what of the text is kept, and where the secret ends. Ends with the line.
+/// A header right after these blanks: how much of the text is kept, and where the secret ends. It ends with the line.
 fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     let from = text.get(blanks..)?;
     let opened = from.iter().take_while(|byte| b"\"'".contains(byte)).count();
@@ -168,7 +167,7 @@ fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     let value = from.get(opened + name..)?.strip_prefix(b":")?;
     let quote = opened.checked_sub(1).and_then(|at| from.get(at)).copied();
     let is_header = is_header(named);
-    // The name first: what follows is gone through up to the end of the line.
+    // The name first: the search for the end of the value costs more.
     let is_named = is_header || (value.starts_with(b" ") && is_secret(named));
     if !is_named {
         return None;
@@ -178,7 +177,7 @@ fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     if is_header {
         return Some((kept, end));
     }
-    // `X-Api-Key: secret`: of a name that is no header's, one word.
+    // `X-Api-Key: secret`: the secret is one word, because the name is in no list of headers.
     let word = text.get(kept..end)?.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
     Some((kept, kept + word))
 }
@@ -200,13 +199,13 @@ fn secret_of_header(text: &[u8], start: usize, quote: Option<u8>) -> Option<(usi
     (kept < value.len()).then_some((start + kept, start + end))
 }
 
-/// What the words before one say of it.
+/// The state that earlier words leave for the next one.
 #[derive(Default)]
 struct Line {
     /// The options of the last known program.
     program: Vec<(&'static [u8], Form)>,
     expected: Option<Form>,
-    /// What is expected was asked for by an option of a telling name, which may also stand alone.
+    /// The secret is expected after an option with a telling name, which can also stand alone.
     by_name: bool,
 }
 
@@ -223,7 +222,7 @@ impl Line {
     }
 
     fn expects(&self, word: &[u8]) -> bool {
-        // `--password` can mean: ask for it.
+        // `--password` alone can make the program prompt for it.
         self.expected.is_some() && !(self.by_name && word.starts_with(b"-"))
     }
 
@@ -232,7 +231,7 @@ impl Line {
         let is_expected = self.expects(word);
         match self.expected.take() {
             Some(Form::After(mark)) if is_expected => return after(word, 0, mark),
-            // An empty one tells that there is none.
+            // An empty argument is no secret.
             Some(_) if is_expected => return if word.is_empty() { Vec::new() } else { MARK.to_vec() },
             _ => {}
         }
@@ -310,7 +309,7 @@ fn within(word: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// The value of a name that tells a secret, around the `=` or `:` at this offset. Quotes around name and value stay.
+/// The value of a telling name, around the `=` or `:` at this offset. Quotes around name and value stay.
 fn named(word: &[u8], at: usize, is_url: bool) -> Option<Range<usize>> {
     let before = word.get(..at)?;
     let quotes = before.iter().rev().take_while(|byte| b"\"'\\ ".contains(byte)).count();
@@ -346,7 +345,7 @@ fn password_of_url(word: &[u8], start: usize) -> Option<Range<usize>> {
     Some(start + colon + 1..start + host)
 }
 
-/// A token that begins at this offset, without the beginning that tells its kind.
+/// A token that begins at this offset, without the beginning that shows its kind.
 fn shaped(word: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = word.get(at..)?;
     let (prefix, least) = SHAPES.iter().find(|(prefix, _)| rest.starts_with(prefix))?;

@@ -1,6 +1,6 @@
 //! The alert for a person at a terminal: who, what would run, which rule, what to do next.
 //!
-//! Rendered from the document, so that it can say nothing that the machine form does not.
+//! Rendered from the document, so that both forms have the same content.
 
 use crate::event::Level;
 use serde_json::Value;
@@ -9,8 +9,8 @@ use std::fmt::Write;
 /// Lines of content that are shown.
 const MAX_LINES: usize = 8;
 
-/// The text form: several lines, each ended by a newline. Every value in the document is escaped
-/// already; colour is the only control sequence.
+/// The text form: several lines, each ended by a newline. The values of the document are escaped already; colours are the
+/// only control sequences.
 pub fn render(document: &Value, level: Level, color: bool) -> String {
     let mut text = String::new();
     let is_alert = document.pointer("/event/kind").and_then(Value::as_str) == Some("alert");
@@ -149,7 +149,7 @@ fn script(document: &Value) -> String {
     parts.join(", ")
 }
 
-/// What the path of the executable does not tell.
+/// What is unusual about the executable.
 fn foreign(document: &Value) -> &'static str {
     let is = |pointer: &str, wanted: bool| document.pointer(pointer).and_then(Value::as_bool) == Some(wanted);
     let other_mounts = string(document, "/pyhookwatch/writer/mount_namespace") == "other";
@@ -178,7 +178,7 @@ fn executable_and_pid(process: &Value) -> String {
     }
 }
 
-/// Where the nearest living ancestor of a writer that is gone runs.
+/// Where the nearest living ancestor of a writer that has ended runs.
 fn nearest(document: &Value) -> String {
     let Some(nearest) = document.pointer("/pyhookwatch/writer/living_ancestor") else { return String::new() };
     let mut text = format!("living ancestor (pid {})", nearest.get("pid").and_then(Value::as_u64).unwrap_or_default());

@@ -1,9 +1,9 @@
 //! The configuration file: TOML in, the settings of each stage out.
 //!
 //! A stage gets its own small settings, never the whole [`Config`]. Without a file the defaults
-//! run; `config/pyhookwatch.toml` shows every key with its default and its reason. All mistakes of a
-//! file are reported at once, each with its line and the way out, and a file with any mistake is
-//! refused as a whole: a daemon that ignores half of its settings watches something nobody asked for.
+//! run; `config/pyhookwatch.toml` shows every key with its default and its reason. All errors of a
+//! file are reported at once, each with its line and the way out. A file with an error is refused as a
+//! whole: with half of its settings the daemon would watch the wrong things.
 
 mod default_outputs;
 mod output;
@@ -35,13 +35,13 @@ const MAX_FILE: u64 = 64 * 1024;
 /// Where Python, its packages, its users' packages and the files that set its environment live.
 const TREES: [&str; 8] = ["/etc", "/usr/lib", "/usr/lib64", "/usr/local", "/opt", "/home", "/root", "/srv"];
 
-/// Where the running daemon answers `pyhookwatch status`, unless told otherwise.
+/// The default socket of `pyhookwatch status`.
 pub const STATUS_SOCKET: &str = "/run/pyhookwatch/status.sock";
 
 /// Where the daemon answers `pyhookwatch status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StatusSocket {
-    /// At [`STATUS_SOCKET`] if it watches the whole machine; a watcher of another root would be taken for that one.
+    /// At [`STATUS_SOCKET`], if the daemon watches the whole machine: a watcher of another root must not take its place.
     #[default]
     Usual,
     /// There, whatever it watches.
@@ -71,9 +71,9 @@ pub struct Config {
     /// Where alerts go. Empty: the daemon picks syslog if its socket answers, and the terminal if
     /// standard output is one.
     pub outputs: Vec<OutputSettings>,
-    /// What does not hinder: others could have written the file.
+    /// Warnings: others could have written the file.
     pub warnings: Vec<Diagnostic>,
-    /// Where the daemon tells how it does.
+    /// Where the daemon answers `pyhookwatch status`.
     pub status: StatusSocket,
 }
 
@@ -178,8 +178,7 @@ fn read_rules(rules: &mut Table<'_>, settings: &mut rules::Settings) {
     rules.finish();
 }
 
-/// The content of a regular file, and who else could have written it. Anything else (a pipe, a device) could block or
-/// never end.
+/// The content of a regular file, and why others could have written it. A pipe or a device could block or never end.
 fn read_file(path: &Path) -> Result<(Vec<u8>, Option<String>), Diagnostic> {
     let secure_open::Opened { file, insecure_because } =
         secure_open::open(path).map_err(|error| advice(path, &error))?;

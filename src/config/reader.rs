@@ -1,7 +1,7 @@
-//! Reads a TOML document key by key and notes every mistake instead of stopping at the first.
+//! Reads a TOML document key by key and reports every error instead of stopping at the first.
 //!
-//! A [`Table`] remembers which keys were asked for, so the keys that are read and the keys that are
-//! known cannot differ: [`Table::finish`] reports all others.
+//! A [`Table`] records which keys were read; [`Table::finish`] reports all others. So the known keys are those that are
+//! read.
 
 use crate::diagnostic::{Diagnostic, nearest, quote};
 use std::cell::RefCell;
@@ -11,22 +11,21 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Problems reported of one file; the rest are only counted.
+/// Errors reported of one file; the rest are only counted.
 pub(super) const MAX_PROBLEMS: usize = 100;
 
 /// Longest path the kernel takes, without its closing NUL.
 const MAX_PATH: usize = 4095;
 
-/// Makes a path of a string of the file, or says what is wrong with it.
+/// Makes a path of a string of the file, or gives the error.
 type PathCheck = fn(&str) -> Result<PathBuf, &'static str>;
 
-/// Collects the problems of one file.
+/// Collects the errors of one file.
 pub(super) struct Report<'t> {
     file: &'t Path,
     /// Offset of every line feed, to turn offsets into line numbers.
     line_feeds: Vec<usize>,
-    /// Lines with a syntax error. What the parser made of them is a guess, so they get no second
-    /// report.
+    /// Lines with a syntax error. Their parsed values are guesses, so they get no second report.
     broken: BTreeSet<usize>,
     problems: RefCell<Vec<Diagnostic>>,
 }
@@ -46,7 +45,7 @@ impl<'t> Report<'t> {
         report
     }
 
-    /// Notes a problem with what stands at `at`.
+    /// Reports an error at this place.
     pub(super) fn add(&self, at: &Range<usize>, message: String) {
         let line = self.line(at.start);
         if !self.broken.contains(&line) && !self.is_guess(at) {
@@ -54,14 +53,14 @@ impl<'t> Report<'t> {
         }
     }
 
-    /// Notes that something is missing, unless a syntax error may be what hides it.
+    /// Reports that something is missing, unless a syntax error can hide it.
     fn add_missing(&self, at: &Range<usize>, message: String) {
         if self.broken.is_empty() {
             self.add(at, message);
         }
     }
 
-    /// The problems in the order of the file, at most [`MAX_PROBLEMS`] and one that counts the rest.
+    /// The errors in the order of the file, at most [`MAX_PROBLEMS`] and one that counts the rest.
     pub(super) fn into_problems(self) -> Vec<Diagnostic> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.line);
@@ -90,7 +89,7 @@ pub(super) struct Text<'t> {
 }
 
 /// One table of the file. Each method that reads a key gives `None` if the key is not there or its
-/// value is wrong; the latter is noted in the report.
+/// value is wrong; the latter is reported.
 pub(super) struct Table<'t> {
     /// Where it is, for messages: `in [watch]`.
     pub(super) place: &'static str,
@@ -106,12 +105,12 @@ impl<'t> Table<'t> {
         Self { place, at, table, report, known: Vec::new() }
     }
 
-    /// Notes a problem with what stands at `at`.
+    /// Reports an error at this place.
     pub(super) fn problem(&self, at: &Range<usize>, message: String) {
         self.report.add(at, message);
     }
 
-    /// Notes every key that nobody asked for.
+    /// Reports every key that was not read.
     pub(super) fn finish(&mut self) {
         self.known.sort_unstable();
         for key in self.table.keys() {
@@ -266,7 +265,7 @@ impl<'t> Table<'t> {
         Some(paths)
     }
 
-    /// Notes that an entry of a list was there before.
+    /// Reports a repeated entry of a list.
     pub(super) fn twice(&self, key: &str, text: &Text<'_>) {
         self.report.add(&text.at, format!("{} is twice in `{key}` {}: remove one", quote(text.text), self.place));
     }
@@ -308,7 +307,7 @@ impl<'t> Table<'t> {
     }
 }
 
-/// An absolute path without `.`, doubled or trailing slashes; `Err` says what is wrong with it.
+/// An absolute path without `.`, doubled or trailing slashes; `Err` gives the error.
 /// `..` is refused: the kernel reports paths without it, so such a path would never match.
 pub(super) fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
     let path = Path::new(text);
