@@ -1,21 +1,23 @@
 //! The coverage as one JSON object: an interface, described in `docs/coverage.md`.
 
+use super::filesystems::Filesystem;
+use super::finding::{Finding, State};
 use super::overlay::Overlay;
-use super::running::Running;
+use super::report::Report;
+use super::running_daemon::RunningDaemon;
 use super::trees::Tree;
-use super::{Filesystem, Finding, Report, State};
 use crate::daemon::status_report::EvidenceStatus;
 use crate::escape;
-use crate::event::SCHEMA_VERSION;
+use crate::event::DocumentHeader;
 use crate::source::{Guard, Guarded};
 use serde_json::{Value, json};
 use std::path::Path;
 
-pub fn of(report: &Report) -> String {
+pub fn of(report: &Report) -> Value {
     let count = |state: State| report.trees.iter().filter(|tree| tree.state() == state).count();
     let trees = |mount: &Filesystem| report.trees.iter().filter(|tree| tree.device == Some(mount.guard.device)).count();
-    let document = json!({
-        "pyhookwatch": { "schema_version": SCHEMA_VERSION },
+    json!({
+        "pyhookwatch": DocumentHeader::default(),
         "version": env!("CARGO_PKG_VERSION"),
         "kernel": std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| escape::one_line(release.trim())),
         "root": text(&report.settings.root),
@@ -30,27 +32,26 @@ pub fn of(report: &Report) -> String {
             "guarded": count(State::Guarded),
             "degraded": count(State::Degraded),
             "blind": count(State::Blind),
-            "unreadable_directories": report.unread.0,
+            "unreadable_directories": report.skipped.0,
             "truncated": report.truncated,
-            "other_namespaces": report.elsewhere.namespaces,
+            "other_namespaces": report.other_namespaces.namespaces,
         },
         "evidence": report.probe.evidence.iter().map(EvidenceStatus::from).collect::<Vec<_>>(),
         "overlay": report.overlay.as_ref().map(overlay),
         "filesystems": report.filesystems.iter().map(|mount| filesystem(mount, trees(mount))).collect::<Vec<_>>(),
         "trees": report.trees.iter().map(tree).collect::<Vec<_>>(),
-        "other_namespaces": report.elsewhere.findings.iter().map(finding).collect::<Vec<_>>(),
+        "other_namespaces": report.other_namespaces.findings.iter().map(finding).collect::<Vec<_>>(),
         "daemon": daemon(&report.daemon),
-        "skipped": report.unread.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
-    });
-    format!("{document:#}\n")
+        "skipped": report.skipped.1.iter().map(|path| text(path)).collect::<Vec<_>>(),
+    })
 }
 
-fn daemon(daemon: &Running) -> Value {
+fn daemon(daemon: &RunningDaemon) -> Value {
     match daemon {
-        Running::NotReached(reason) => {
+        RunningDaemon::NotReached(reason) => {
             json!({ "reached": false, "pid": null, "differences": [], "reason": escape::one_line(reason) })
         }
-        Running::Reached { pid, differences } => {
+        RunningDaemon::Reached { pid, differences } => {
             let differences: Vec<String> = differences.iter().map(|words| escape::one_line(words)).collect();
             json!({ "reached": true, "pid": pid, "differences": differences, "reason": null })
         }
@@ -58,8 +59,8 @@ fn daemon(daemon: &Running) -> Value {
 }
 
 fn overlay(overlay: &Overlay) -> Value {
-    let told = |word: &str| match overlay {
-        Overlay::Tried(ways) => ways.iter().find(|(way, _)| way == word).map(|(_, is_told)| *is_told),
+    let reported = |word: &str| match overlay {
+        Overlay::Tried(ways) => ways.iter().find(|(way, _)| way == word).map(|(_, is_reported)| *is_reported),
         Overlay::NotEstablished(_) => None,
     };
     let reason = match overlay {
@@ -67,9 +68,9 @@ fn overlay(overlay: &Overlay) -> Value {
         Overlay::NotEstablished(reason) => Some(escape::one_line(reason)),
     };
     json!({
-        "creation": told("overlay-creation"),
-        "rename": told("overlay-rename"),
-        "change": told("overlay-change"),
+        "creation": reported("overlay-creation"),
+        "rename": reported("overlay-rename"),
+        "change": reported("overlay-change"),
         "reason": reason,
     })
 }

@@ -1,44 +1,45 @@
-//! What this kernel tells of writes through an overlay: found by mounting one and writing, as the self-test does.
+//! Whether the kernel reports writes through an overlay. The self-test mounts one and tries.
 
-use super::{Finding, State};
+use super::finding::{Finding, State};
 use crate::commands::selftest::{CaseResult, Outcome, SelfTestReport};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// See the module.
 pub enum Overlay {
-    /// Each way to write, in the self-test's words, and whether it was told.
+    /// Each case of the self-test, and whether the kernel reported it.
     Tried(Vec<(String, bool)>),
-    /// Why it is not known.
+    /// Why it is unknown.
     NotEstablished(String),
 }
 
 impl Overlay {
-    /// Whether new names, renames and writes to existing files are all told.
-    pub fn tells_everything(&self) -> bool {
-        matches!(self, Self::Tried(ways) if ways.iter().all(|(_, is_told)| *is_told))
+    /// Whether new names, renames and writes to existing files are all reported.
+    pub fn is_complete(&self) -> bool {
+        matches!(self, Self::Tried(cases) if cases.iter().all(|(_, is_reported)| *is_reported))
     }
 
-    /// What it means for a tree on an overlay.
+    /// The finding for a place on an overlay.
     pub fn finding(&self) -> Option<Finding> {
         let reason = match self {
-            _ if self.tells_everything() => return None,
-            Self::Tried(ways) => {
-                let missing = ways.iter().filter(|(_, is_told)| !is_told).map(|(way, _)| match way.as_str() {
-                    "overlay-creation" => "new files",
-                    "overlay-rename" => "renames",
-                    _ => "writes to existing files",
-                });
+            _ if self.is_complete() => return None,
+            Self::Tried(cases) => {
+                let missing =
+                    cases.iter().filter(|(_, is_reported)| !is_reported).map(|(case, _)| match case.as_str() {
+                        "overlay-creation" => "new files",
+                        "overlay-rename" => "renames",
+                        _ => "writes to existing files",
+                    });
                 format!(
-                    "not all that is done through an overlay is told here: {}",
+                    "this kernel does not report every write through an overlay: {}",
                     missing.collect::<Vec<_>>().join(", ")
                 )
             }
             Self::NotEstablished(reason) => {
-                format!("not established what this kernel tells of writes through an overlay: {reason}")
+                format!("unknown whether this kernel reports writes through an overlay: {reason}")
             }
         };
-        let advice = "Linux 6.5 and later tell everything; before it, new names and renames";
+        let advice = "Linux 6.5 and later report everything; older kernels report new names and renames";
         Some(Finding { state: State::Degraded, code: "overlay-incomplete", reason, advice })
     }
 }

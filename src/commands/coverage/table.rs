@@ -1,8 +1,10 @@
 //! The coverage for a person: the worst first, each with its reason and what to do; what is as it should be in a line
 //! for each filesystem.
 
+use super::filesystems::Filesystem;
+use super::finding::{Finding, State};
+use super::report::Report;
 use super::trees::Tree;
-use super::{Filesystem, Finding, Report, State};
 use crate::commands::style::{Color, Style, shorten_middle};
 use crate::escape;
 use crate::source::Guarded;
@@ -21,7 +23,7 @@ pub fn of(report: &Report, style: &Style) -> String {
     for state in [State::Blind, State::Degraded] {
         output += &trees(report, state, style);
         output += &filesystems(report, state, style);
-        for finding in report.elsewhere.findings.iter().filter(|finding| finding.state == state) {
+        for finding in report.other_namespaces.findings.iter().filter(|finding| finding.state == state) {
             output += &head(state, &finding.reason, style);
             output += &advice(finding.advice, style);
         }
@@ -30,17 +32,17 @@ pub fn of(report: &Report, style: &Style) -> String {
         output += &head(State::Degraded, &format!("writers: no {missing}"), style);
         output += &advice("more of the writers that are gone will stay unknown; excluded is nobody by that", style);
     }
-    if report.unread.0 > 0 || report.truncated {
-        let names = report.unread.1.iter().take(SHOWN_UNREAD).map(|path| text(path));
+    if report.skipped.0 > 0 || report.truncated {
+        let names = report.skipped.1.iter().take(SHOWN_UNREAD).map(|path| text(path));
         let names = names.collect::<Vec<_>>().join(", ");
         let words =
-            format!("{} directories could not be looked into, or not all of what is there: {names}", report.unread.0);
+            format!("{} directories could not be looked into, or not all of what is there: {names}", report.skipped.0);
         output += &head(State::Degraded, &words, style);
     }
     for mount in report.filesystems.iter().filter(|mount| mount.state() == State::Guarded) {
         output += &guarded(report, mount, style);
     }
-    for known in report.elsewhere.findings.iter().filter(|finding| finding.state == State::Guarded) {
+    for known in report.other_namespaces.findings.iter().filter(|finding| finding.state == State::Guarded) {
         output += &style.wrap(10, &escape::one_line(&known.reason));
     }
     output + &summary(report, style)

@@ -1,7 +1,7 @@
 //! The places where Python runs something by itself, and how each is guarded.
 
+use super::finding::{Finding, State};
 use super::overlay::Overlay;
-use super::{Finding, State};
 use crate::daemon::watch_plan::Probe;
 use crate::event::{HookKind, HookLocation};
 use crate::hook::location;

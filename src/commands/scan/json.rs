@@ -1,16 +1,16 @@
 //! The inventory as one JSON object: an interface, described in `docs/scan.md`.
 
-use super::{Judged, Report};
+use super::report::{JudgedHook, Report};
 use crate::alert::ecs::timestamp;
 use crate::alert::redact;
 use crate::escape;
-use crate::event::{ContentClass, FileState, SCHEMA_VERSION};
+use crate::event::{ContentClass, DocumentHeader, FileState};
 use crate::hook::location::Version;
 use crate::users::Users;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-pub fn of(report: &Report) -> String {
+pub fn of(report: &Report) -> Value {
     let mut users = Users::default();
     let mut classes = Map::new();
     for class in ContentClass::ALL {
@@ -18,9 +18,10 @@ pub fn of(report: &Report) -> String {
     }
     let unread =
         report.inventory.unreadable_paths.iter().map(|directory| json!({ "path": text(directory), "reason": null }));
-    let unread_hooks = report.unread.iter().map(|(hook, reason)| json!({ "path": text(hook), "reason": line(reason) }));
-    let document = json!({
-        "pyhookwatch": { "schema_version": SCHEMA_VERSION },
+    let unread_hooks =
+        report.skipped.iter().map(|(hook, reason)| json!({ "path": text(hook), "reason": line(reason) }));
+    json!({
+        "pyhookwatch": DocumentHeader::default(),
         "root": text(&report.root),
         "pythons": report.inventory.pythons.iter().map(python).collect::<Vec<_>>(),
         "hooks": report.hooks.iter().map(|judged| hook(judged, &mut users)).collect::<Vec<_>>(),
@@ -29,12 +30,11 @@ pub fn of(report: &Report) -> String {
             "classes": classes,
             "directories": report.inventory.directories,
             "unreadable_directories": report.inventory.unreadable,
-            "unreadable_hooks": report.unread.len(),
+            "unreadable_hooks": report.skipped.len(),
             "truncated": report.inventory.truncated,
         },
         "skipped": unread.chain(unread_hooks).collect::<Vec<_>>(),
-    });
-    format!("{document:#}\n")
+    })
 }
 
 fn python(python: &crate::hook::sites::Python) -> Value {
@@ -55,8 +55,8 @@ fn python(python: &crate::hook::sites::Python) -> Value {
     })
 }
 
-fn hook(judged: &Judged, users: &mut Users) -> Value {
-    let Judged { found, hook } = judged;
+fn hook(judged: &JudgedHook, users: &mut Users) -> Value {
+    let JudgedHook { found, hook } = judged;
     let file = &hook.file;
     let settings = hook.content.settings.iter().map(|setting| {
         json!({ "variable": setting.variable, "line": setting.line, "value": escape::reversible(&redact::text(&setting.value)) })

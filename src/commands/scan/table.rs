@@ -1,7 +1,7 @@
 //! The inventory for a person: by Python, the worst first, no wider than the terminal.
 
 use super::json::{text, version};
-use super::{Judged, Report};
+use super::report::{JudgedHook, Report};
 use crate::commands::style::{Color, Style, shorten_middle};
 use crate::escape;
 use crate::event::{ContentClass, FileState, Hook, HookKind, Provenance, SpecialFile};
@@ -25,7 +25,7 @@ fn color(class: ContentClass) -> Color {
 }
 
 /// The worse, the smaller.
-fn rank(judged: &Judged) -> usize {
+fn rank(judged: &JudgedHook) -> usize {
     let changed = matches!(judged.hook.provenance, Provenance::Changed(_));
     match judged.hook.content.class {
         ContentClass::Hostile => 0,
@@ -43,14 +43,14 @@ type Key = Option<(PathBuf, Option<Version>)>;
 
 pub fn of(report: &Report, style: &Style) -> String {
     let pythons = &report.inventory.pythons;
-    let mut groups: BTreeMap<Key, Vec<&Judged>> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, Vec<&JudgedHook>> = BTreeMap::new();
     for judged in &report.hooks {
         groups.entry(key(judged, pythons)).or_default().push(judged);
     }
-    let mut groups: Vec<(Key, Vec<&Judged>)> = groups.into_iter().collect();
+    let mut groups: Vec<(Key, Vec<&JudgedHook>)> = groups.into_iter().collect();
     // Stable: those that are equally bad stay in the order of their paths.
     groups.iter_mut().for_each(|(_, hooks)| hooks.sort_by_key(|judged| rank(judged)));
-    let worst = |hooks: &[&Judged]| hooks.first().map_or(usize::MAX, |judged| rank(judged).min(2));
+    let worst = |hooks: &[&JudgedHook]| hooks.first().map_or(usize::MAX, |judged| rank(judged).min(2));
     groups.sort_by_key(|(key, hooks)| (worst(hooks), key.is_none()));
     let mut output = String::new();
     for (key, hooks) in &groups {
@@ -69,7 +69,7 @@ pub fn of(report: &Report, style: &Style) -> String {
 }
 
 /// The Python that a hook is listed with.
-fn key(judged: &Judged, pythons: &[Python]) -> Key {
+fn key(judged: &JudgedHook, pythons: &[Python]) -> Key {
     let at = judged.found.hook_path;
     if at.kind == HookKind::Environment {
         return None;
@@ -80,15 +80,15 @@ fn key(judged: &Judged, pythons: &[Python]) -> Key {
 }
 
 fn heading(key: &Key, pythons: &[Python]) -> String {
-    let Some((prefix, told)) = key else { return "In no Python's directories".into() };
-    let known = pythons.iter().find(|python| python.prefix == *prefix && python.version == *told);
-    let number = told.map_or_else(String::new, |told| format!(" {}", version(told)));
+    let Some((prefix, version_of_path)) = key else { return "In no Python's directories".into() };
+    let known = pythons.iter().find(|python| python.prefix == *prefix && python.version == *version_of_path);
+    let number = version_of_path.map_or_else(String::new, |version_of_path| format!(" {}", version(version_of_path)));
     let role = known.map_or_else(String::new, |python| format!(" ({})", python.role.as_str()));
     format!("Python{number} in {}{role}", text(prefix))
 }
 
-fn entry(judged: &Judged, style: &Style) -> String {
-    let Judged { found, hook } = judged;
+fn entry(judged: &JudgedHook, style: &Style) -> String {
+    let JudgedHook { found, hook } = judged;
     let shape = format!("{}/{}", found.hook_path.kind.as_str(), found.hook_path.form.as_str());
     let owner = match hook.provenance.package() {
         Some(package) if matches!(hook.provenance, Provenance::Changed(_)) => {
@@ -100,28 +100,28 @@ fn entry(judged: &Judged, style: &Style) -> String {
     let name = shorten_middle(&text(&found.path), style.width().saturating_sub(14));
     let mut output =
         style.paint(color(hook.content.class), style.fit(&format!("  {:<10}  {name}", hook.content.class.as_str())));
-    let mut tell = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
-    tell("is", &format!("{shape}, {owner}"));
+    let mut add = |what: &str, words: &str| output += &style.fit(&format!("      {what:<9} {words}"));
+    add("is", &format!("{shape}, {owner}"));
     if let Some(lies) = &found.real_path {
-        tell("lies in", &text(lies));
+        add("real path", &text(lies));
     }
     match &hook.file.state {
-        FileState::SymbolicLink(target) => tell("leads to", &text(target)),
-        FileState::Unreadable(reason) => tell("unread", &escape::one_line(reason)),
-        FileState::Special(what) if *what != SpecialFile::Directory => tell("is a", what.as_str()),
+        FileState::SymbolicLink(target) => add("target", &text(target)),
+        FileState::Unreadable(reason) => add("skipped", &escape::one_line(reason)),
+        FileState::Special(what) if *what != SpecialFile::Directory => add("is a", what.as_str()),
         _ => {}
     }
     if let Some(shadow) = &hook.shadowed_by {
-        tell("hidden by", &text(shadow));
+        add("hidden by", &text(shadow));
     }
     if let Some(interpreters) = hook.content.interpreters {
-        tell("run by", interpreters);
+        add("run by", interpreters);
     }
     if !hook.content.signals.is_empty() {
         let signals: Vec<_> = hook.content.signals.iter().map(|signal| signal.as_str()).collect();
-        tell("signals", &signals.join(", "));
+        add("signals", &signals.join(", "));
     }
-    what_runs(hook).for_each(|(what, line)| tell(what, &line));
+    what_runs(hook).for_each(|(what, line)| add(what, &line));
     output
 }
 
@@ -159,10 +159,10 @@ fn summary(report: &Report, style: &Style) -> String {
         report.inventory.directories,
     ));
     let inventory = &report.inventory;
-    let unread = inventory.unreadable + report.unread.len() as u64;
+    let unread = inventory.unreadable + report.skipped.len() as u64;
     if unread > 0 {
         output += &style.fit(&format!("NOT READ: {unread} files and directories, among them"));
-        let names = inventory.unreadable_paths.iter().chain(report.unread.iter().map(|(path, _)| path));
+        let names = inventory.unreadable_paths.iter().chain(report.skipped.iter().map(|(path, _)| path));
         names.take(SHOWN_UNREAD).for_each(|path| output += &style.fit(&format!("  {}", text(path))));
     }
     if inventory.truncated {

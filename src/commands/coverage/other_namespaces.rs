@@ -1,6 +1,6 @@
-//! Filesystems that only other mount namespaces have: no mark is placed on them, as this process cannot reach them.
+//! Filesystems that only other mount namespaces have. They are not marked, because this process cannot reach them.
 
-use super::{Finding, State};
+use super::finding::{Finding, State};
 use crate::daemon::watch_plan::{self, Probe};
 use crate::source::Mechanism;
 use crate::source::Settings;
@@ -9,21 +9,21 @@ use crate::source::mounts::{Class, Mount};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Processes whose mount namespace is looked at.
+/// Most processes whose mount namespace is examined.
 const MAX_PROCESSES: usize = 32_768;
-/// Namespaces whose mounts are read.
+/// Most namespaces whose mounts are read.
 const MAX_NAMESPACES: usize = 512;
-/// Mounts that are looked at, of all namespaces: any user can make 100,000 in one of its own.
+/// Most mounts that are examined in all namespaces: any user can make 100,000 in a namespace of its own.
 const MAX_MOUNTS: usize = 200_000;
-/// Findings that are told one by one, the worst first.
-const MAX_TOLD: usize = 50;
+/// Most findings that are listed, the worst first.
+const MAX_LISTED: usize = 50;
 
 /// See the module.
 #[derive(Default)]
-pub struct Elsewhere {
-    /// What is to be known, the worst first.
+pub struct OtherNamespaces {
+    /// The findings, the worst first.
     pub findings: Vec<Finding>,
-    /// Other mount namespaces that were looked at.
+    /// Other mount namespaces that were examined.
     pub namespaces: usize,
     /// An overlay is mounted in one of them.
     pub has_overlay: bool,
@@ -37,8 +37,8 @@ struct Foreign {
 }
 
 /// Looks through `/proc/*/mountinfo`.
-pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere {
-    let mut result = Elsewhere::default();
+pub fn examine(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> OtherNamespaces {
+    let mut result = OtherNamespaces::default();
     if settings.root != Path::new("/") {
         return result;
     }
@@ -51,7 +51,7 @@ pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere 
             is_cut = true;
             break;
         }
-        // Its process may have ended, and the namespace with it.
+        // The process, and its namespace, may have ended.
         let Ok(mounts) = mounts::read_from(Path::new(&format!("/proc/{pid}/mountinfo"))) else { continue };
         result.namespaces += 1;
         room = room.saturating_sub(mounts.len());
@@ -90,14 +90,15 @@ pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere 
     result.findings.sort();
     shorten(&mut result.findings);
     if refused > 0 || is_cut {
-        // A security module may keep single processes to itself; without the right, most of them are.
-        let may_look = probe.evidence.iter().any(|source| source.name == "processes" && source.missing().is_none());
+        // A security module may refuse single processes. Without the privilege, most are refused.
+        let is_privileged =
+            probe.evidence.iter().any(|source| source.name == "processes" && source.missing().is_none());
         let more = if is_cut { ", nor those of others, because there are too many" } else { "" };
         result.findings.push(Finding {
-            state: if may_look && !is_cut { State::Guarded } else { State::Degraded },
+            state: if is_privileged && !is_cut { State::Guarded } else { State::Degraded },
             code: "other-namespace-unknown",
-            reason: format!("the mount namespaces of {refused} processes could not be looked at{more}"),
-            advice: if may_look { "" } else { "run it as root, with CAP_SYS_PTRACE" },
+            reason: format!("the mount namespaces of {refused} processes could not be examined{more}"),
+            advice: if is_privileged { "" } else { "run it as root, with CAP_SYS_PTRACE" },
         });
         result.findings.sort();
     }
@@ -106,14 +107,14 @@ pub fn look(settings: &Settings, probe: &Probe, mounted: &[Mount]) -> Elsewhere 
 
 /// Keeps the worst of sorted findings and the number of the others.
 fn shorten(findings: &mut Vec<Finding>) {
-    let untold = findings.split_off(MAX_TOLD.min(findings.len()));
-    if let Some(worst) = untold.first() {
-        let reason = format!("{} more filesystems exist only in other mount namespaces", untold.len());
+    let unlisted = findings.split_off(MAX_LISTED.min(findings.len()));
+    if let Some(worst) = unlisted.first() {
+        let reason = format!("{} more filesystems exist only in other mount namespaces", unlisted.len());
         findings.push(Finding { reason, ..worst.clone() });
     }
 }
 
-/// Whether what happens on a filesystem of another namespace is seen here, or cannot matter.
+/// Whether changes on a filesystem of another namespace are detected here, or cannot matter.
 fn is_covered(probe: &Probe, mounted: &[Mount], mount: &Mount) -> bool {
     match (mounts::class(&mount.fs_type), mount.overlay_upper()) {
         (Class::Pseudo, _) => true,
@@ -123,7 +124,7 @@ fn is_covered(probe: &Probe, mounted: &[Mount], mount: &Mount) -> bool {
     }
 }
 
-/// A process of each other mount namespace; how many processes refused; whether there are more than are looked at.
+/// A process of each other mount namespace; how many processes refused; whether there are more than the limits.
 fn namespaces() -> (HashMap<PathBuf, u32>, usize, bool) {
     let own = std::fs::read_link("/proc/self/ns/mnt").ok();
     let (mut namespaces, mut refused, mut is_cut) = (HashMap::new(), 0, false);
@@ -150,18 +151,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_very_many_filesystems_the_worst_are_told_and_how_many_more_there_are() {
+    fn of_very_many_filesystems_the_worst_are_listed_and_the_others_counted() {
         let finding = |state, number| {
             let reason = format!("{number}");
             Finding { state, code: "other-namespace", reason, advice: "" }
         };
         let all = |count: usize| (0..count).map(|number| finding(State::Guarded, number)).collect::<Vec<_>>();
-        let mut few = all(MAX_TOLD);
+        let mut few = all(MAX_LISTED);
         shorten(&mut few);
-        assert_eq!(few, all(MAX_TOLD));
-        let mut many = [vec![finding(State::Blind, 0)], all(MAX_TOLD + 6)].concat();
+        assert_eq!(few, all(MAX_LISTED));
+        let mut many = [vec![finding(State::Blind, 0)], all(MAX_LISTED + 6)].concat();
         shorten(&mut many);
-        assert_eq!((many.len(), many[0].state), (MAX_TOLD + 1, State::Blind));
-        assert!(many[MAX_TOLD].reason.starts_with("7 more") && many[MAX_TOLD].state == State::Guarded);
+        assert_eq!((many.len(), many[0].state), (MAX_LISTED + 1, State::Blind));
+        assert!(many[MAX_LISTED].reason.starts_with("7 more") && many[MAX_LISTED].state == State::Guarded);
     }
 }

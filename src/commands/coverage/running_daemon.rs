@@ -1,6 +1,6 @@
-//! The daemon that runs here, if one does, and whether it has what was found out.
+//! The running daemon, and whether its status agrees with the probe.
 
-use super::Filesystem;
+use super::filesystems::Filesystem;
 use crate::commands::status;
 use crate::config::StatusSocket;
 use crate::daemon::status_report::{EvidenceStatus, StatusReport};
@@ -9,20 +9,20 @@ use crate::source::Mechanism;
 use crate::source::Settings;
 
 /// See the module.
-pub enum Running {
-    /// Nobody answered, for this reason.
+pub enum RunningDaemon {
+    /// No daemon answered, for this reason.
     NotReached(String),
     /// It answered.
     Reached {
         /// Its process id.
         pid: u32,
-        /// Where it has something else than was found out.
+        /// Where its status differs from the probe.
         differences: Vec<String>,
     },
 }
 
-impl Running {
-    /// One sentence.
+impl RunningDaemon {
+    /// One sentence for a person.
     pub fn words(&self) -> String {
         match self {
             Self::NotReached(reason) => format!("no running daemon was reached: {reason}"),
@@ -36,14 +36,14 @@ impl Running {
     }
 }
 
-/// Asks it, where it should be.
-pub fn ask(socket: &StatusSocket, settings: &Settings, probe: &Probe, filesystems: &[Filesystem]) -> Running {
+/// Queries the daemon at the configured socket, and compares its status.
+pub fn compare(socket: &StatusSocket, settings: &Settings, probe: &Probe, filesystems: &[Filesystem]) -> RunningDaemon {
     let Some(path) = socket.path(&settings.root) else {
-        return Running::NotReached("it has no status socket".into());
+        return RunningDaemon::NotReached("it has no status socket".into());
     };
     match status::query(path) {
-        Err(error) => Running::NotReached(error.reason),
-        Ok(report) => Running::Reached { pid: report.pid, differences: differences(&report, probe, filesystems) },
+        Err(error) => RunningDaemon::NotReached(error.reason),
+        Ok(report) => RunningDaemon::Reached { pid: report.pid, differences: differences(&report, probe, filesystems) },
     }
 }
 
