@@ -1,16 +1,16 @@
-//! pyhookwatch: every change to a file that Python runs by itself at start-up becomes one alert that
-//! names its writer.
+//! pyhookwatch raises an alert on every change to a file that Python runs by itself at start-up, and names its writer.
 //!
-//! One change passes five stages, in this order because each fact rots faster than the next:
+//! A change goes through five stages, ordered by how fast the evidence disappears:
 //!
-//! 1. [`source`] reads the kernel's queue: where was something written?
-//! 2. [`writer`] reads `/proc` at once, in the same thread: who wrote it?
-//! 3. [`hook`] looks at the file once: what is it, and what would run?
-//! 4. [`rules`] decides by Sigma rules: does it matter?
-//! 5. [`alert`] makes one ECS document and delivers it: who is told?
+//! 1. [`source`] reads the kernel's events: which file changed?
+//! 2. [`writer`] reads `/proc` and process records, in the same thread: which process wrote it?
+//! 3. [`hook`] reads the file once: which kind of hook is it, and what would it run?
+//! 4. [`rules`] evaluates Sigma rules: does it matter?
+//! 5. [`alert`] makes one ECS document and delivers it to the outputs.
 //!
-//! [`daemon`] wires the stages together and [`commands`] are the entry points; a stage knows only
-//! [`event`], [`escape`], [`problem`] and [`sys`] (the one file with `unsafe`), never another stage.
+//! [`daemon`] connects the stages, and [`commands`] are the entry points. No stage uses another one: all share the values
+//! of [`event`] and small tools such as [`escape`], [`diagnostic`] and [`sys`], the only file with `unsafe`. The complete
+//! list of what each module may use stands in `tests/project/architecture.rs`, which checks it.
 
 #![warn(missing_docs)]
 

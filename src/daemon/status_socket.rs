@@ -1,8 +1,8 @@
-//! The socket on which the daemon tells how it does: one JSON document to whoever connects, and the end.
+//! The status socket: the daemon sends one JSON document to each client, and closes the connection.
 //!
-//! Only root and the daemon's own user are answered: the mode of the socket says so, and the kernel's word for who
-//! connected is asked too. Nothing is read from a client, so nothing can be asked; few are answered at once, each for a
-//! short time, so that one that never reads holds nothing up.
+//! Only root and the daemon's own user get an answer: the mode of the socket restricts others, and SO_PEERCRED is checked
+//! too. The daemon reads nothing from a client. It serves few clients at once, each for a short time, so a client that
+//! never reads blocks nothing.
 
 use super::status_report::StatusReport;
 use nix::sys::stat::Mode;
@@ -17,13 +17,13 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Clients answered at once; more are turned away.
+/// Clients served at once; more are rejected.
 const CLIENTS: usize = 4;
-/// Connections that wait to be taken.
+/// Length of the queue of connections.
 const BACKLOG: i32 = 8;
-/// A client that has not taken its answer by then is turned away.
+/// A client that has not read its answer by then is disconnected.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After a connection could not be taken (descriptors are short).
+/// Wait after a failed accept, for example when descriptors are short.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Write permission for others than the owner.
 const OTHERS_WRITE: u32 = 0o022;
@@ -37,7 +37,7 @@ pub enum NoSocket {
     /// Its directory could be changed by somebody else.
     #[error("its directory {} {}", .0.display(), .1)]
     Directory(PathBuf, String),
-    /// What the kernel says.
+    /// The kernel refuses it.
     #[error(transparent)]
     Refused(#[from] io::Error),
 }
@@ -51,14 +51,14 @@ pub struct StatusSocket {
     clients: Arc<Semaphore>,
 }
 
-/// Somebody who may have the answer.
+/// A client that may have an answer.
 pub struct Client {
     stream: UnixStream,
     _place: OwnedSemaphorePermit,
 }
 
 impl StatusSocket {
-    /// Listens there. What a daemon left that is gone is replaced. Call it inside a tokio runtime with I/O.
+    /// Listens there, and replaces the socket of a daemon that has ended. Needs a tokio runtime with I/O.
     ///
     /// # Errors
     /// See [`NoSocket`].
@@ -71,7 +71,7 @@ impl StatusSocket {
                 if !left.file_type().is_socket() {
                     return Err(NoSocket::Refused(io::Error::other("something that is no socket has the name")));
                 }
-                // Only a socket that nobody holds refuses; one whose queue is full would block.
+                // Only a socket without a listener refuses; one with a full queue would block.
                 if !is_left_behind(path) {
                     return Err(NoSocket::Taken);
                 }
@@ -86,7 +86,7 @@ impl StatusSocket {
         Ok(Self { listener, path: path.to_path_buf(), id: (made.dev(), made.ino()), clients })
     }
 
-    /// The next who may have the answer. Cancel-safe.
+    /// The next client that may have an answer. Cancel-safe.
     pub async fn client(&self) -> Client {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
@@ -148,7 +148,7 @@ pub async fn next(socket: Option<&StatusSocket>) -> Client {
     }
 }
 
-/// Whether the directory is such that nobody else can put a socket there; made if it is missing and its parent is there.
+/// Checks that no other user can create a socket in the directory. Creates it if its parent exists.
 fn check(directory: &Path) -> Result<(), NoSocket> {
     let refused = |why: &str| NoSocket::Directory(directory.to_path_buf(), why.to_owned());
     let found = match std::fs::symlink_metadata(directory) {
@@ -181,7 +181,7 @@ fn listen(path: &Path) -> io::Result<StdListener> {
     Ok(StdListener::from(socket))
 }
 
-/// Whether nobody listens there any more.
+/// Whether its listener has ended.
 fn is_left_behind(path: &Path) -> bool {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let connected = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)

@@ -85,11 +85,11 @@ fn trees(report: &Report, state: State, style: &Style) -> String {
 
 fn filesystems(report: &Report, state: State, style: &Style) -> String {
     let mut output = String::new();
-    // Those with trees are told by them.
-    let is_untold = |mount: &&Filesystem| {
+    // The lines of the trees cover their filesystems.
+    let is_unlisted = |mount: &&Filesystem| {
         !report.trees.iter().any(|tree| tree.device == Some(mount.guard.device) && tree.state() <= state)
     };
-    for mount in report.filesystems.iter().filter(|mount| mount.state() == state).filter(is_untold) {
+    for mount in report.filesystems.iter().filter(|mount| mount.state() == state).filter(is_unlisted) {
         for finding in &mount.findings {
             output += &head(
                 state,

@@ -40,7 +40,7 @@ impl Tree {
     }
 }
 
-/// What the inventory tells of a place.
+/// What the inventory knows of a place.
 struct Place {
     what: &'static str,
     role: Option<PythonRole>,
@@ -163,27 +163,27 @@ fn by_mount(
     let mut findings = Vec::new();
     let below = |above: &Path| real.strip_prefix(above).map(Path::to_path_buf).unwrap_or_default();
     if let Some(Guarded::ThroughUpper(upper)) = probe.guard(mount).map(|guard| &guard.by) {
-        findings.push(note("overlay", format!("an overlay: changes are told below {}", upper.display())));
+        findings.push(note("overlay", format!("an overlay: changes are reported below {}", upper.display())));
         findings.extend(overlay.and_then(Overlay::finding));
         return findings;
     }
     // A file has one path: that of the mount that shows the most of its filesystem.
     let all = devices.get(&mount.device).map(Vec::as_slice).unwrap_or_default();
     let first = all.iter().find(|other| other.mount_point.starts_with(&settings.root) || other.id == mount.id);
-    let told = first.filter(|first| first.id != mount.id).and_then(|first| {
+    let reported = first.filter(|first| first.id != mount.id).and_then(|first| {
         let inside = mount.root.strip_prefix(&first.root).ok()?;
         Some(first.mount_point.join(inside).join(below(&mount.mount_point)))
     });
-    if let Some(told) = told.filter(|told| told != real) {
+    if let Some(reported) = reported.filter(|reported| reported != real) {
         let seen = |path: &Path| mounts::below_root(path, &settings.root).unwrap_or_else(|| path.to_path_buf());
-        let is_known = location::of(&seen(&told)).location == location::of(&seen(real)).location;
-        let reason = format!("a bind mount: changes are told as {}", told.display());
+        let is_known = location::of(&seen(&reported)).location == location::of(&seen(real)).location;
+        let reason = format!("a bind mount: changes are reported as {}", reported.display());
         findings.push(match is_known {
             true => note("bind-mount", reason),
             false => Finding {
                 state: State::Blind,
                 code: "bind-mount",
-                reason: reason + ", which is no place where Python looks, so that most are taken for harmless",
+                reason: reason + ", which Python does not search, so most count as harmless",
                 advice: "mount the filesystem itself there, or watch with --root what is mounted",
             },
         });
