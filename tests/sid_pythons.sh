@@ -1,8 +1,8 @@
 #!/bin/sh
 # Unpacks Debian unstable's Pythons into a scratch directory and prints one runnable file a line, so that
-# `tests/site_oracle.rs` can ask them too:
+# `tests/oracle/site.rs` can ask them too:
 #
-#   PYHOOKWATCH_ORACLE_PYTHONS="$(tests/sid_pythons.sh)" cargo test --test site_oracle -- --nocapture
+#   PYHOOKWATCH_ORACLE_PYTHONS="$(tests/sid_pythons.sh)" cargo test --test oracle site:: -- --nocapture
 #
 # Nothing is installed and the machine's own apt configuration is only read: lists, cache and state stand
 # in the scratch directory, the mirror is the one this machine already uses. An interpreter runs with the

@@ -9,7 +9,7 @@
 //!   other is a directory to add.
 //!
 //! A file that is no UTF-8 stops 3.x with an error in a UTF-8 locale, and runs in an eight-bit one, where a
-//! lone byte 0x85 is a separator too. No executed line is missed: `tests/site_oracle.rs` compares with real interpreters.
+//! lone byte 0x85 is a separator too. No executed line is missed: `tests/oracle/site.rs` compares with real interpreters.
 //! Some lines are listed that never run: those after a line that raises an error (up to 3.14), and lines with a NUL
 //! byte.
 

@@ -4,8 +4,6 @@
 //! `data/seed_sumo.tsv`: path, action, executable, variables that an environment file sets (`-`: none),
 //! `silent` or the detection type.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use pyhookwatch::event::{
     Action, Confidence, ContentClass, ContentReport, Doubt, EnvironmentSetting, Evidence, Executable, Hook, Interest,
     Process, Verdict, Writer,
@@ -67,7 +65,7 @@ fn detection_type(verdict: &Verdict, ruleset: &str) -> Option<String> {
 fn the_elastic_rule_decides_every_row_of_its_table() {
     let rules = embedded();
     let (mut seen, mut wrong) = (HashSet::new(), Vec::new());
-    for (line, row) in rows(include_str!("data/seed_elastic.tsv")) {
+    for (line, row) in rows(include_str!("../data/seed_elastic.tsv")) {
         let [path, action, executable, expected] = row[..] else { panic!("line {line}: {row:?}") };
         let found = detection_type(&verdict(&rules, path, action, executable, "-"), "elastic");
         if found.is_some() != (expected == "alert") {
@@ -83,7 +81,7 @@ fn the_elastic_rule_decides_every_row_of_its_table() {
 fn the_sumo_rule_decides_and_names_every_row_of_its_table() {
     let rules = embedded();
     let (mut seen, mut wrong) = (HashSet::new(), Vec::new());
-    for (line, row) in rows(include_str!("data/seed_sumo.tsv")) {
+    for (line, row) in rows(include_str!("../data/seed_sumo.tsv")) {
         let [path, action, executable, environment, expected] = row[..] else { panic!("line {line}: {row:?}") };
         let found = detection_type(&verdict(&rules, path, action, executable, environment), "sumo");
         if found.as_deref().unwrap_or("silent") != expected {
@@ -101,10 +99,10 @@ fn the_name_filter_lets_every_alert_of_both_tables_through() {
     let rules = embedded();
     let passes =
         |path: &str| rules.filter().interest(Path::new(path).file_name().unwrap().as_encoded_bytes()) != Interest::None;
-    for (line, row) in rows(include_str!("data/seed_elastic.tsv")) {
+    for (line, row) in rows(include_str!("../data/seed_elastic.tsv")) {
         assert!(row[3] == "silent" || passes(row[0]), "elastic line {line}: {}", row[0]);
     }
-    for (line, row) in rows(include_str!("data/seed_sumo.tsv")) {
+    for (line, row) in rows(include_str!("../data/seed_sumo.tsv")) {
         // An environment event is told by content, and the file's name by the table of such files.
         assert!(row[4] == "silent" || row[3] != "-" || passes(row[0]), "sumo line {line}: {}", row[0]);
     }

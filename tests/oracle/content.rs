@@ -1,7 +1,5 @@
 //! The corpus of hooks: all hostile ones are classified as hostile, and no benign one is.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use pyhookwatch::event::{ContentClass, ContentReport};
 use pyhookwatch::hook::pth;
 use pyhookwatch::hook::python::{Strictness, analyse};

@@ -1,9 +1,7 @@
 //! The manual pages, the exit codes in the documentation and the shell completions match the program, the configuration and the
 //! schema of the alert.
 //!
-//! After a change of the command line `PYHOOKWATCH_WRITE=1 cargo test --test manual` writes the completions anew.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+//! After a change of the command line `PYHOOKWATCH_WRITE=1 cargo test --test project manual` writes the completions anew.
 
 use clap_complete::Shell;
 use pyhookwatch::commands::EXIT_CODES;

@@ -6,12 +6,9 @@
 //! interpreter. Listed lines that do not run are counted and printed: mostly lines after one that raised an error, where
 //! Python up to 3.14 stops.
 //!
-//!     cargo test --test site_oracle -- --nocapture
+//!     cargo test --test oracle site:: -- --nocapture
 //!
 //! Without a Python it prints SKIPPED and passes; with `PYHOOKWATCH_REQUIRE_LIVE=1` it fails.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use pyhookwatch::hook::pth;
 use pyhookwatch::hook::start;
@@ -225,7 +222,7 @@ struct Output {
 }
 
 fn run_cases(python: &Path, cases: &Path, environment: &[(&str, &str)]) -> Result<Output, String> {
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/site_oracle.py");
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/site.py");
     let mut command = Command::new(python);
     command.args(["-S", "-s", "-B"]).arg(driver).arg(cases).env_clear().envs(environment.iter().copied());
     let output = command.output().map_err(|error| error.to_string())?;

@@ -1,7 +1,5 @@
 //! The parsers take time in proportion to the size of a file, up to 16 MiB, whatever its content.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
-
 use pyhookwatch::event::Signal;
 use pyhookwatch::hook::env;
 use pyhookwatch::hook::pth;

@@ -3,9 +3,6 @@
 //!
 //! Without a shell the test is skipped; with `PYHOOKWATCH_REQUIRE_LIVE=1` it fails.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use pyhookwatch::hook::env;
 use std::path::Path;
 use std::process::Command;
