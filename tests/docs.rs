@@ -104,7 +104,10 @@ fn the_generated_tables_are_those_of_the_program() {
         let start = text.find(&begin).unwrap_or_else(|| panic!("{file} has no table {name}")) + begin.len();
         let end = start + text[start..].find("<!-- end -->").unwrap();
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(in_tree(file), format!("{}{content}{}", &text[..start], &text[end..])).unwrap();
+            // Other tests read the file meanwhile.
+            let new = in_tree(&format!("{file}.new"));
+            std::fs::write(&new, format!("{}{content}{}", &text[..start], &text[end..])).unwrap();
+            std::fs::rename(new, in_tree(file)).unwrap();
         } else {
             assert!(text[start..end] == content, "{file}: table {name} is old: UPDATE_DOCS=1 writes it anew");
         }

@@ -15,7 +15,7 @@ pub const FORMATS: [(&str, Format); 2] = [("ecs", Format::Ecs), ("text", Format:
 const QUEUE: usize = 10_000;
 const MAX_QUEUE: usize = 1_000_000;
 const SOCKET: &str = "/dev/log";
-/// rsyslog takes 8 KiB unless told otherwise; a hundred bytes below leave room for what it adds.
+/// rsyslog takes 8 KiB by default; a hundred bytes below leave room for what it adds.
 const MAX_MESSAGE: usize = 8096;
 const SMALLEST_MESSAGE: usize = 1024;
 const LARGEST_MESSAGE: usize = 1_048_576;

@@ -2,7 +2,7 @@
 
 use crate::event::{Confidence, Doubt, Executable, Writer};
 
-/// Whether what a rule says about the writer may suppress an alert.
+/// Whether a rule's condition on the writer may suppress an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exclusion {
     /// It counts.

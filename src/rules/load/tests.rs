@@ -317,7 +317,7 @@ fn the_embedded_rules_have_no_problem() {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
         let (rules, problems) = text_of_rules(text, &origin, crate::hook::kind::names);
         assert_eq!(problems, Vec::new());
-        assert!(rules.iter().all(|rule| rule.names.is_some()), "{name} tells no file name");
+        assert!(rules.iter().all(|rule| rule.names.is_some()), "{name} has a rule without file names");
     }
 }
 
