@@ -13,12 +13,14 @@ mod tests;
 
 pub use output::{FORMATS, local_syslog, output, parse_output, repeated};
 
+use crate::alert::Format;
 use crate::alert::sink::OutputSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rules;
 use crate::secure_open;
 use crate::source;
 use crate::source::Backend;
+use default_outputs::default_outputs;
 use reader::{Report, Table, absolute_path};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read};
@@ -95,6 +97,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The configured outputs, or the default ones.
+    pub fn outputs_or_default(&self) -> Vec<OutputSettings> {
+        if self.outputs.is_empty() { default_outputs() } else { self.outputs.clone() }
+    }
+
+    /// Sets the format of every output, the default ones too.
+    pub fn set_format(&mut self, format: Format) {
+        self.outputs = self.outputs_or_default();
+        self.outputs.iter_mut().for_each(|output| output.format = Some(format));
+    }
+
     /// Reads a file of at most 64 KiB.
     pub fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
         let (bytes, insecure_because) = read_file(path).map_err(|problem| vec![problem])?;

@@ -1,16 +1,16 @@
-//! How much content may be read: whoever can write files can write many large ones, and an alert without a hash, or
-//! one that says that the content was not read to its end, is better than one that waits behind them.
+//! How much content may be read: an attacker can write many large files, and an alert without a hash or with half-read
+//! content is better than one that waits behind them.
 //!
-//! Pure: time comes in with the calls.
+//! Pure: the caller passes the time in.
 
 use crate::hook::content::{Limits, MAX_HASHED, MAX_PARSED};
 use std::time::Instant;
 
-/// Bytes that may be hashed in a second, on average: some tenth of a core. And at once, after a quiet time.
+/// Bytes that may be hashed in a second on average (about a tenth of a core), and at once after a quiet time.
 const HASHED: Rate = Rate { per_second: 32 << 20, burst: 64 << 20 };
-/// Bytes that may be parsed: at the same cost.
+/// Bytes that may be parsed, at the same cost.
 const PARSED: Rate = Rate { per_second: 2 << 20, burst: 8 << 20 };
-/// Bytes of each file that are parsed in any case: thirty times the largest benign `.pth` that is known.
+/// Bytes of each file that are always parsed: thirty times the largest known benign `.pth`.
 const ALWAYS_PARSED: u64 = 64 << 10;
 
 struct Rate {
@@ -18,7 +18,7 @@ struct Rate {
     burst: u64,
 }
 
-/// See the module.
+/// The bytes that may be read now.
 #[derive(Debug)]
 pub struct ReadBudget {
     hashing: u64,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The parts of the crate that each part may use, besides itself and [`EVERYONE_MAY_USE`]. `daemon`,
 /// `commands` and `cli` wire the stages and may use all.
-const MAY_USE: [(&str, &[&str]); 16] = [
+pub const MAY_USE: [(&str, &[&str]); 16] = [
     ("event", &[]),
     ("escape", &[]),
     ("diagnostic", &[]),
@@ -27,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("config", &["source", "rules", "alert", "secure_open"]),
 ];
 
-const EVERYONE_MAY_USE: [&str; 3] = ["event", "escape", "diagnostic"];
+pub const EVERYONE_MAY_USE: [&str; 3] = ["event", "escape", "diagnostic"];
 const WIRING: [&str; 5] = ["daemon", "commands", "cli", "main", "lib"];
 const MAX_FILE_LINES: usize = 600;
 const MAX_FUNCTION_LINES: usize = 80;

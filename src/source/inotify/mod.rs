@@ -1,38 +1,43 @@
 //! Watches single trees with inotify (the `notify` crate), where fanotify is refused.
 //!
-//! inotify names no process, watches one directory a watch, and loses its place when directories
-//! move. What follows from that:
+//! inotify reports no process, needs a watch on each directory, and loses a directory that moves. Hence:
 //!
-//! * **Recursion is ours.** notify's recursive mode loses files that are written right after a
-//!   `mkdir` (measured: 143 of 300). Here every directory has its own watch, and a directory that
-//!   appears is watched first and listed afterwards: a file is seen by the watch or by the listing,
-//!   perhaps by both (a later stage merges them), never by neither.
-//! * **What is at a path is looked at again after every event about it.** notify drops its watch of a
-//!   directory that was moved or removed, and everything below, before it serves our next request;
-//!   so forgetting the path and watching what is there now is right in whatever order things came.
-//! * **notify's thread is never made to wait.** It serves our requests too: if it waited for us while
-//!   we wait for it, both would stand still. So the channel does not block; notices are counted in
-//!   bytes, and above [`QUEUE_BYTES`] they are dropped and counted, and make a [gap](crate::event::LossReport).
+//! * **Recursion is ours.** notify's recursive mode loses files that are written right after a `mkdir` (143 of 300 in a
+//!   test). Here a new directory is watched first and listed afterwards: the watch or the listing sees each file. If
+//!   both do, a later stage merges the events.
+//! * **After every event about a path, the path is examined again.** notify drops its watches of a directory that was
+//!   moved or removed, and of all below, before it serves our next request. So forgetting the path and watching what is
+//!   there now is right in any order of events.
+//! * **notify's thread never waits for ours.** It serves our requests, so waiting for each other would be a deadlock.
+//!   The channel does not block: above [`QUEUE_BYTES`] events are dropped, counted and reported as a loss.
 //!
-//! `filter` runs in notify's thread and makes notices of its events, `keeper` runs in ours and
-//! places the watches, `book` is what both it and the reports know of them.
+//! `filter` runs in notify's thread and translates its events. `watcher` runs in ours and places the watches.
+//! `watch_index` is what both and the reports know of the watches.
 //!
-//! Limits: a mount (or a btrfs subvolume) on a directory below a root is not entered, and its coming
-//! and going is not seen (give it as a tree of its own). A root is looked at every [`CHECK_EVERY`], so
-//! one that is renamed by a directory above it, mounted over or created again is noticed that late,
-//! with a gap. A watch that was refused (limit, permission) is tried again only when its directory
-//! changes or after an overflow. notify 8.2 goes through all its watches for each watched directory
-//! that is removed or moved: removing 10,000 at once cost 6 s of processor time and an overflow (a
-//! gap), 100,000 more than 100 s. The scan is in notify's thread and comes before our next
-//! request is served: leaving out our `unwatch` does not mend it. A panic in notify's thread must end
-//! the program (`panic = "abort"`): requests to it would panic as well.
+//! Limits:
+//!
+//! * A mount or a btrfs subvolume below a root is not entered, and its appearance is not seen: it must be a tree of its
+//!   own.
+//! * A root is checked every [`CHECK_EVERY`]. One that is renamed through a directory above it, mounted over or created
+//!   again is noticed that late, with a loss report.
+//! * A refused watch (limit, permission) is tried again only when its directory changes or after an overflow.
+//! * notify 8.2 goes through all its watches for each watched directory that is removed or moved. Removing 10,000 at once
+//!   took 6 s of processor time and caused an overflow, 100,000 more than 100 s. Leaving out our `unwatch` does not help.
+//! * A panic in notify's thread must end the program, because requests to it would panic too. The panic hook aborts
+//!   (`cli.rs`).
 
+mod callbacks;
 mod filter;
+mod limits;
+mod queue;
 #[cfg(test)]
 mod tests;
+mod watch_event;
 mod watch_index;
 mod watcher;
 
+pub use callbacks::{Emit, NameFilter};
+pub use limits::{CHECK_EVERY, QUEUE_BYTES};
 pub use watch_index::TreeReport;
 
 use std::io;
@@ -41,100 +46,83 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use notify::{RecommendedWatcher, Watcher};
 
-use super::Message;
-use filter::{BoundedSender, Filter, WatchEvent};
+use callbacks::reason;
+use filter::Filter;
+use queue::BoundedSender;
+use watch_event::WatchEvent;
 use watch_index::WatchIndex;
 use watcher::InotifyWatcher;
 
-/// Memory that notices may take which notify has handed over and we have not handled: about 200,000
-/// ordinary ones, twelve full queues of the kernel (`max_queued_events` is 16,384). In bytes, because
-/// whoever makes the changes chooses how long the paths are.
-pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
-/// How often the roots are looked at, and how often trouble of one sort is reported at most.
-pub const CHECK_EVERY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
-
-/// Tells by its name whether a file may be a hook.
-pub type Interesting = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
-/// Takes the messages; called by one thread, and must not wait.
-pub type Emit = Box<dyn FnMut(Message) + Send>;
-
 /// The running source. Dropping it stops it.
 pub struct Inotify {
-    book: Arc<Mutex<WatchIndex>>,
-    outbox: BoundedSender,
+    index: Arc<Mutex<WatchIndex>>,
+    sender: BoundedSender,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Inotify {
-    /// What is watched at this moment, a report for each tree.
+    /// The trees and what is watched of each.
     pub fn report(&self) -> Vec<TreeReport> {
-        watch_index::lock(&self.book).report()
+        watch_index::lock(&self.index).report()
     }
 
     /// Wakes both threads, so that they advance [`Inotify::progress`].
     pub fn wake(&self) {
         // Dropped if the channel is full, and then the threads have work that advances it.
-        self.outbox.send(WatchEvent::Wake);
+        self.sender.send(WatchEvent::Wake);
     }
 
     /// How often the threads have made progress.
     pub fn progress(&self) -> u64 {
-        self.outbox.queue.progress.load(Ordering::Relaxed)
+        self.sender.queue.progress.load(Ordering::Relaxed)
     }
 
-    /// Watches another tree (an absolute path) and everything below it. When that is done, a gap tells it: what was
-    /// written there before is not known.
+    /// Watches another tree (an absolute path) and everything below it. A loss report follows, because nobody knows what
+    /// was written there before.
     pub fn watch(&self, tree: PathBuf) {
-        self.outbox.send(WatchEvent::Root(tree));
+        self.sender.send(WatchEvent::Root(tree));
     }
 
-    /// Ends the thread and waits for it. What notify has handed over is handled before.
+    /// Handles the events that notify has sent, then ends the thread and waits for it.
     pub fn stop(self) {}
 }
 
 impl Drop for Inotify {
     fn drop(&mut self) {
-        self.outbox.queue.stopping.store(true, Ordering::Relaxed);
-        self.outbox.send(WatchEvent::Wake); // dropped if the channel is full, and then not needed
+        self.sender.queue.stopping.store(true, Ordering::Relaxed);
+        self.sender.send(WatchEvent::Wake); // dropped if the channel is full, and then not needed
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-/// Watches `trees` (absolute paths) and everything below them. Returns when every watch is placed
-/// that can be; [`Inotify::report`] tells which could not, among them missing roots, which are
-/// watched once they appear. An error if there can be no watching at all.
-pub fn spawn(mut trees: Vec<PathBuf>, interesting: Interesting, emit: Emit) -> io::Result<Inotify> {
+/// Watches `trees` (absolute paths) and everything below them. Returns when every possible watch is placed;
+/// [`Inotify::report`] lists those that failed. A missing root is among them and is watched once it appears.
+///
+/// # Errors
+/// When there can be no inotify instance or no thread, or a path is relative.
+pub fn spawn(mut trees: Vec<PathBuf>, name_filter: NameFilter, emit: Emit) -> io::Result<Inotify> {
     if let Some(relative) = trees.iter().find(|root| !root.is_absolute()) {
         let message = format!("{} is not an absolute path", relative.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     trees.sort();
     trees.dedup();
-    let (notices, receiver) = mpsc::channel();
-    let outbox = BoundedSender { notices, queue: Arc::default() };
-    let filter = Filter::new(Arc::clone(&interesting), outbox.clone());
+    let (events, receiver) = mpsc::channel();
+    let sender = BoundedSender { events, queue: Arc::default() };
+    let filter = Filter::new(Arc::clone(&name_filter), sender.clone());
     let config = notify::Config::default().with_follow_symlinks(false);
     let watcher = RecommendedWatcher::new(filter, config).map_err(into_io)?;
-    let book = Arc::new(Mutex::new(WatchIndex::new(trees)));
-    let mut keeper = InotifyWatcher::new(watcher, interesting, emit, Arc::clone(&book), Arc::clone(&outbox.queue));
-    keeper.place_roots();
-    let thread = thread::Builder::new().name("phw-inotify".into()).spawn(move || keeper.run(&receiver))?;
-    Ok(Inotify { book, outbox, thread: Some(thread) })
-}
-
-fn reason(error: &notify::Error) -> String {
-    match &error.kind {
-        notify::ErrorKind::MaxFilesWatch => "the limit fs.inotify.max_user_watches is reached".into(),
-        notify::ErrorKind::Io(error) => error.to_string(),
-        notify::ErrorKind::Generic(text) => text.clone(),
-        other => format!("{other:?}"),
-    }
+    let index = Arc::new(Mutex::new(WatchIndex::new(trees)));
+    let mut watcher_thread =
+        InotifyWatcher::new(watcher, name_filter, emit, Arc::clone(&index), Arc::clone(&sender.queue));
+    watcher_thread.place_roots();
+    let thread = thread::Builder::new().name("phw-inotify".into()).spawn(move || watcher_thread.run(&receiver))?;
+    Ok(Inotify { index, sender, thread: Some(thread) })
 }
 
 fn into_io(error: notify::Error) -> io::Error {

@@ -30,8 +30,8 @@ fn watch(prepare: impl FnOnce(&Path)) -> Watched {
 
 fn start(trees: Vec<PathBuf>) -> (Receiver<Message>, Inotify) {
     let (sender, messages) = mpsc::channel();
-    let interesting: Interesting = Arc::new(|name| name.ends_with(b".pth"));
-    let inotify = spawn(trees, interesting, Box::new(move |message| drop(sender.send(message)))).unwrap();
+    let name_filter: NameFilter = Arc::new(|name| name.ends_with(b".pth"));
+    let inotify = spawn(trees, name_filter, Box::new(move |message| drop(sender.send(message)))).unwrap();
     (messages, inotify)
 }
 
@@ -61,10 +61,10 @@ impl Watched {
         }
     }
 
-    fn until_gap(&self) -> LossReport {
+    fn until_loss(&self) -> LossReport {
         loop {
-            if let Message::Loss(gap) = self.next() {
-                return gap;
+            if let Message::Loss(loss) = self.next() {
+                return loss;
             }
         }
     }
@@ -293,22 +293,22 @@ fn a_link_to_a_directory_is_not_followed() {
 }
 
 #[test]
-fn a_removed_root_is_a_gap_and_is_watched_again_when_it_is_back() {
+fn a_removed_root_is_a_loss_and_is_watched_again_when_it_is_back() {
     let watched = watch(|_| {});
     fs::remove_dir(watched.tmp.path()).unwrap();
-    let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.detail.contains("is gone")), (LossCause::Unreadable, true), "{gap:?}");
+    let loss = watched.until_loss();
+    assert_eq!((loss.cause, loss.detail.contains("is gone")), (LossCause::Unreadable, true), "{loss:?}");
     let report = watched.inotify.report();
     assert_eq!(report.first().map(|tree| (tree.watched, tree.failed)), Some((0, 1)));
     fs::create_dir_all(watched.path("d")).unwrap();
-    let gap = watched.until_gap();
-    assert!(gap.detail.contains("appeared"), "{gap:?}");
+    let loss = watched.until_loss();
+    assert!(loss.detail.contains("appeared"), "{loss:?}");
     fs::write(watched.path("d/x.pth"), "").unwrap();
     watched.until(|event| event.file.path == watched.path("d/x.pth") && event.complete);
 }
 
 #[test]
-fn a_root_replaced_by_a_rename_above_it_is_a_gap() {
+fn a_root_replaced_by_a_rename_above_it_is_a_loss() {
     let tmp = tempfile::tempdir().unwrap();
     fs::create_dir_all(tmp.path().join("venv/lib")).unwrap();
     fs::create_dir_all(tmp.path().join("other/lib")).unwrap();
@@ -316,7 +316,7 @@ fn a_root_replaced_by_a_rename_above_it_is_a_gap() {
     let watched = Watched { tmp, messages, inotify };
     fs::rename(watched.path("venv"), watched.path("old")).unwrap();
     fs::rename(watched.path("other"), watched.path("venv")).unwrap();
-    while !watched.until_gap().detail.contains("is watched from now on") {}
+    while !watched.until_loss().detail.contains("is watched from now on") {}
     fs::write(watched.path("venv/lib/x.pth"), "").unwrap();
     watched.until(|event| event.file.path == watched.path("venv/lib/x.pth") && event.complete);
 }
@@ -344,76 +344,76 @@ fn trees_inside_each_other_are_counted_each() {
 }
 
 #[test]
-fn after_an_overflow_there_is_a_gap_and_directories_made_unseen_are_watched() {
+fn after_an_overflow_there_is_a_loss_and_directories_made_unseen_are_watched() {
     let watched = watch(|_| {});
-    watched.inotify.outbox.send(WatchEvent::Overflow);
-    let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.count), (LossCause::QueueOverflow, None));
+    watched.inotify.sender.send(WatchEvent::Overflow);
+    let loss = watched.until_loss();
+    assert_eq!((loss.cause, loss.count), (LossCause::QueueOverflow, None));
     let (sender, _receiver) = mpsc::channel();
-    let mut keeper =
-        keeper(vec![watched.tmp.path().to_path_buf()], Box::new(move |message| drop(sender.send(message))));
-    keeper.place_roots();
+    let mut watcher =
+        watcher_of(vec![watched.tmp.path().to_path_buf()], Box::new(move |message| drop(sender.send(message))));
+    watcher.place_roots();
     fs::create_dir_all(watched.path("d/e")).unwrap();
-    keeper.forget(&watched.path("d"));
-    lock(&keeper.book).insert(&watched.path("gone"));
-    keeper.overflowed = true;
-    keeper.recover_if_due();
-    assert_eq!(lock(&keeper.book).report().first().unwrap().watched, 3);
+    watcher.forget(&watched.path("d"));
+    lock(&watcher.index).insert(&watched.path("gone"));
+    watcher.overflowed = true;
+    watcher.recover_if_due();
+    assert_eq!(lock(&watcher.index).report().first().unwrap().watched, 3);
 }
 
-fn keeper(roots: Vec<PathBuf>, emit: Emit) -> InotifyWatcher {
+fn watcher_of(roots: Vec<PathBuf>, emit: Emit) -> InotifyWatcher {
     let watcher = RecommendedWatcher::new(drop::<notify::Result<notify::Event>>, notify::Config::default()).unwrap();
     InotifyWatcher::new(watcher, Arc::new(|_| true), emit, Arc::new(Mutex::new(WatchIndex::new(roots))), Arc::default())
 }
 
 #[test]
-fn more_notices_than_the_bound_are_dropped_and_counted_and_make_a_gap() {
-    let (notices, receiver) = mpsc::channel();
-    let outbox = BoundedSender { notices, queue: Arc::default() };
-    let queue = Arc::clone(&outbox.queue);
+fn more_events_than_the_bound_are_dropped_and_counted_and_reported_as_a_loss() {
+    let (events, receiver) = mpsc::channel();
+    let sender = BoundedSender { events, queue: Arc::default() };
+    let queue = Arc::clone(&sender.queue);
     let long = PathBuf::from("x".repeat(4000));
     for _ in 0..10_000 {
-        outbox.send(WatchEvent::Left(long.clone()));
+        sender.send(WatchEvent::Left(long.clone()));
     }
-    drop(outbox);
+    drop(sender);
     let kept = receiver.iter().count();
     assert!((7_000..10_000).contains(&kept), "{kept}");
-    assert_eq!(queue.lost.load(Ordering::Relaxed), 10_000 - kept as u64);
+    assert_eq!(queue.dropped.load(Ordering::Relaxed), 10_000 - kept as u64);
     let (sender, messages) = mpsc::channel();
-    let mut keeper = keeper(Vec::new(), Box::new(move |message| drop(sender.send(message))));
-    keeper.queue.lost.store(7, Ordering::Relaxed);
-    keeper.recover_if_due();
-    keeper.queue.lost.store(1, Ordering::Relaxed);
-    keeper.recover_if_due(); // too early for the next
-    let gaps: Vec<Message> = messages.try_iter().collect();
+    let mut watcher = watcher_of(Vec::new(), Box::new(move |message| drop(sender.send(message))));
+    watcher.queue.dropped.store(7, Ordering::Relaxed);
+    watcher.recover_if_due();
+    watcher.queue.dropped.store(1, Ordering::Relaxed);
+    watcher.recover_if_due(); // too early for the next
+    let losses: Vec<Message> = messages.try_iter().collect();
     assert!(matches!(
-        gaps.as_slice(),
+        losses.as_slice(),
         [Message::Loss(LossReport { cause: LossCause::ChannelFull, count: Some(7), .. })]
     ));
 }
 
 #[test]
-fn errors_of_notify_are_a_gap_and_a_stream_of_them_is_told_once_a_second() {
-    let (notices, receiver) = mpsc::channel();
-    let mut filter = Filter::new(Arc::new(|_| true), BoundedSender { notices, queue: Arc::default() });
+fn errors_of_notify_are_a_loss_and_a_stream_of_them_is_reported_once_a_second() {
+    let (events, receiver) = mpsc::channel();
+    let mut filter = Filter::new(Arc::new(|_| true), BoundedSender { events, queue: Arc::default() });
     for _ in 0..1_000 {
         notify::EventHandler::handle_event(&mut filter, Err(notify::Error::generic("broken")));
     }
     assert!(receiver.try_iter().count() < 5);
     let watched = watch(|_| {});
-    watched.inotify.outbox.send(WatchEvent::Error("broken".into()));
-    let gap = watched.until_gap();
-    assert_eq!((gap.cause, gap.detail.contains("broken")), (LossCause::Unreadable, true));
+    watched.inotify.sender.send(WatchEvent::Error("broken".into()));
+    let loss = watched.until_loss();
+    assert_eq!((loss.cause, loss.detail.contains("broken")), (LossCause::Unreadable, true));
 }
 
 #[test]
 fn every_notice_gives_back_what_it_took_also_those_that_are_not_of_notify() {
     let watched = watch(|_| {});
     for _ in 0..3 {
-        watched.inotify.outbox.send(WatchEvent::Wake);
+        watched.inotify.sender.send(WatchEvent::Wake);
         watched.so_far("x.pth");
     }
-    assert_eq!(watched.inotify.outbox.queue.bytes.load(Ordering::Relaxed), 0);
+    assert_eq!(watched.inotify.sender.queue.bytes.load(Ordering::Relaxed), 0);
 }
 
 #[test]

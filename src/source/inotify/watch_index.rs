@@ -1,11 +1,11 @@
-//! The book of the watches: which directories have one, and which could not get one.
+//! The index of the watches: which directories have one, and which could not get one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Directories without a watch that are remembered: a report of so many means at least so many.
+/// Most directories without a watch that are remembered: a report of so many means at least so many.
 const MAX_FAILURES: usize = 10_000;
 /// Failures of one tree shown in its report.
 const EXAMPLES: usize = 3;
@@ -23,8 +23,7 @@ pub struct TreeReport {
     pub examples: Vec<(PathBuf, String)>,
 }
 
-/// What is watched and what could not be; shared with [`Inotify::report`](super::Inotify::report), so never locked across a
-/// call that waits.
+/// What is watched and what could not be. The reports share it, so it is never locked across a call that waits.
 pub(super) struct WatchIndex {
     pub(super) roots: Vec<PathBuf>,
     /// Ordered by components, so that a directory and all below it are neighbours.
@@ -47,7 +46,7 @@ impl WatchIndex {
         self.failures.range::<Path, _>(from_top).take_while(move |(path, _)| path.starts_with(top))
     }
 
-    /// Whether this path was that of a directory, watched or not.
+    /// Whether a directory had this path, watched or not.
     pub(super) fn has(&self, path: &Path) -> bool {
         self.watched.contains(path) || self.failures_below(path).next().is_some()
     }
@@ -63,7 +62,7 @@ impl WatchIndex {
         }
     }
 
-    /// Takes `top` and everything below out of the book; gives what was watched.
+    /// Removes `top` and everything below; returns what was watched.
     pub(super) fn remove_below(&mut self, top: &Path) -> Vec<PathBuf> {
         let failed: Vec<PathBuf> = self.failures_below(top).map(|(path, _)| path.clone()).collect();
         for path in failed {
@@ -91,8 +90,8 @@ impl WatchIndex {
     }
 }
 
-pub(super) fn lock(book: &Mutex<WatchIndex>) -> MutexGuard<'_, WatchIndex> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn lock(index: &Mutex<WatchIndex>) -> MutexGuard<'_, WatchIndex> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -101,18 +100,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_book_keeps_neighbours_apart_and_bounds_its_failures() {
-        let mut book = WatchIndex::new(vec![PathBuf::from("/a")]);
+    fn the_index_keeps_neighbours_apart_and_bounds_its_failures() {
+        let mut index = WatchIndex::new(vec![PathBuf::from("/a")]);
         for path in ["/a", "/a/b", "/a-b", "/ab", "/a/b/c"] {
-            book.insert(Path::new(path));
+            index.insert(Path::new(path));
         }
         for number in 0..MAX_FAILURES + 5 {
-            book.fail(Path::new(&format!("/a/{number}")), "reason".into());
+            index.fail(Path::new(&format!("/a/{number}")), "reason".into());
         }
-        let report = book.report();
+        let report = index.report();
         let tree = report.first().unwrap();
         assert_eq!((tree.watched, tree.failed, tree.examples.len()), (3, MAX_FAILURES, EXAMPLES));
-        assert_eq!(book.remove_below(Path::new("/a")).len(), 3);
-        assert_eq!((book.watched.len(), book.failures.len()), (2, 0));
+        assert_eq!(index.remove_below(Path::new("/a")).len(), 3);
+        assert_eq!((index.watched.len(), index.failures.len()), (2, 0));
     }
 }

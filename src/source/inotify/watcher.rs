@@ -1,4 +1,4 @@
-//! Our side: keeps every directory of the trees watched and hands on what happens in them.
+//! Our side: keeps every directory of the trees watched, and emits what happens in them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::filter::{Queue, WatchEvent, is_interesting};
+use super::callbacks::{Emit, NameFilter, may_be_hook, reason};
+use super::limits::CHECK_EVERY;
+use super::queue::Queue;
+use super::watch_event::WatchEvent;
 use super::watch_index::{WatchIndex, lock};
-use super::{CHECK_EVERY, Emit, Interesting, reason};
 use crate::event::{Action, FileEvent, FileRef, LossCause, LossReport, Seen, Writer};
-use crate::source::Message;
+use crate::source::message::Message;
 use crate::walk::{self, Entry, Identity, Kind, Limits};
 
-/// A new directory's content is reported as this.
+/// How a directory has arrived: its files are reported alike.
 #[derive(Clone, Copy)]
 enum Arrival<'a> {
     Created,
@@ -28,16 +30,16 @@ enum Arrival<'a> {
 /// Owns the watcher; runs in our thread.
 pub(super) struct InotifyWatcher {
     watcher: RecommendedWatcher,
-    interesting: Interesting,
+    name_filter: NameFilter,
     emit: Emit,
-    pub(super) book: Arc<Mutex<WatchIndex>>,
+    pub(super) index: Arc<Mutex<WatchIndex>>,
     pub(super) queue: Arc<Queue>,
     writer: Arc<Writer>,
-    /// Each root with the directory that was there when it was last looked at.
+    /// Each root with the directory that it was at the last check.
     roots: BTreeMap<PathBuf, Option<Identity>>,
     pub(super) overflowed: bool,
-    /// How many directories could not be watched since the last gap about it, and the first of them.
-    trouble: Option<(u64, String)>,
+    /// How many watches have failed since the last loss report, and the first failure.
+    failures: Option<(u64, String)>,
     next_recovery: Instant,
     next_check: Instant,
 }
@@ -45,29 +47,29 @@ pub(super) struct InotifyWatcher {
 impl InotifyWatcher {
     pub(super) fn new(
         watcher: RecommendedWatcher,
-        interesting: Interesting,
+        name_filter: NameFilter,
         emit: Emit,
-        book: Arc<Mutex<WatchIndex>>,
+        index: Arc<Mutex<WatchIndex>>,
         queue: Arc<Queue>,
     ) -> Self {
-        let roots = lock(&book).roots.iter().map(|root| (root.clone(), None)).collect();
+        let roots = lock(&index).roots.iter().map(|root| (root.clone(), None)).collect();
         let now = Instant::now();
         Self {
             watcher,
-            interesting,
+            name_filter,
             emit,
-            book,
+            index,
             queue,
             writer: Arc::new(Writer::unavailable()),
             roots,
             overflowed: false,
-            trouble: None,
+            failures: None,
             next_recovery: now,
             next_check: now + CHECK_EVERY,
         }
     }
 
-    /// The first watches. What fails is in the report, which the caller reads next: no gap for it.
+    /// The first watches. The caller reads the failures in the report next, so no loss is reported.
     pub(super) fn place_roots(&mut self) {
         for root in self.root_paths() {
             match walk::identify_directory(&root) {
@@ -75,21 +77,21 @@ impl InotifyWatcher {
                     self.place(&root, None);
                     self.roots.insert(root, Some(identity));
                 }
-                Err(error) => lock(&self.book).fail(&root, error.to_string()),
+                Err(error) => lock(&self.index).fail(&root, error.to_string()),
             }
         }
-        self.trouble = None;
+        self.failures = None;
     }
 
-    pub(super) fn run(mut self, notices: &Receiver<WatchEvent>) {
+    pub(super) fn run(mut self, events: &Receiver<WatchEvent>) {
         loop {
             let stopping = self.queue.stopping.load(Ordering::Relaxed);
             let wait =
                 if stopping { Duration::ZERO } else { self.next_check.saturating_duration_since(Instant::now()) };
-            match notices.recv_timeout(wait) {
-                Ok(notice) => {
-                    self.queue.bytes.fetch_sub(notice.weight(), Ordering::Relaxed);
-                    if self.handle(notice) {
+            match events.recv_timeout(wait) {
+                Ok(event) => {
+                    self.queue.bytes.fetch_sub(event.weight(), Ordering::Relaxed);
+                    if self.handle(event) {
                         self.queue.progress.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -101,24 +103,24 @@ impl InotifyWatcher {
         }
     }
 
-    /// Tells whether both threads are alive.
-    fn handle(&mut self, notice: WatchEvent) -> bool {
-        match notice {
+    /// Returns whether both threads have made progress.
+    fn handle(&mut self, event: WatchEvent) -> bool {
+        match event {
             WatchEvent::File { action, complete, path, seen } => self.file(action, complete, path, seen),
             WatchEvent::Appeared(path) => self.place(&path, Some(Arrival::Created)),
             WatchEvent::Renamed { from, to, seen } => self.renamed(from, to, seen),
             WatchEvent::Left(path) => self.left(&path),
             WatchEvent::Overflow => self.overflowed = true,
-            WatchEvent::Error(text) => self.note_trouble(|| text),
+            WatchEvent::Error(text) => self.note_failure(|| text),
             WatchEvent::Root(path) => self.add_root(path),
-            // Goes to notify's thread and back; it changes nothing there.
+            // A request to notify's thread that changes nothing there.
             WatchEvent::Wake => return self.watcher.configure(notify::Config::default()).is_ok(),
         }
         true
     }
 
     fn file(&mut self, action: Action, complete: bool, path: PathBuf, seen: Seen) {
-        // inotify shows a new link as a created file; nobody writes to a link after that.
+        // inotify reports a new link as a created file, and nobody writes to a link afterwards.
         let complete =
             complete || action == Action::Creation && path.symlink_metadata().is_ok_and(|found| found.is_symlink());
         self.emit_file(action, complete, path, None, seen);
@@ -127,14 +129,14 @@ impl InotifyWatcher {
     fn renamed(&mut self, from: Option<PathBuf>, to: PathBuf, seen: Seen) {
         if walk::identify_directory(&to).is_ok() {
             self.place(&to, Some(Arrival::Renamed { from: from.as_deref() }));
-        } else if is_interesting(&self.interesting, &to) {
+        } else if may_be_hook(&self.name_filter, &to) {
             self.emit_file(Action::Rename, true, to, from, seen);
         }
     }
 
-    /// A name is gone, or something else has it by now.
+    /// A name is gone, or another file has it by now.
     fn left(&mut self, path: &Path) {
-        if !lock(&self.book).has(path) {
+        if !lock(&self.index).has(path) {
             return; // a file
         }
         self.place_again(path, Some(Arrival::Created));
@@ -143,8 +145,8 @@ impl InotifyWatcher {
         }
     }
 
-    /// Watches the directory at `top`, if there is one, and every directory below, each before it is
-    /// listed; reports the hooks found if the directory has just arrived.
+    /// Watches the directory at `top`, if there is one, and every directory below, each before it is listed. Emits the
+    /// hooks in them if the directory has just arrived.
     fn place(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
         if walk::identify_directory(top).is_err() {
             return; // gone again; or a link, which a watch would follow
@@ -168,10 +170,10 @@ impl InotifyWatcher {
         }
     }
 
-    /// A file in a directory that has just arrived. Written before the watch or still being
-    /// written: the listing cannot tell, so only a renamed file and a link are complete.
+    /// A file in a directory that has just arrived. The listing cannot show whether it is still being written, so only a
+    /// renamed file and a link are complete.
     fn found(&mut self, entry: &Entry<'_>, top: &Path, arrival: Option<Arrival<'_>>) {
-        let Some(arrival) = arrival.filter(|_| (self.interesting)(entry.name)) else { return };
+        let Some(arrival) = arrival.filter(|_| (self.name_filter)(entry.name)) else { return };
         let path = entry.path();
         match arrival {
             Arrival::Created => {
@@ -188,9 +190,9 @@ impl InotifyWatcher {
     fn watch(&mut self, path: &Path) {
         match self.watcher.watch(path, RecursiveMode::NonRecursive) {
             Ok(()) => {
-                // A large directory may take longer than anybody waits for an answer.
+                // A large directory can take longer than the watchdog waits.
                 self.queue.progress.fetch_add(1, Ordering::Relaxed);
-                lock(&self.book).insert(path);
+                lock(&self.index).insert(path);
             }
             Err(error) if is_gone(&error) => {}
             Err(error) => self.fail(path, reason(&error)),
@@ -198,21 +200,20 @@ impl InotifyWatcher {
     }
 
     fn fail(&mut self, path: &Path, reason: String) {
-        self.note_trouble(|| format!("{}: {reason}", path.display()));
-        lock(&self.book).fail(path, reason);
+        self.note_failure(|| format!("{}: {reason}", path.display()));
+        lock(&self.index).fail(path, reason);
     }
 
     pub(super) fn forget(&mut self, top: &Path) {
-        let paths = lock(&self.book).remove_below(top);
+        let paths = lock(&self.index).remove_below(top);
         for path in paths {
-            // notify has dropped it by itself if it saw the event; after an overflow it has not, and
-            // would keep the entry for ever.
+            // notify drops the watch by itself if it saw the event. After an overflow it has not seen it and would keep
+            // the entry for ever.
             let _ = self.watcher.unwatch(&path);
         }
     }
 
-    /// As [`InotifyWatcher::place`], without trusting any watch set before; also of trees below that are on
-    /// another filesystem.
+    /// As [`InotifyWatcher::place`], without trusting earlier watches; also for trees below on another filesystem.
     fn place_again(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
         self.forget(top);
         self.place(top, arrival);
@@ -223,19 +224,19 @@ impl InotifyWatcher {
         }
     }
 
-    /// After lost events: directories may have come and gone unseen. Not more often than the roots
-    /// are checked, or a flood of changes would keep us walking.
+    /// Lists all trees after lost events, because directories may have come and gone unseen. Not more often than the
+    /// roots are checked, so that a flood of changes does not keep this thread walking.
     pub(super) fn recover_if_due(&mut self) {
         if Instant::now() < self.next_recovery {
             return;
         }
-        // Taken before the trees are listed: what is lost meanwhile needs another recovery.
+        // Reset before the trees are listed: events lost meanwhile need another recovery.
         let overflowed = std::mem::take(&mut self.overflowed);
-        let lost = self.queue.lost.swap(0, Ordering::Relaxed);
-        if !overflowed && lost == 0 {
+        let dropped = self.queue.dropped.swap(0, Ordering::Relaxed);
+        if !overflowed && dropped == 0 {
             return;
         }
-        let watched: Vec<PathBuf> = lock(&self.book).watched.iter().cloned().collect();
+        let watched: Vec<PathBuf> = lock(&self.index).watched.iter().cloned().collect();
         for path in watched.iter().filter(|path| walk::identify_directory(path).is_err()) {
             self.forget(path);
         }
@@ -246,9 +247,9 @@ impl InotifyWatcher {
             let detail = "the kernel's inotify queue was full; all trees were listed for new directories";
             self.emit_loss(LossCause::QueueOverflow, None, detail.into());
         }
-        if lost > 0 {
+        if dropped > 0 {
             let detail = "more inotify events than could be kept; all trees were listed for new directories";
-            self.emit_loss(LossCause::ChannelFull, Some(lost), detail.into());
+            self.emit_loss(LossCause::ChannelFull, Some(dropped), detail.into());
         }
         self.next_recovery = Instant::now() + CHECK_EVERY;
     }
@@ -258,7 +259,7 @@ impl InotifyWatcher {
             return;
         }
         self.check_roots();
-        if let Some((count, first)) = self.trouble.take() {
+        if let Some((count, first)) = self.failures.take() {
             self.emit_loss(LossCause::Unreadable, None, format!("inotify failed {count} times; first {first}"));
         }
         self.next_check = Instant::now() + CHECK_EVERY;
@@ -266,14 +267,13 @@ impl InotifyWatcher {
 
     fn add_root(&mut self, root: PathBuf) {
         if !self.roots.contains_key(&root) {
-            lock(&self.book).roots.push(root.clone());
+            lock(&self.index).roots.push(root.clone());
             self.roots.insert(root, None);
             self.check_roots();
         }
     }
 
-    /// Finds roots that came, went or were replaced. Nothing below them is reported file by file: the
-    /// gap says that what is there must be compared with what was known.
+    /// Finds roots that appeared, went or were replaced. A loss report stands for all files below them.
     fn check_roots(&mut self) {
         for (root, before) in self.roots.clone() {
             let now = walk::identify_directory(&root);
@@ -289,7 +289,7 @@ impl InotifyWatcher {
                     format!("the tree {} {what}; it is watched from now on", root.display())
                 }
                 Err(error) => {
-                    lock(&self.book).fail(&root, error.to_string());
+                    lock(&self.index).fail(&root, error.to_string());
                     format!("the tree {} is gone: nothing is watched there until it is back", root.display())
                 }
             };
@@ -301,8 +301,8 @@ impl InotifyWatcher {
         self.roots.keys().cloned().collect()
     }
 
-    fn note_trouble(&mut self, detail: impl FnOnce() -> String) {
-        self.trouble.get_or_insert_with(|| (0, detail())).0 += 1;
+    fn note_failure(&mut self, detail: impl FnOnce() -> String) {
+        self.failures.get_or_insert_with(|| (0, detail())).0 += 1;
     }
 
     fn emit_file(&mut self, action: Action, complete: bool, path: PathBuf, previous_path: Option<PathBuf>, seen: Seen) {
