@@ -5,6 +5,7 @@
 use super::watch_index::lock;
 use super::*;
 use crate::event::{Action, FileEvent, LossCause, LossReport};
+use crate::source::message::Message;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
