@@ -17,7 +17,7 @@ static int ends_with(const char *text, const char *end) {
     return length >= tail && !strcmp(text + length - tail, end);
 }
 
-static void tell(const struct fanotify_event_metadata *event, int mount) {
+static void report(const struct fanotify_event_metadata *event, int mount) {
     struct fanotify_event_info_fid *fid = (struct fanotify_event_info_fid *)(event + 1);
     struct file_handle *handle = (struct file_handle *)fid->handle;
     const char *name = (const char *)handle->f_handle + handle->handle_bytes;
@@ -54,6 +54,6 @@ int main(int argc, char **argv) {
         struct fanotify_event_metadata *event = (void *)buffer;
         for (; FAN_EVENT_OK(event, length); event = FAN_EVENT_NEXT(event, length))
             if (event->event_len > sizeof *event)
-                tell(event, mount);
+                report(event, mount);
     }
 }

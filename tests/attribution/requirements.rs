@@ -41,7 +41,7 @@ use Required::RightOrUnknown;
 
 const NO_FILE: Required = RightOrUnknown("the executable has no name in any directory");
 const FOREIGN: Required = RightOrUnknown("the program lies on a mount that only its own namespace has");
-const TWO_OF_ONE_PID: Required = RightOrUnknown("two processes had this pid, and the write tells no time of start");
+const TWO_OF_ONE_PID: Required = RightOrUnknown("two processes had this pid, and the write reports no time of start");
 
 /// Shape, and what is required in normal, loaded and stopped mode.
 pub const REQUIREMENTS: [(&str, Required, Required, Required); 34] = [
@@ -81,8 +81,8 @@ pub const REQUIREMENTS: [(&str, Required, Required, Required); 34] = [
     ("unmarked", FOREIGN, FOREIGN, FOREIGN),
 ];
 
-const NO_ENDS: Required = RightOrUnknown("this kernel tells no executable at the end of a process");
-const NO_OVERLAY: Required = RightOrUnknown("this kernel tells nothing of programs that are started from an overlay");
+const NO_ENDS: Required = RightOrUnknown("this kernel reports no executable at the end of a process");
+const NO_OVERLAY: Required = RightOrUnknown("this kernel reports nothing of programs that are started from an overlay");
 
 /// What is required of this shape in this mode on this kernel.
 pub fn required(shape: &str, mode: Mode) -> Required {

@@ -6,11 +6,11 @@ use std::path::Path;
 /// Where the true process id of a write is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pids {
-    /// The driver started the writer itself and tells its id.
+    /// The driver started the writer itself and reports its id.
     Driver,
     /// The writer wrote `# pid N` into the file.
     File,
-    /// Nobody tells the id that this process would see.
+    /// Nobody reports the id that this process would see.
     Nowhere,
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 /// Where the words `gate_SHAPE_MODE_NUMBER` stand in the path of every hook.
 const MARK: &str = "gate_";
 
-/// The word that tells which write a path is about.
+/// The word that reports which write a path is about.
 pub fn key_of(path: &str) -> Option<&str> {
     let rest = &path[path.find(MARK)?..];
     let end = rest.find(['/', '.']).unwrap_or(rest.len());

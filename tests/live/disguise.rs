@@ -113,7 +113,7 @@ fn a_living_writer_in_disguise_that_is_looked_at_late_is_not_excluded() {
     session.stop();
 }
 
-/// Of one that is gone nobody can tell its user namespace.
+/// Of one that is gone nobody can report its user namespace.
 #[test]
 fn a_dead_writer_in_disguise_is_not_excluded() {
     needs!(Fanotify, Records, SystemPython, UserNamespace, Compiler);
@@ -126,7 +126,7 @@ fn a_dead_writer_in_disguise_is_not_excluded() {
         open_to_all(place.parent().unwrap());
         session.while_held(|| end(disguised.write_through(&somebody, &place, before, &[])));
         let alert = alert_about(&mut session, &path);
-        // What failed to start cannot be told from what was shown at the end.
+        // What failed to start cannot be reported from what was shown at the end.
         assert_gains_nothing(&alert, before, before.is_empty());
     }
     session.stop();

@@ -6,7 +6,7 @@ use std::fs;
 
 with_each_backend! {
     []
-    fn pythonstartup_in_etc_environment_is_told_with_its_line(fixture, backend) {
+    fn pythonstartup_in_etc_environment_is_reported_with_its_line(fixture, backend) {
         fs::write(fixture.at("/etc/environment"), "LANG=C\n").unwrap();
         let mut session = fixture.start(backend);
         fs::write(session.at("/etc/environment"), "LANG=C\nPYTHONSTARTUP=/tmp/evil.py\n").unwrap();
@@ -19,7 +19,7 @@ with_each_backend! {
     }
 
     []
-    fn pythonpath_in_a_profile_script_is_told_apart(fixture, backend) {
+    fn pythonpath_in_a_profile_script_is_distinguished(fixture, backend) {
         fs::create_dir_all(fixture.root().join("etc/profile.d")).unwrap();
         let mut session = fixture.start(backend);
         fs::write(session.at("/etc/profile.d/x.sh"), "export PYTHONPATH=/tmp/evil\n").unwrap();

@@ -114,12 +114,12 @@ in_own_mounts! {
         writes_through_overlay(fixture.start(Backend::Fanotify), &helper);
     }
 
-    /// An older kernel tells of a file in the upper directory that it appeared, and that it was truncated.
+    /// An older kernel reports of a file in the upper directory that it appeared, and that it was truncated.
     []
     fn a_file_in_the_upper_directory_that_is_written_anew_through_the_overlay_is_one_alert() {
         let (mut session, merged, _helper) = with_a_hook_in_the_upper_directory();
         fs::write(merged, "import sys").unwrap();
-        let alerts = session.expect_alerts(&[told_through_overlay("change", UPPER)]);
+        let alerts = session.expect_alerts(&[reported_through_overlay("change", UPPER)]);
         assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import sys");
         session.stop();
     }
@@ -142,13 +142,13 @@ in_own_mounts! {
         let place = fixture.root().join("usr/lib/python3");
         let mut session = Session::start(fixture, "auto", Backend::Inotify, Some(&helper));
         helper.run(&format!("mount('--move', {}, {})", py(&store.join("merged")), py(&place)));
-        let is_told = (0..30).any(|number| {
+        let is_reported = (0..30).any(|number| {
             let path = format!("/usr/lib/python3/dist-packages/{number}.pth");
             write(&session.at(&path), "import os");
             let alert = session.next_within(scaled(Duration::from_millis(700)));
             alert.is_some_and(|alert| alert.text("/file/path") == Some(&path))
         });
-        assert!(is_told, "{}", session.errors());
+        assert!(is_reported, "{}", session.errors());
         assert!(session.errors().contains("is watched with inotify, without writers: fanotify is refused"), "{}", session.errors());
         write(&session.at(PTH), "import os");
         session.expect_alerts(&[pth("creation", PTH)]);
@@ -260,21 +260,21 @@ fn with_a_hook_in_the_upper_directory() -> (Session, PathBuf, Helper) {
     (session, merged, helper)
 }
 
-fn told_through_overlay(action: &'static str, path: &str) -> Expected {
-    // An older kernel does not tell that the writer has finished: the content is read after a while.
+fn reported_through_overlay(action: &'static str, path: &str) -> Expected {
+    // An older kernel does not report that the writer has finished: the content is read after a while.
     pth(action, path).complete(kernel::reports_writes_through_overlays().then_some(true))
 }
 
 fn writes_through_overlay(mut session: Session, helper: &Helper) {
-    let told = |path| told_through_overlay("creation", path);
+    let reported = |path| reported_through_overlay("creation", path);
     let merged = helper.sees(&session.fixture.root()).join("merged");
     write(&merged.join("opt/lib/python3/x.pth"), "import os");
-    let alerts = session.expect_alerts(&[told("/upper/opt/lib/python3/x.pth")]);
+    let alerts = session.expect_alerts(&[reported("/upper/opt/lib/python3/x.pth")]);
     assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import os");
     // Copied up from the lower directory first, which is no other change.
     let lower = merged.join("usr/lib/python3/dist-packages/lower.pth");
     fs::write(lower, "import sys").unwrap();
-    let alerts = session.expect_alerts(&[told("/upper/usr/lib/python3/dist-packages/lower.pth")]);
+    let alerts = session.expect_alerts(&[reported("/upper/usr/lib/python3/dist-packages/lower.pth")]);
     assert_eq!(alerts[0].0["pyhookwatch"]["content"]["lines"][0], "import sys");
     session.stop();
 }
@@ -298,7 +298,7 @@ in_own_mounts! {
     }
 
     []
-    fn coverage_says_that_an_overlay_within_is_guarded_through_its_upper_directory_and_what_the_kernel_tells() {
+    fn coverage_says_that_an_overlay_within_is_guarded_through_its_upper_directory_and_what_the_kernel_reports() {
         let (fixture, mut helper) = (Fixture::new(), helper());
         overlay(&mut helper, &fixture.root());
         let document = coverage_within(&helper, &fixture.root());

@@ -14,7 +14,7 @@ const DIRECTORY: &str = "/usr/lib/python3/dist-packages";
 
 with_each_backend! {
     []
-    fn a_name_that_is_not_utf8_is_told_byte_by_byte(fixture, backend) {
+    fn a_name_that_is_not_utf8_is_reported_byte_by_byte(fixture, backend) {
         let mut session = fixture.start(backend);
         fs::write(session.at(DIRECTORY).join(OsStr::from_bytes(b"\xff\xc3\x28.pth")), "import os").unwrap();
         session.expect_alerts(&[Expected::new("creation", format!("{DIRECTORY}/\\xff\\xc3(.pth"), "PTH_FILE_CREATED")]);
@@ -44,7 +44,7 @@ with_each_backend! {
     }
 
     []
-    fn the_name_before_a_rename_is_told_as_carefully(fixture, backend) {
+    fn the_name_before_a_rename_is_reported_as_carefully(fixture, backend) {
         let before = OsStr::from_bytes(b"\xfe\n\x1b]0;x\x07");
         fs::write(fixture.at("/tmp/x").with_file_name(before), "import os").unwrap();
         let mut session = fixture.start(backend);

@@ -42,7 +42,7 @@ impl Family {
         self.adopter.run("try:\n  while True: os.wait()\nexcept ChildProcessError: pass");
     }
 
-    fn assert_told(&self, alert: &Alert) {
+    fn assert_reported(&self, alert: &Alert) {
         let process = &alert.0["process"];
         assert_eq!(process["executable"].as_str(), Some(canonical(PYTHON).as_str()), "{}", alert.0);
         let shell = canonical("/bin/sh");
@@ -66,7 +66,7 @@ fn watch() -> (Session, String) {
 }
 
 #[test]
-fn a_dead_orphan_is_told_with_those_that_forked_it() {
+fn a_dead_orphan_is_reported_with_those_that_forked_it() {
     needs!(Fanotify, Records, ExitExecutables, SystemPython);
     let (mut session, path) = watch();
     let mut family = Family::new();
@@ -76,13 +76,13 @@ fn a_dead_orphan_is_told_with_those_that_forked_it() {
         family.bury();
     });
     let alert = alert_about(&mut session, &path);
-    family.assert_told(&alert);
+    family.assert_reported(&alert);
     assert_eq!(alert.text("/pyhookwatch/writer/evidence"), Some("exit-record"), "{}", alert.0);
     session.stop();
 }
 
 #[test]
-fn a_living_orphan_is_told_with_those_that_forked_it() {
+fn a_living_orphan_is_reported_with_those_that_forked_it() {
     needs!(Fanotify, Records, SystemPython);
     let (mut session, path) = watch();
     let mut family = Family::new();
@@ -93,7 +93,7 @@ fn a_living_orphan_is_told_with_those_that_forked_it() {
     // Lets it end.
     drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
     family.bury();
-    family.assert_told(&alert);
+    family.assert_reported(&alert);
     assert_eq!(alert.text("/pyhookwatch/writer/evidence"), Some("proc"), "{}", alert.0);
     session.stop();
 }

@@ -1,4 +1,4 @@
-//! What is told of the process besides its executable, and processes that are hard to read.
+//! What is reported of the process besides its executable, and processes that are hard to read.
 
 use crate::expect::{By, Expected};
 use crate::fixture::{Backend, Fixture};
@@ -16,7 +16,7 @@ fn sitecustomize() -> Expected {
 }
 
 #[test]
-fn the_alert_tells_the_place_and_the_login_of_the_writer() {
+fn the_alert_reports_the_place_and_the_login_of_the_writer() {
     needs!(Fanotify, Python, AuditSession);
     let mut session = Fixture::new().start(Backend::Fanotify);
     let mut helper = Helper::python(&[]);

@@ -59,7 +59,7 @@ fn run_unseen(session: &mut Session, path: &str, command: impl FnOnce(&Path) -> 
 }
 
 /// What is said of the writer.
-pub fn told<'a>(alert: &'a Alert, field: &str) -> Option<&'a str> {
+pub fn reported<'a>(alert: &'a Alert, field: &str) -> Option<&'a str> {
     alert.text(&format!("/pyhookwatch/writer/{field}"))
 }
 
@@ -67,7 +67,7 @@ pub fn told<'a>(alert: &'a Alert, field: &str) -> Option<&'a str> {
 pub fn assert_named(alert: &Alert, executable: &str, evidence: &str, agreeing: &[&str]) {
     let agree = alert.0.pointer("/pyhookwatch/writer/corroborated_by").and_then(|all| all.as_array()).cloned();
     let agree: Vec<_> = agree.iter().flatten().filter_map(|word| word.as_str()).collect();
-    let found = (alert.text("/process/executable"), told(alert, "evidence"), agree.as_slice());
+    let found = (alert.text("/process/executable"), reported(alert, "evidence"), agree.as_slice());
     assert_eq!(found, (Some(executable), Some(evidence), agreeing), "{}", alert.0);
 }
 
@@ -81,7 +81,7 @@ pub fn assert_excluded(alert: &Alert) {
 pub fn assert_not_excluded(alert: &Alert, note: &str) {
     let found = (alert.text("/pyhookwatch/writer/confidence"), alert.excluded());
     assert_eq!(found, (Some("low"), String::new()), "{}", alert.0);
-    assert!(told(alert, "note").is_some_and(|told| told.contains(note)), "{}", alert.0);
+    assert!(reported(alert, "note").is_some_and(|reported| reported.contains(note)), "{}", alert.0);
     // It wants a known executable.
     let rules = if alert.text("/process/executable").is_some() { "sumo elastic" } else { "sumo" };
     assert_eq!(alert.rulesets(), rules, "{}", alert.0);
@@ -155,7 +155,7 @@ libc.execve(target, (ctypes.c_char_p * 4)(target, b'-c', b':', None), None)";
         command.args(["-S", "-c", &format!("import os, sys{text}")]).arg(place).arg(&shell);
         command
     });
-    // The record of its loader tells when it really was started.
+    // The record of its loader reports when it really was started.
     assert_named(&alert, &canonical(PYTHON), "fork-lineage", &[]);
     assert_not_excluded(&alert, "has run another program since");
     session.stop();
@@ -229,7 +229,7 @@ fn a_dead_program_in_memory_is_not_named_even_when_it_runs_an_excluded_one_after
             assert_not_named(&alert);
             assert_not_excluded(&alert, "left no record");
             if then.is_some() {
-                assert_eq!(told(&alert, "evidence"), Some("unknown"));
+                assert_eq!(reported(&alert, "evidence"), Some("unknown"));
                 let candidates = alert.0.pointer("/pyhookwatch/writer/candidates").unwrap();
                 assert_eq!(candidates[0]["executable"].as_str(), Some(canonical(PYTHON).as_str()), "{}", alert.0);
             }
@@ -274,9 +274,9 @@ fn expect_script(first_line: &str, rest: &str, interpreter: &str) {
         command
     });
     assert_named(&alert, &canonical(interpreter), "exit-record", &["exec-record"]);
-    let found = (told(&alert, "script/name"), alert.flag("/pyhookwatch/writer/script/recorded"));
+    let found = (reported(&alert, "script/name"), alert.flag("/pyhookwatch/writer/script/recorded"));
     assert_eq!(found, (pip.to_str(), Some("true")), "{}", alert.0);
-    assert_eq!(told(&alert, "installer"), Some("pip"), "{}", alert.0);
+    assert_eq!(reported(&alert, "installer"), Some("pip"), "{}", alert.0);
     session.stop();
 }
 
@@ -310,6 +310,6 @@ fn a_dead_dpkg_is_named_with_its_installer() {
         command
     });
     assert_named(&alert, "/usr/bin/dpkg", "exit-record", &["exec-record"]);
-    assert_eq!(told(&alert, "installer"), Some("dpkg"), "{}", alert.0);
+    assert_eq!(reported(&alert, "installer"), Some("dpkg"), "{}", alert.0);
     session.stop();
 }

@@ -54,7 +54,7 @@ fn assert_unsure_and_nobody_but(alert: &Alert, executable: &str) {
 
 /// Lowers the kernel's count of listeners to the process connector by one: a socket whose first operation is
 /// wrong was never counted, and its IGNORE takes one away. `higher` is the opposite: a listener that is not
-/// taken back. `is_silent` tells whether no listener hears anything.
+/// taken back. `is_silent` reports whether no listener hears anything.
 const COUNT: &str = "
 import os, socket, struct
 def connector(group=0):
@@ -125,7 +125,7 @@ impl Drop for Silencer {
 /// meanwhile.
 #[test]
 #[ignore = "silences every listener to process events on this machine: run it when nothing else runs"]
-fn a_silenced_process_connector_is_told_and_opened_anew() {
+fn a_silenced_process_connector_is_reported_and_opened_anew() {
     needs!(Fanotify, Records, SystemPython);
     let mut session = Fixture::new().start(Backend::Fanotify);
     let mut silencer = Silencer::new();

@@ -70,7 +70,7 @@ with_each_backend! {
     }
 
     []
-    fn a_rename_into_place_tells_the_name_before(fixture, backend) {
+    fn a_rename_into_place_reports_the_name_before(fixture, backend) {
         fs::write(fixture.at("/tmp/staged"), "import os").unwrap();
         let mut session = fixture.start(backend);
         fs::rename(session.at("/tmp/staged"), session.at(SITECUSTOMIZE)).unwrap();

@@ -103,7 +103,7 @@ fn the_name_filter_lets_every_alert_of_both_tables_through() {
         assert!(row[3] == "silent" || passes(row[0]), "elastic line {line}: {}", row[0]);
     }
     for (line, row) in rows(include_str!("../data/seed_sumo.tsv")) {
-        // An environment event is told by content, and the file's name by the table of such files.
+        // An environment event is reported by content, and the file's name by the table of such files.
         assert!(row[4] == "silent" || row[3] != "-" || passes(row[0]), "sumo line {line}: {}", row[0]);
     }
 }

@@ -56,7 +56,7 @@ fn without_privilege_77_says_that_it_cannot_be_known() {
 }
 
 #[test]
-fn a_link_to_nowhere_is_told_and_a_configuration_with_a_mistake_is_refused() {
+fn a_link_to_nowhere_is_reported_and_a_configuration_with_a_mistake_is_refused() {
     let tree = ScratchTree::new();
     std::os::unix::fs::symlink("/gone", tree.inside("/usr/lib/python3.13")).unwrap();
     let said = program(&["coverage", "--json", "--root", tree.root().to_str().unwrap()]);

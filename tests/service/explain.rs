@@ -98,7 +98,7 @@ fn the_action_and_the_content_count() {
 }
 
 #[test]
-fn no_rule_matching_is_code_1_and_the_name_filter_is_told() {
+fn no_rule_matching_is_code_1_and_the_name_filter_is_reported() {
     let document = explained(&["/var/log/messages"], 1);
     assert_eq!((&document["matched"], &document["name_filter"]), (&json!(false), &json!(false)));
     let said = program(&["explain", "--path", "/var/log/messages"]);

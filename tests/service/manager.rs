@@ -1,4 +1,4 @@
-//! What the service manager is told, and that the watchdog starves when any of the threads that watch hangs.
+//! Messages to the service manager, and that the watchdog starves when any of the threads that watch hangs.
 
 use crate::support::{DaemonUnderTest, Lines, Running, ScratchTree, needs, patience, spawn};
 use std::fs;
@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The watchdog's time in these tests; the daemon tells that it lives twice in it.
+/// The watchdog's time in these tests; the daemon reports that it lives twice in it.
 const WATCHDOG: Duration = Duration::from_millis(1000);
 
 /// A service manager.
@@ -20,7 +20,7 @@ impl ServiceManager {
         Self(socket)
     }
 
-    fn told(&self) -> String {
+    fn reported(&self) -> String {
         let mut bytes = [0; 8192];
         let length = self.0.recv(&mut bytes).unwrap();
         String::from_utf8(bytes[..length].to_vec()).unwrap()
@@ -30,7 +30,7 @@ impl ServiceManager {
     fn wait_for(&self, start: &str) -> String {
         let end = Instant::now() + patience();
         loop {
-            let message = self.told();
+            let message = self.reported();
             if message.starts_with(start) {
                 return message;
             }
@@ -59,7 +59,7 @@ fn managed(tree: &ScratchTree, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
+fn the_manager_receives_ready_reloading_ready_again_and_stopping() {
     let tree = ScratchTree::new();
     let manager = ServiceManager::new(&tree);
     let config = tree.file("pyhookwatch.toml", "[[output]]\ntype = \"stdout\"\n");
@@ -73,8 +73,8 @@ fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
     daemon.record();
     let status = manager.wait_for("WATCHDOG=1\nSTATUS=");
     assert!(status.contains("; 1 alerts, 0 losses; "), "{status}");
-    // The same again is not told again.
-    assert_eq!(manager.told(), "WATCHDOG=1");
+    // The same again is not reported again.
+    assert_eq!(manager.reported(), "WATCHDOG=1");
 
     daemon.reload();
     assert!(manager.wait_for("RELOADING=1\n").contains("\nMONOTONIC_USEC="));
@@ -89,7 +89,7 @@ fn the_manager_is_told_ready_reloading_ready_again_and_stopping() {
     manager.wait_for("STOPPING=1\n");
 }
 
-/// Holds up one thread: while it hangs nothing is told, and when it goes on it is.
+/// Holds up one thread: while it hangs nothing is reported, and when it goes on it is.
 fn a_hanging_thread_starves_the_watchdog(tree: &ScratchTree, backend: &str, name: &str) {
     let manager = ServiceManager::new(tree);
     let mut daemon = DaemonUnderTest::start(managed(tree, &["--backend", backend, "--output", "stdout"]));

@@ -3,7 +3,7 @@
 use crate::check::RULE;
 use crate::support::{DaemonUnderTest, ScratchTree};
 
-/// Alerts come in the order of the changes, so one that is known to come tells that none came before.
+/// Alerts come in the order of the changes, so one that is known to come reports that none came before.
 fn marker(tree: &ScratchTree, daemon: &mut DaemonUnderTest, name: &str) {
     tree.plant_many(name, 1);
     assert_eq!(daemon.record()["file"]["path"], format!("{}/{name}0.pth", crate::support::PACKAGES));

@@ -50,7 +50,7 @@ fn a_root_without_hooks_is_fine() {
 }
 
 #[test]
-fn a_hostile_hook_is_told_first_and_by_the_exit_code() {
+fn a_hostile_hook_is_reported_first_and_by_the_exit_code() {
     let tree = ScratchTree::new();
     plant(&tree, &format!("{SITE}/zz_benign.pth"), "/usr/share/x\n");
     plant(&tree, &format!("{SITE}/litellm_init.pth"), HOSTILE);
@@ -192,7 +192,7 @@ fn a_hostile_name_cannot_drive_the_terminal() {
 
 /// As `nobody`: root reads everything.
 #[test]
-fn what_cannot_be_read_is_named_and_told_by_the_exit_code() {
+fn what_cannot_be_read_is_named_and_reported_by_the_exit_code() {
     crate::support::needs!(Root);
     let tree = ScratchTree::new();
     plant(&tree, &format!("{SITE}/closed.pth"), "import sys\n");

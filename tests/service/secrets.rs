@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 const SECRET: &str = "hunter2secret";
 
 #[test]
-fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
+fn a_secret_in_a_command_line_is_matched_by_rules_and_not_reported() {
     needs!(Root);
     let tree = ScratchTree::new();
     let condition = format!("CommandLine|contains: {SECRET}");
@@ -20,8 +20,8 @@ fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
     let outer = format!("PGPASSWORD={SECRET} sh -c '{inner}'; true");
     let mut shell = Running(spawn(Command::new("sh").args(["-c", &outer]).stdin(Stdio::piped())));
     let alert = daemon.record();
-    let told = alert.to_string();
-    assert!(!told.contains(SECRET), "{alert:#}");
+    let reported = alert.to_string();
+    assert!(!reported.contains(SECRET), "{alert:#}");
     let line = alert["process"]["command_line"].as_str().unwrap();
     assert!(line.ends_with("# --password=[redacted] https://me:[redacted]@host/x"), "{line}");
     assert!(line.contains(hook.to_str().unwrap()), "{line}");
@@ -33,7 +33,7 @@ fn a_secret_in_a_command_line_is_matched_by_rules_and_not_told() {
 }
 
 #[test]
-fn a_secret_beside_a_setting_is_not_told_and_a_hooks_own_code_is() {
+fn a_secret_beside_a_setting_is_not_reported_and_a_hooks_own_code_is() {
     let tree = ScratchTree::new();
     std::fs::create_dir_all(tree.inside("/etc/systemd/system")).unwrap();
     let mut daemon = DaemonUnderTest::start(tree.run(&["--backend", "inotify", "--output", "stdout"]));

@@ -1,4 +1,4 @@
-//! The end: what was seen is told, and nothing can keep the program from ending.
+//! The end: what was seen is reported, and nothing can keep the program from ending.
 
 use crate::output::{records_of, sequences};
 use crate::support::{DaemonUnderTest, PACKAGES, ScratchTree, needs, patience, write};
@@ -69,7 +69,7 @@ fn at_sigterm_a_directory_that_was_just_renamed_is_still_listed() {
     fs::create_dir_all(staged.join("site-packages")).unwrap();
     daemon.process.hold();
     for number in 0..50 {
-        // Under a name that is no hook's: only the listing can tell of it.
+        // Under a name that is no hook's: only the listing can report of it.
         let plain = tree.inside("/staging/plain");
         write(&plain, "import os\n");
         fs::hard_link(&plain, staged.join(format!("site-packages/pkg{number}.pth"))).unwrap();

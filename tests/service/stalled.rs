@@ -58,7 +58,7 @@ fn a_syslog_socket_that_nobody_reads_delays_nobody_and_its_losses_are_counted_an
 }
 
 #[test]
-fn of_more_changes_at_once_than_can_be_judged_each_is_told_or_counted() {
+fn of_more_changes_at_once_than_can_be_judged_each_is_reported_or_counted() {
     needs!(Root);
     const COUNT: usize = 3000;
     let tree = ScratchTree::new();
@@ -68,7 +68,7 @@ fn of_more_changes_at_once_than_can_be_judged_each_is_told_or_counted() {
     tree.plant_many("pkg", COUNT);
     daemon.process.resume();
     let is_gap = |record: &&Value| record["event"]["kind"] == "pipeline_error";
-    let records = eventually("every change told or counted", || {
+    let records = eventually("every change reported or counted", || {
         let records = records_of(&file, 0);
         let lost: u64 =
             records.iter().filter(is_gap).map(|gap| gap["pyhookwatch"]["loss"]["count"].as_u64().unwrap()).sum();

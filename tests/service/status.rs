@@ -33,7 +33,7 @@ fn document(tree: &ScratchTree) -> Value {
 }
 
 #[test]
-fn the_daemon_tells_what_it_watches_and_what_it_told() {
+fn the_daemon_reports_what_it_watches_and_what_it_reported() {
     let tree = ScratchTree::new();
     let mut daemon = start(&tree, "");
     let before = document(&tree);
@@ -79,7 +79,7 @@ fn what_was_excluded_is_counted_and_sampled() {
 }
 
 #[test]
-fn the_result_of_the_last_reload_is_told() {
+fn the_result_of_the_last_reload_is_reported() {
     let tree = ScratchTree::new();
     let mut daemon = start(&tree, "");
     daemon.reload();
@@ -115,7 +115,7 @@ fn the_socket_of_a_killed_daemon_is_replaced() {
 }
 
 #[test]
-fn without_a_daemon_the_way_out_is_told() {
+fn without_a_daemon_the_way_out_is_reported() {
     let tree = ScratchTree::new();
     let said = ask(&tree, &[]);
     let line = said.one_line(69);

@@ -12,7 +12,7 @@ use std::process::Command;
 const MEDIUM: u64 = 3;
 const LOW: u64 = 2;
 
-/// Whatever was told until now is at most of this level, and no interpreter was taken for replaced.
+/// Whatever was reported until now is at most of this level, and no interpreter was taken for replaced.
 fn at_most(test: &mut SurfaceTest, row: &str, most: u64) -> Vec<Alert> {
     let alerts = test.session.alerts_before_a_sentinel();
     for alert in &alerts {
@@ -119,12 +119,12 @@ fn an_editable_install_is_at_most_medium() {
     command.arg("--python").arg(test.session.at("/home/u/pip/bin/python"));
     command.args(["--disable-pip-version-check", "install", "--no-index", "--no-deps", "--no-cache-dir", "--editable"]);
     succeed(command.arg(&project).env("TMPDIR", &outside));
-    let mut told = at_most(&mut test, "pip install -e", MEDIUM);
+    let mut reported = at_most(&mut test, "pip install -e", MEDIUM);
     let mut command = Command::new(needs::tool("uv").unwrap());
     command.args(["pip", "install", "--quiet", "--offline", "--no-config", "--no-index", "--no-deps", "--python"]);
     command.arg(test.session.at("/home/u/uv/bin/python")).arg("--editable").arg(&project);
     succeed(command.env("UV_CACHE_DIR", outside.join("cache")).env("TMPDIR", &outside));
-    told.extend(at_most(&mut test, "uv pip install -e", MEDIUM));
+    reported.extend(at_most(&mut test, "uv pip install -e", MEDIUM));
     for environment in ["pip", "uv"] {
         let is_of = |alert: &&Alert, name: &str| {
             let path = alert.text("/file/path").unwrap_or_default();
@@ -133,9 +133,9 @@ fn an_editable_install_is_at_most_medium() {
         for name in
             ["/__editable__.shop-1.0.pth", "/__editable__.shop_finder-1.0.pth", "/__editable___shop_1_0_finder.py"]
         {
-            let found: Vec<_> = told.iter().filter(|alert| is_of(alert, name)).map(brief).collect();
+            let found: Vec<_> = reported.iter().filter(|alert| is_of(alert, name)).map(brief).collect();
             if found.len() != 1 {
-                test.note(&format!("{environment}: {name} was told {} times: {found:#?}", found.len()));
+                test.note(&format!("{environment}: {name} was reported {} times: {found:#?}", found.len()));
             }
         }
     }
@@ -287,9 +287,9 @@ fn dpkg_that_brings_a_python_is_at_most_medium() {
         command.arg(test.session.fixture.root()).args(["--force-script-chrootless", "--force-not-root", "--install"]);
         succeed(command.arg(built));
         // A .pth that no list has yet is medium.
-        let told = at_most(&mut test, &format!("dpkg, {version}"), MEDIUM);
+        let reported = at_most(&mut test, &format!("dpkg, {version}"), MEDIUM);
         let is_path_file = |alert: &Alert| alert.text("/file/path").is_some_and(|path| path.ends_with(".pth"));
-        for alert in told.iter().filter(|alert| severity(alert) > LOW && !is_path_file(alert)) {
+        for alert in reported.iter().filter(|alert| severity(alert) > LOW && !is_path_file(alert)) {
             test.note(&format!("dpkg, {version}: {}", brief(alert)));
         }
     }

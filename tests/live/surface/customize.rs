@@ -51,7 +51,7 @@ if mode == 'forged':
 }
 
 #[test]
-fn a_sitecustomize_of_every_form_is_told_where_it_runs() {
+fn a_sitecustomize_of_every_form_is_reported_where_it_runs() {
     needs!(Fanotify, SystemPython);
     let mut test = SurfaceTest::new(|fixture, version| {
         let library = format!("/usr/lib/python{version}");
@@ -163,7 +163,7 @@ fn a_sitecustomize_that_python_does_not_find_is_nothing() {
 }
 
 #[test]
-fn a_usercustomize_of_every_form_is_told_in_every_directory_of_the_path() {
+fn a_usercustomize_of_every_form_is_reported_in_every_directory_of_the_path() {
     needs!(Fanotify, SystemPython);
     let mut test = SurfaceTest::new(|fixture, version| {
         for directory in ["root/.local/lib/pythonV/site-packages", "usr/local/lib/pythonV/dist-packages"] {

@@ -27,7 +27,7 @@ fn prepare(fixture: &Fixture, version: &str) {
 }
 
 #[test]
-fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
+fn a_site_directory_replaced_by_a_rename_or_a_link_is_reported() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, version| {
         prepare(fixture, version);
@@ -56,14 +56,14 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     });
     test.runs("a link in its place", true, &["-I"]);
     test.remove("/srv/link/evil.pth");
-    for (name, told) in [
+    for (name, reported) in [
         ("late.pth", ("PTH_FILE_CREATED", "medium")),
         ("usercustomize.py", ("USERCUSTOMIZE_MODIFIED", "high")),
         ("_distutils_hack/__init__.py", ("HOOK_MODULE_MODIFIED", "high")),
     ] {
         let path = format!("/srv/link/{name}");
         let row = format!("{name} at the real place");
-        test.row(&row, &[(&path, told.0, told.1)], |test| test.write(&path, PAYLOAD));
+        test.row(&row, &[(&path, reported.0, reported.1)], |test| test.write(&path, PAYLOAD));
         if !name.contains('/') {
             test.runs(&row, true, &[]);
             test.remove(&path);
@@ -73,7 +73,7 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
     test.write("/srv/link/torchvision/weights.pth", "import os\n");
     test.write("/srv/link/module.py", PAYLOAD);
 
-    // A prepared home: the kernel tells only the rename of its top.
+    // A prepared home: the kernel reports only the rename of its top.
     let path = format!("/root/.local/lib/python{version}/site-packages/usercustomize.py");
     test.row("a home renamed in", &[(&path, "USERCUSTOMIZE_MODIFIED", "high")], |test| {
         fs::rename(test.at("/root/.local"), test.at("/srv/aside-home")).unwrap();
@@ -93,7 +93,7 @@ fn a_site_directory_replaced_by_a_rename_or_a_link_is_told() {
 }
 
 #[test]
-fn a_mount_over_a_hook_or_a_directory_of_hooks_is_told() {
+fn a_mount_over_a_hook_or_a_directory_of_hooks_is_reported() {
     needs!(Fanotify, MountNamespace, Python);
     let fixture = Fixture::new().with_all_rules();
     let python = SystemPython::copy_to(&fixture.root());

@@ -1,4 +1,4 @@
-//! Files that set Python's variables, each in its own grammar: told when a setting is added or altered, and not when
+//! Files that set Python's variables, each in its own grammar: reported when a setting is added or altered, and not when
 //! it stays.
 
 use super::python::SystemPython;
@@ -74,7 +74,7 @@ fn variable(text: &str) -> &str {
 }
 
 #[test]
-fn a_setting_is_told_when_it_is_added_or_altered_in_each_place_and_not_when_it_stays() {
+fn a_setting_is_reported_when_it_is_added_or_altered_in_each_place_and_not_when_it_stays() {
     needs!(Fanotify);
     let before = "export PYTHONPATH=/opt/before\n";
     let mut test = SurfaceTest::new(|fixture, _| {
@@ -217,7 +217,7 @@ fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
 }
 
 #[test]
-fn a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_counts() {
+fn a_setting_in_a_file_that_was_there_is_reported_where_every_file_of_a_directory_counts() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, _| {
         for (path, ..) in IN_DIRECTORIES {
@@ -234,7 +234,7 @@ fn a_setting_in_a_file_that_was_there_is_told_where_every_file_of_a_directory_co
 }
 
 #[test]
-fn a_setting_in_a_new_file_is_told_where_every_file_of_a_directory_counts() {
+fn a_setting_in_a_new_file_is_reported_where_every_file_of_a_directory_counts() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, _| {
         for (path, ..) in IN_DIRECTORIES {

@@ -118,7 +118,7 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
     });
     let outside = test.session.fixture.outside();
     let wheel = wheel(&outside, "hostile", &outside.join("staged"));
-    let mut told: BTreeMap<(usize, &str), Vec<Alert>> = BTreeMap::new();
+    let mut reported: BTreeMap<(usize, &str), Vec<Alert>> = BTreeMap::new();
     for writer in WRITERS {
         plant(&test, writer, &variants, &wheel);
         for alert in test.session.alerts_before_a_sentinel() {
@@ -128,7 +128,7 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
             match number {
                 // uv puts what goes to the prefix beside the packages first, and moves it.
                 _ if path.contains("/hostile-1.0.data/") => {}
-                Some(number) => told.entry((number, writer)).or_default().push(alert),
+                Some(number) => reported.entry((number, writer)).or_default().push(alert),
                 None => test.note(&format!("{writer}: {}", super::brief(&alert))),
             }
         }
@@ -137,7 +137,7 @@ fn hostile_code_is_high_or_critical_whoever_writes_it() {
         format!("{:32} {:8} {:>9} {:>9} {:>9} {:>9}  signals\n", "variant", "class", "pip", "uv", "python", "sh");
     for (number, variant) in variants.iter().enumerate() {
         let worst = WRITERS.map(|writer| {
-            let alerts = told.get(&(number, writer)).map(Vec::as_slice).unwrap_or_default();
+            let alerts = reported.get(&(number, writer)).map(Vec::as_slice).unwrap_or_default();
             alerts.iter().max_by_key(|alert| severity(alert))
         });
         let text =

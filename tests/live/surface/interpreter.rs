@@ -1,4 +1,4 @@
-//! The interpreter itself, and the small files that tell it where its library is.
+//! The interpreter itself, and the small files that report it where its library is.
 
 use super::python::SystemPython;
 use super::{PAYLOAD, SurfaceTest};
@@ -47,7 +47,7 @@ fn prepare(fixture: &Fixture, version: &str) {
 }
 
 #[test]
-fn a_file_that_moves_the_library_of_an_interpreter_is_told() {
+fn a_file_that_moves_the_library_of_an_interpreter_is_reported() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(prepare);
     let version = test.version();
@@ -91,7 +91,7 @@ fn a_file_that_moves_the_library_of_an_interpreter_is_told() {
 }
 
 #[test]
-fn a_changed_configuration_of_a_virtual_environment_is_told() {
+fn a_changed_configuration_of_a_virtual_environment_is_reported() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, version| {
         prepare(fixture, version);
@@ -138,7 +138,7 @@ fn a_changed_configuration_of_a_virtual_environment_is_told() {
 }
 
 #[test]
-fn an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_told() {
+fn an_interpreter_that_is_replaced_or_comes_before_the_real_one_is_reported() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, version| {
         prepare(fixture, version);

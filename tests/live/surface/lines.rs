@@ -1,4 +1,4 @@
-//! Every spelling of a `.pth` file: what any Python here executes is told as code, and what hides from an editor as
+//! Every spelling of a `.pth` file: what any Python here executes is reported as code, and what hides from an editor as
 //! hidden.
 
 use super::python::Interpreter;
@@ -13,10 +13,10 @@ const HIDDEN: (&str, &str) = ("PTH_EVASION", "critical");
 const INVALID: (&str, &str) = ("PTH_INVALID", "medium");
 const NOTHING: (&str, &str) = ("PTH_FILE_CREATED", "informational");
 
-/// Name, content, what is told.
+/// Name, content, what is reported.
 type Shape = (&'static str, Vec<u8>, (&'static str, &'static str));
 
-/// What it is, path, content, what is told.
+/// What it is, path, content, what is reported.
 type Row = (String, String, Vec<u8>, Option<(&'static str, &'static str)>);
 
 fn shapes() -> Vec<Shape> {
@@ -57,7 +57,7 @@ fn shapes() -> Vec<Shape> {
         ("upper case", b"IMPORT sys; sys.ran = 1\n".to_vec(), NOTHING),
         ("from", b"from sys import path; path.ran = 1\n".to_vec(), NOTHING),
         ("no import", b"exec('import sys; sys.ran = 1')\n".to_vec(), NOTHING),
-        // More is told than runs: no interpreter executes a line with NUL.
+        // More is reported than runs: no interpreter executes a line with NUL.
         ("NUL in its comment", with("", " # \0\n"), CODE),
         // Some run it and others do not start: both rules match, of one level.
         ("Latin-1 in a comment before it", raw(b"# caf\xe9\n", b"\n"), CODE),
@@ -84,34 +84,34 @@ const NAMES: [(&str, Option<(&str, &str)>); 10] = [
 ];
 
 #[test]
-fn what_any_python_here_executes_of_a_path_file_is_told_as_code() {
+fn what_any_python_here_executes_of_a_path_file_is_reported_as_code() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|_: &Fixture, _| ());
     let mut rows: Vec<Row> = Vec::new();
-    for (number, (name, content, told)) in shapes().into_iter().enumerate() {
+    for (number, (name, content, reported)) in shapes().into_iter().enumerate() {
         let path = format!("/srv/{number}/lib/python3.13/site-packages/x.pth");
-        rows.push((name.to_owned(), path, content, Some(told)));
+        rows.push((name.to_owned(), path, content, Some(reported)));
     }
-    for (number, (name, told)) in NAMES.into_iter().enumerate() {
+    for (number, (name, reported)) in NAMES.into_iter().enumerate() {
         let path = format!("/opt/{number}/lib/python3.13/site-packages/{name}");
-        rows.push((format!("named {name:?}"), path, PAYLOAD.as_bytes().to_vec(), told));
+        rows.push((format!("named {name:?}"), path, PAYLOAD.as_bytes().to_vec(), reported));
     }
     for (_, path, content, _) in &rows {
         make_parent(&test.session.at(path));
         test.write(path, content);
     }
-    for (name, path, _, told) in &rows {
-        // A newline in a name is told escaped.
+    for (name, path, _, reported) in &rows {
+        // A newline in a name is reported escaped.
         let shown = path.replace('\n', "\\n");
-        if let Some((detection, level)) = told {
+        if let Some((detection, level)) = reported {
             test.later(name, (&shown, detection, level));
         }
     }
     test.expect_pending();
     let run = run_by_all(&test, &rows);
-    for ((name, path, _, told), ran) in rows.iter().zip(&run) {
-        if *ran && told.is_none_or(|told| told == NOTHING) {
-            test.note(&format!("{name}: a Python here executes it, and {path} is told as nothing"));
+    for ((name, path, _, reported), ran) in rows.iter().zip(&run) {
+        if *ran && reported.is_none_or(|reported| reported == NOTHING) {
+            test.note(&format!("{name}: a Python here executes it, and {path} is reported as nothing"));
         }
     }
     for path in rows.iter().map(|row| &row.1) {

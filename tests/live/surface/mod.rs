@@ -1,5 +1,5 @@
 //! The whole start-up surface: every way in which Python was seen to run something at its start, planted for real
-//! while the daemon watches with all its rules, run by a real Python where one is to be had here, and told in one
+//! while the daemon watches with all its rules, run by a real Python where one is to be had here, and reported in one
 //! alert of the right type and level.
 
 mod benign;
@@ -193,7 +193,7 @@ impl SurfaceTest {
         let _ = writeln!(self.wrong, "{what}");
     }
 
-    /// Nothing else was told, and nothing was wrong.
+    /// Nothing else was reported, and nothing was wrong.
     pub fn finish(mut self) {
         self.expect_pending();
         for alert in self.session.alerts_before_a_sentinel() {
@@ -233,8 +233,8 @@ fn rules(alert: &Alert) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// Waits until the daemon has learned what was there before it started: `change` is done until it is told, for this
-/// path, and that is all that is told.
+/// Waits until the daemon has learned what was there before it started: `change` is done until it is reported, for this
+/// path, and that is all that is reported.
 pub fn wait_until_learned(test: &mut SurfaceTest, path: &str, change: impl Fn(&SurfaceTest)) {
     let end = Instant::now() + patience();
     let is_probe = |alert: &Alert| alert.text("/file/path") == Some(path);
@@ -244,10 +244,10 @@ pub fn wait_until_learned(test: &mut SurfaceTest, path: &str, change: impl Fn(&S
             break;
         }
         if Instant::now() > end {
-            return test.note(&format!("{path} is still not told"));
+            return test.note(&format!("{path} is still not reported"));
         }
     }
-    // One that was made just before may be told too.
+    // One that was made just before may be reported too.
     for alert in test.session.alerts_before_a_sentinel().iter().filter(|alert| !is_probe(alert)) {
         test.note(&format!("one alert too many, {}", brief(alert)));
     }

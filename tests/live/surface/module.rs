@@ -8,7 +8,7 @@ use std::fs;
 const CHANGED: &str = "HOOK_MODULE_MODIFIED";
 
 #[test]
-fn a_module_that_a_stock_hook_imports_is_told_wherever_python_finds_it() {
+fn a_module_that_a_stock_hook_imports_is_reported_wherever_python_finds_it() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, version| {
         let etc = fixture.at(&format!("/etc/python{version}/sitecustomize.py"));

@@ -31,7 +31,7 @@ const DIRECTORIES: [&str; 18] = [
 ];
 
 #[test]
-fn a_path_file_with_code_is_told_in_every_site_directory() {
+fn a_path_file_with_code_is_reported_in_every_site_directory() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, version| {
         for directory in DIRECTORIES {
@@ -152,7 +152,7 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
     drop(file);
 
     let path = at("replaced");
-    let told = test.row("replaced in between", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
+    let reported = test.row("replaced in between", &[(&path, "PTH_FILE_CREATED", "medium")], |test| {
         let place = test.at(&path);
         fs::write(test.at("/srv/next"), PAYLOAD).unwrap();
         test.session.while_held(|| {
@@ -160,7 +160,7 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
             fs::rename(test.at("/srv/next"), &place).unwrap();
         });
     });
-    if told.iter().any(|alert| alert.0["file"]["size"] != PAYLOAD.len()) {
+    if reported.iter().any(|alert| alert.0["file"]["size"] != PAYLOAD.len()) {
         test.note("replaced in between: what is there now is not what is shown");
     }
     test.remove(&at("open"));
@@ -170,7 +170,7 @@ fn every_way_to_plant_or_change_a_path_file_is_one_alert() {
 }
 
 #[test]
-fn directories_that_a_path_file_adds_are_told_and_then_watched() {
+fn directories_that_a_path_file_adds_are_reported_and_then_watched() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture: &Fixture, _| {
         for directory in ["/srv/lib", "/tmp/lib", "/srv/.cache/lib", "/opt/lib"] {
@@ -178,7 +178,7 @@ fn directories_that_a_path_file_adds_are_told_and_then_watched() {
         }
     });
     let directory = D.replace('V', &test.version());
-    for (name, line, told) in [
+    for (name, line, reported) in [
         ("ordinary", "/srv/lib", ("PTH_FILE_CREATED", "informational")),
         ("temporary", "/tmp/lib", ("PTH_PATH_SUSPICIOUS", "high")),
         ("shared memory", "/dev/shm", ("PTH_PATH_SUSPICIOUS", "high")),
@@ -186,7 +186,7 @@ fn directories_that_a_path_file_adds_are_told_and_then_watched() {
         ("relative", "../../../../../opt/lib", ("PTH_PATH_SUSPICIOUS", "high")),
     ] {
         let path = format!("{directory}/{}.pth", name.replace(' ', ""));
-        test.row(name, &[(&path, told.0, told.1)], |test| test.write(&path, format!("{line}\n")));
+        test.row(name, &[(&path, reported.0, reported.1)], |test| test.write(&path, format!("{line}\n")));
     }
     // No import line anywhere.
     for added in ["/srv/lib", "/tmp/lib", "/srv/.cache/lib", "/opt/lib"] {

@@ -66,7 +66,7 @@ impl SystemPython {
         Self { root, prefix, ..self }
     }
 
-    /// Starts it with these options, and tells whether a hook has run, and what was said.
+    /// Starts it with these options, and reports whether a hook has run, and what was said.
     pub fn runs_hook(&self, options: &[&str], settings: &[(&str, &str)]) -> (bool, String) {
         let program = format!("/usr/bin/python{}", self.version);
         self.runs_hook_by(&program, options, settings)

@@ -6,7 +6,7 @@ use crate::support::{needs, print};
 use std::fs;
 
 #[test]
-fn a_start_file_is_told_and_so_is_the_module_that_it_names() {
+fn a_start_file_is_reported_and_so_is_the_module_that_it_names() {
     needs!(Fanotify);
     const PACKAGES: &str = "/opt/py/lib/python3.15/site-packages";
     let mut test = SurfaceTest::new(|fixture, _| {

@@ -54,7 +54,7 @@ mounted = {made} and subprocess.run([b'mount', b'-o', b'loop', {image}, {root}])
 }
 
 #[test]
-fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modules() {
+fn a_changed_boot_module_is_reported_and_so_are_its_bytecode_and_the_older_ones_modules() {
     needs!(Fanotify, MountNamespace, Python, SystemPython);
     let Some((mut test, _actor)) = old_tree(|_| ()) else { return };
     let version = test.version();
@@ -96,7 +96,7 @@ fn a_changed_boot_module_is_told_and_so_are_its_bytecode_and_the_older_ones_modu
 }
 
 #[test]
-fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
+fn the_zip_before_the_standard_library_is_reported_as_a_file_and_as_a_directory() {
     needs!(Fanotify);
     let mut test = SurfaceTest::new(|fixture, _| {
         fs::write(fixture.at("/srv/staged/sitecustomize.py"), PAYLOAD).unwrap();
@@ -135,7 +135,7 @@ fn the_zip_before_the_standard_library_is_told_as_a_file_and_as_a_directory() {
 }
 
 #[test]
-fn a_python_that_is_being_unpacked_is_not_told_as_changed() {
+fn a_python_that_is_being_unpacked_is_not_reported_as_changed() {
     needs!(Fanotify);
     let test = SurfaceTest::new(|_, _| ());
     for path in [
