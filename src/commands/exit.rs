@@ -54,7 +54,7 @@ pub const EXIT_CODES: &[(Exit, &[(&str, &str)])] = &[
             ("", "the configuration or a rule cannot be read, or others could write it"),
         ],
     ),
-    (Exit::Configuration, &[("", "mistake in the configuration or a rule")]),
+    (Exit::Configuration, &[("", "error in the configuration or a rule")]),
 ];
 
 /// The table for `--help`: one meaning a line.
