@@ -42,7 +42,7 @@ fn without_privilege_auto_watches_with_inotify_and_says_what_that_means() {
     command.arg("run").arg("--root").arg(tree.root()).args(["--output", "stdout"]);
     let mut daemon = DaemonUnderTest::start(command);
     let said = daemon.stderr.seen().join("\n");
-    assert!(said.contains("fanotify is refused here") && said.contains("no writer can be named"), "{said}");
+    assert!(said.contains("fanotify is refused here") && said.contains("alerts name no writer"), "{said}");
     assert!(said.contains("ready: ") && said.contains("inotify on "), "{said}");
     tree.plant_many("pkg", 1);
     let alert = daemon.record();

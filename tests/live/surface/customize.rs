@@ -142,7 +142,7 @@ fn a_sitecustomize_that_python_does_not_find_is_nothing() {
         }
         // The tree of the other tests would be a second version without one.
         if version != "3.12" {
-            fs::remove_dir(fixture.at("/usr/lib/python3.12")).unwrap();
+            fs::remove_dir_all(fixture.at("/usr/lib/python3.12")).unwrap();
         }
     });
     let version = test.version();
