@@ -33,7 +33,7 @@ pub fn render(document: &Value, level: Level, color: bool) -> String {
         row("who", who(document));
         row("command", string(document, "/process/command_line").to_owned());
         row("script", script(document));
-        row("nearest", nearest(document));
+        row("ancestor", living_ancestor(document));
         row("parents", parents(document));
         row("known by", evidence(document));
         row("unclear", candidates(document));
@@ -179,7 +179,7 @@ fn executable_and_pid(process: &Value) -> String {
 }
 
 /// Where the nearest living ancestor of a writer that has ended runs.
-fn nearest(document: &Value) -> String {
+fn living_ancestor(document: &Value) -> String {
     let Some(nearest) = document.pointer("/pyhookwatch/writer/living_ancestor") else { return String::new() };
     let mut text = format!("living ancestor (pid {})", nearest.get("pid").and_then(Value::as_u64).unwrap_or_default());
     if let Some(user) = nearest.get("login_user") {

@@ -110,7 +110,7 @@ impl Config {
 
     /// Reads a file of at most 64 KiB.
     pub fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
-        let (bytes, insecure_because) = read_file(path).map_err(|problem| vec![problem])?;
+        let (bytes, insecure_because) = read_file(path).map_err(|diagnostic| vec![diagnostic])?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => {
                 let warnings = insecure_because.iter().map(|why| Diagnostic::insecure(path, why)).collect();
@@ -124,13 +124,13 @@ impl Config {
         }
     }
 
-    /// Reads a file's text. `Err` holds every problem, in the order of the file.
+    /// Reads a file's text. `Err` holds every diagnostic, in the order of the file.
     pub fn parse(text: &str, file_name: &Path) -> Result<Self, Vec<Diagnostic>> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let report = Report::new(file_name, text, &errors);
         let config = read_config(&mut Table::new("at the top level", 0..0, document.get_ref(), &report));
-        let problems = report.into_problems();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        let diagnostics = report.into_diagnostics();
+        if diagnostics.is_empty() { Ok(config) } else { Err(diagnostics) }
     }
 }
 

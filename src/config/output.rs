@@ -128,7 +128,7 @@ pub(super) fn read_all(top: &mut Table<'_>) -> Vec<OutputSettings> {
             && !seen.insert(destination(&settings.target))
         {
             let message = "this [[output]] goes where an earlier one goes, every alert would arrive twice: remove one";
-            table.problem(&table.at, message.to_owned());
+            table.report(&table.at, message.to_owned());
         }
         outputs.extend(settings);
     }

@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Errors reported of one file; the rest are only counted.
-pub(super) const MAX_PROBLEMS: usize = 100;
+pub(super) const MAX_DIAGNOSTICS: usize = 100;
 
 /// Longest path the kernel takes, without its closing NUL.
 const MAX_PATH: usize = 4095;
@@ -27,19 +27,19 @@ pub(super) struct Report<'t> {
     line_feeds: Vec<usize>,
     /// Lines with a syntax error. Their parsed values are guesses, so they get no second report.
     broken: BTreeSet<usize>,
-    problems: RefCell<Vec<Diagnostic>>,
+    diagnostics: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'t> Report<'t> {
     /// Starts with the syntax errors, one for each line.
     pub(super) fn new(file: &'t Path, text: &str, errors: &[toml::de::Error]) -> Self {
         let line_feeds = text.bytes().enumerate().filter_map(|(at, byte)| (byte == b'\n').then_some(at)).collect();
-        let mut report = Self { file, line_feeds, broken: BTreeSet::new(), problems: RefCell::default() };
+        let mut report = Self { file, line_feeds, broken: BTreeSet::new(), diagnostics: RefCell::default() };
         for error in errors {
             let line = report.line(error.span().map_or(text.len(), |span| span.start));
             if report.broken.insert(line) {
                 let message = format!("not valid TOML: {}", error.message());
-                report.problems.get_mut().push(Diagnostic::new(file, Some(line), message));
+                report.diagnostics.get_mut().push(Diagnostic::new(file, Some(line), message));
             }
         }
         report
@@ -49,7 +49,7 @@ impl<'t> Report<'t> {
     pub(super) fn add(&self, at: &Range<usize>, message: String) {
         let line = self.line(at.start);
         if !self.broken.contains(&line) && !self.is_guess(at) {
-            self.problems.borrow_mut().push(Diagnostic::new(self.file, Some(line), message));
+            self.diagnostics.borrow_mut().push(Diagnostic::new(self.file, Some(line), message));
         }
     }
 
@@ -60,16 +60,20 @@ impl<'t> Report<'t> {
         }
     }
 
-    /// The errors in the order of the file, at most [`MAX_PROBLEMS`] and one that counts the rest.
-    pub(super) fn into_problems(self) -> Vec<Diagnostic> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.line);
-        let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    /// The errors in the order of the file, at most [`MAX_DIAGNOSTICS`] and one that counts the rest.
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let mut diagnostics = self.diagnostics.into_inner();
+        diagnostics.sort_by_key(|diagnostic| diagnostic.line);
+        let more = diagnostics.len().saturating_sub(MAX_DIAGNOSTICS);
         if more > 0 {
-            problems.truncate(MAX_PROBLEMS);
-            problems.push(Diagnostic::new(self.file, None, format!("{more} more problems: correct those above first")));
+            diagnostics.truncate(MAX_DIAGNOSTICS);
+            diagnostics.push(Diagnostic::new(
+                self.file,
+                None,
+                format!("{more} more errors: correct those above first"),
+            ));
         }
-        problems
+        diagnostics
     }
 
     /// After a syntax error the parser puts a stand-in, of no length, where a value should be.
@@ -106,7 +110,7 @@ impl<'t> Table<'t> {
     }
 
     /// Reports an error at this place.
-    pub(super) fn problem(&self, at: &Range<usize>, message: String) {
+    pub(super) fn report(&self, at: &Range<usize>, message: String) {
         self.report.add(at, message);
     }
 

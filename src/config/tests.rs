@@ -14,28 +14,29 @@ use std::time::{Duration, Instant};
 const SHIPPED: &str = include_str!("../../config/pyhookwatch.toml");
 
 fn parse(text: &str) -> Result<Config, Vec<String>> {
-    Config::parse(text, Path::new("x.toml")).map_err(|problems| problems.iter().map(Diagnostic::to_string).collect())
+    Config::parse(text, Path::new("x.toml"))
+        .map_err(|diagnostics| diagnostics.iter().map(Diagnostic::to_string).collect())
 }
 
 fn accepted(text: &str) -> Config {
-    parse(text).unwrap_or_else(|problems| panic!("{text}\n{}", problems.join("\n")))
+    parse(text).unwrap_or_else(|diagnostics| panic!("{text}\n{}", diagnostics.join("\n")))
 }
 
-fn problems(text: &str) -> Vec<String> {
+fn diagnostics(text: &str) -> Vec<String> {
     parse(text).err().unwrap_or_default()
 }
 
-/// The only problem of a file.
-fn problem(text: &str) -> String {
-    let problems = problems(text);
-    assert_eq!(problems.len(), 1, "{text}\n{problems:#?}");
-    problems.concat()
+/// The only diagnostic of a file.
+fn diagnostic(text: &str) -> String {
+    let diagnostics = diagnostics(text);
+    assert_eq!(diagnostics.len(), 1, "{text}\n{diagnostics:#?}");
+    diagnostics.concat()
 }
 
-/// The lines of the problems.
+/// The lines of the diagnostics.
 fn lines(text: &str) -> Vec<usize> {
-    let problems = Config::parse(text, Path::new("x.toml")).err().unwrap_or_default();
-    problems.iter().filter_map(|problem| problem.line).collect()
+    let diagnostics = Config::parse(text, Path::new("x.toml")).err().unwrap_or_default();
+    diagnostics.iter().filter_map(|diagnostic| diagnostic.line).collect()
 }
 
 /// An output as text, because the syslog crate's types cannot be compared.
@@ -150,7 +151,7 @@ fn every_facility_and_severity_word_of_syslog_3_has_its_number() {
 }
 
 #[test]
-fn five_different_mistakes_are_five_problems_in_the_order_of_the_file() {
+fn five_different_errors_are_five_diagnostics_in_the_order_of_the_file() {
     let text = "\
 [watch]
 backend = \"fanotfy\"
@@ -163,7 +164,7 @@ type = \"stdout\"
 queue = 0
 ";
     assert_eq!(
-        problems(text),
+        diagnostics(text),
         [
             "x.toml:2: `fanotfy` is no `backend` in [watch]: use one of auto, fanotify, inotify; did you mean `fanotify`?",
             "x.toml:3: `srv` is no path for `root` in [watch]: it must be absolute, beginning with `/`",
@@ -175,10 +176,10 @@ queue = 0
 }
 
 #[test]
-fn a_syntax_error_does_not_hide_the_mistakes_on_other_lines() {
+fn a_syntax_error_does_not_hide_the_errors_on_other_lines() {
     let text = "[watch]\nroot =\nbackend = auto\nzzz = 1\n[rules\ndisabled = [3]\n";
     assert_eq!(lines(text), [2, 3, 4, 5, 6]);
-    assert!(problems("[watch]\nroot = \"/a\n").concat().starts_with("x.toml:2: not valid TOML: "));
+    assert!(diagnostics("[watch]\nroot = \"/a\n").concat().starts_with("x.toml:2: not valid TOML: "));
 }
 
 #[test]
@@ -192,7 +193,7 @@ fn a_key_lost_in_a_syntax_error_is_not_called_missing() {
 }
 
 #[test]
-fn a_key_or_a_table_that_is_there_twice_is_a_problem() {
+fn a_key_or_a_table_that_is_there_twice_is_an_error() {
     assert_eq!(lines("[watch]\nroot = \"/a\"\nroot = \"/b\"\n"), [3]);
     assert_eq!(lines("[watch]\n[rules]\n[watch]\n"), [3]);
 }
@@ -200,17 +201,17 @@ fn a_key_or_a_table_that_is_there_twice_is_a_problem() {
 #[test]
 fn an_unknown_key_with_no_near_one_lists_the_known_keys() {
     assert_eq!(
-        problem("[rules]\npassword = 1\n"),
+        diagnostic("[rules]\npassword = 1\n"),
         "x.toml:2: unknown key `password` in [rules]: the keys here are directories, disabled"
     );
-    assert_eq!(problem("[wach]\n"), "x.toml:1: unknown key `wach` at the top level: did you mean `watch`?");
+    assert_eq!(diagnostic("[wach]\n"), "x.toml:1: unknown key `wach` at the top level: did you mean `watch`?");
 }
 
 #[test]
 fn a_key_of_another_output_type_is_unknown() {
     for (kind, key) in [("stdout", "path = \"/x\""), ("stdout", "severity.low = \"info\""), ("syslog", "path = \"/x\"")]
     {
-        let message = problem(&format!("[[output]]\ntype = \"{kind}\"\n{key}\n"));
+        let message = diagnostic(&format!("[[output]]\ntype = \"{kind}\"\n{key}\n"));
         assert!(message.starts_with("x.toml:3: unknown key"), "{message}");
         assert!(message.contains(&format!("in an [[output]] of type {kind}: ")), "{message}");
     }
@@ -219,9 +220,9 @@ fn a_key_of_another_output_type_is_unknown() {
 
 #[test]
 fn an_output_without_type_or_path_is_reported_at_its_heading() {
-    let message = problem("\n[[output]]\nqueue = 3\n");
+    let message = diagnostic("\n[[output]]\nqueue = 3\n");
     assert_eq!(message, "x.toml:2: `type` is missing in [[output]]: add it, one of syslog, file, stdout");
-    let message = problem("[[output]]\ntype = \"file\"\n");
+    let message = diagnostic("[[output]]\ntype = \"file\"\n");
     assert_eq!(message, "x.toml:1: `path` is missing in an [[output]] of type file: add it, an absolute path");
 }
 
@@ -239,7 +240,7 @@ fn a_value_of_the_wrong_type_says_what_it_must_be() {
         ("[[output]]\ntype = \"stdout\"\nqueue = \"7\"", "a whole number from 1 to 1000000", "a string"),
         ("[[output]]\ntype = \"syslog\"\nseverity = \"crit\"", "a table of levels", "a string"),
     ] {
-        let message = problem(text);
+        let message = diagnostic(text);
         assert!(message.contains(must_be) && message.ends_with(&format!("not {found}")), "{message}");
     }
 }
@@ -263,7 +264,7 @@ fn paths_are_absolute_and_plain_and_come_out_in_their_shortest_form() {
     assert_eq!(accepted("[watch]\nroot = \"//srv/./x//\"\n").source.root, Path::new("/srv/x"));
     let long = format!("/{}", "x".repeat(4095));
     for bad in ["", "etc", "./etc", "~/x", "/a/../b", "/a\\u0000b", &long] {
-        let message = problem(&format!("[watch]\nroot = \"{bad}\"\n"));
+        let message = diagnostic(&format!("[watch]\nroot = \"{bad}\"\n"));
         assert!(message.contains("is no path for `root` in [watch]: "), "{message}");
     }
 }
@@ -274,7 +275,7 @@ fn a_socket_path_too_long_for_the_kernel_and_a_file_that_is_a_directory_are_refu
     assert!(syslog(106).is_ok());
     assert!(syslog(107).is_err());
     for path in ["/", "/var/log/"] {
-        assert!(problem(&format!("[[output]]\ntype = \"file\"\npath = \"{path}\"\n")).contains("directory"));
+        assert!(diagnostic(&format!("[[output]]\ntype = \"file\"\npath = \"{path}\"\n")).contains("directory"));
     }
 }
 
@@ -285,7 +286,7 @@ fn what_is_listed_twice_is_reported_at_its_second_place() {
 }
 
 #[test]
-fn two_outputs_to_one_place_are_a_problem_but_not_two_facilities_or_two_files() {
+fn two_outputs_to_one_place_are_an_error_but_not_two_facilities_or_two_files() {
     let stdout = "[[output]]\ntype = \"stdout\"\n";
     let file = |path: &str| format!("[[output]]\ntype = \"file\"\npath = \"{path}\"\n");
     let syslog = |facility: &str| format!("[[output]]\ntype = \"syslog\"\nfacility = \"{facility}\"\n");
@@ -297,7 +298,7 @@ fn two_outputs_to_one_place_are_a_problem_but_not_two_facilities_or_two_files() 
 
 #[test]
 fn an_empty_list_of_trees_is_refused_but_rules_may_be_only_the_embedded_ones() {
-    assert!(problem("[watch]\ntrees = []\n").contains("is empty"));
+    assert!(diagnostic("[watch]\ntrees = []\n").contains("is empty"));
     assert!(accepted("[rules]\ndirectories = []\n").rules.directories.is_empty());
 }
 
@@ -309,13 +310,13 @@ fn an_empty_string_in_a_list_is_refused() {
 #[test]
 fn text_of_the_file_is_repeated_printable_and_short() {
     let text = format!("[watch]\n\"\\u001b[2J\\n{}\" = 1\nbackend = \"\\u202e\\u0007\"\n", "k".repeat(5000));
-    for message in problems(&text) {
+    for message in diagnostics(&text) {
         assert!(message.is_ascii() && message.len() < 300 && !message.chars().any(char::is_control), "{message}");
     }
 }
 
 #[test]
-fn windows_line_ends_and_a_byte_order_mark_are_no_mistakes() {
+fn windows_line_ends_and_a_byte_order_mark_are_no_errors() {
     let config = accepted("\u{feff}[watch]\r\nroot = \"/x\"\r\n");
     assert_eq!(config.source.root, Path::new("/x"));
     assert_eq!(lines("[watch]\r\n\r\nzzz = 1\r\n"), [3]);
@@ -352,7 +353,7 @@ fn the_status_socket_is_moved_or_switched_off_and_another_root_has_none_by_itsel
     assert_eq!(path(moved, "/srv/image"), Some(PathBuf::from("/run/other/s")));
     assert_eq!(path("[status]\nsocket = \"off\"\n", "/"), None);
     assert_eq!(accepted(&shipped_with_every_key()).status, StatusSocket::At(STATUS_SOCKET.into()));
-    assert!(problem("[status]\nsocket = \"s\"\n").contains("or `off`"));
+    assert!(diagnostic("[status]\nsocket = \"s\"\n").contains("or `off`"));
 }
 
 #[test]
@@ -366,7 +367,7 @@ fn the_shipped_file_shows_every_key_there_is() {
         .map(|line| line.to_owned() + "\n")
         .collect();
     let text = format!("{foreign}\n{text}").replace("@foreign@", "zzzzzzzzzz");
-    let messages = problems(&text);
+    let messages = diagnostics(&text);
     assert_eq!(messages.len(), 8, "{messages:#?}");
     for message in messages {
         let (before, keys) = message.split_once(": the keys here are ").unwrap_or_else(|| panic!("{message}"));
@@ -436,7 +437,7 @@ fn a_file_is_loaded_through_a_symbolic_link_too() {
     fs::write(&path, "[watch]\nroot = \"/x\"\n").unwrap();
     symlink(&path, &link).unwrap();
     for path in [path, link] {
-        let config = Config::load(&path).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let config = Config::load(&path).unwrap_or_else(|diagnostics| panic!("{diagnostics:?}"));
         assert_eq!(config.source.root, Path::new("/x"));
     }
 }
@@ -446,9 +447,9 @@ fn what_cannot_be_loaded_says_why_and_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let why = |path: &Path| {
-        let problems = Config::load(path).err().unwrap_or_default();
-        assert_eq!(problems.len(), 1);
-        problems.iter().map(Diagnostic::to_string).collect::<String>()
+        let diagnostics = Config::load(path).err().unwrap_or_default();
+        assert_eq!(diagnostics.len(), 1);
+        diagnostics.iter().map(Diagnostic::to_string).collect::<String>()
     };
     assert!(why(&at("missing")).contains("create it, or run without"));
     assert!(why(directory.path()).contains("not a regular file"));
@@ -464,7 +465,7 @@ fn what_cannot_be_loaded_says_why_and_what_to_do() {
 }
 
 #[test]
-fn a_file_full_of_garbage_or_of_nesting_is_refused_in_time_with_few_problems() {
+fn a_file_full_of_garbage_or_of_nesting_is_refused_in_time_with_few_diagnostics() {
     let units = [
         "[",
         "{a=",
@@ -486,19 +487,19 @@ fn a_file_full_of_garbage_or_of_nesting_is_refused_in_time_with_few_problems() {
     ];
     for unit in units {
         let start = Instant::now();
-        let found = problems(&unit.repeat(64 * 1024 / unit.len()));
-        assert!((1..=reader::MAX_PROBLEMS + 1).contains(&found.len()), "{unit:?}: {}", found.len());
-        assert!(found.iter().all(|problem| problem.len() < 500), "{unit:?}");
+        let found = diagnostics(&unit.repeat(64 * 1024 / unit.len()));
+        assert!((1..=reader::MAX_DIAGNOSTICS + 1).contains(&found.len()), "{unit:?}: {}", found.len());
+        assert!(found.iter().all(|diagnostic| diagnostic.len() < 500), "{unit:?}");
         assert!(start.elapsed() < Duration::from_secs(60), "{unit:?}: {:?}", start.elapsed());
     }
 }
 
 #[test]
-fn problems_beyond_the_limit_are_counted() {
+fn errors_beyond_the_limit_are_counted() {
     let text: String = (0..150).map(|n| format!("zzzzzzz{n} = 1\n")).collect();
-    let found = problems(&text);
-    assert_eq!(found.len(), reader::MAX_PROBLEMS + 1);
-    assert_eq!(found.last().map(String::as_str), Some("x.toml: 50 more problems: correct those above first"));
+    let found = diagnostics(&text);
+    assert_eq!(found.len(), reader::MAX_DIAGNOSTICS + 1);
+    assert_eq!(found.last().map(String::as_str), Some("x.toml: 50 more errors: correct those above first"));
 }
 
 /// Pieces from which almost a configuration file can be made.
@@ -517,10 +518,10 @@ proptest! {
         let last = text.lines().count() + 1;
         if let Err(found) = Config::parse(&text, Path::new("x.toml")) {
             prop_assert!(!found.is_empty());
-            prop_assert!(found.is_sorted_by_key(|problem| problem.line));
-            for problem in found {
-                prop_assert!(problem.line.is_some_and(|line| (1..=last).contains(&line)), "{problem}");
-                prop_assert!(!problem.to_string().chars().any(char::is_control));
+            prop_assert!(found.is_sorted_by_key(|diagnostic| diagnostic.line));
+            for diagnostic in found {
+                prop_assert!(diagnostic.line.is_some_and(|line| (1..=last).contains(&line)), "{diagnostic}");
+                prop_assert!(!diagnostic.to_string().chars().any(char::is_control));
             }
         }
     }

@@ -39,37 +39,38 @@ fn matched(level: Level, risk_score: u8) -> Match {
     }
 }
 
-/// A finding in which every text that others choose is `bytes`.
-fn alert_of(bytes: &[u8]) -> Alert {
-    let os = || OsString::from_vec(bytes.to_vec());
-    let file_path = PathBuf::from("/d").join(PathBuf::from(os()));
-    let process = |pid| Process {
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes.to_vec()))
+}
+
+fn process(pid: u32, bytes: &[u8]) -> Process {
+    Process {
         pid,
         start_time: Some(1),
         comm: bytes.to_vec(),
-        executable: Some(Executable { path: PathBuf::from(os()), deleted: false, is_host_file: true }),
+        executable: Some(Executable { path: path_of(bytes), deleted: false, is_host_file: true }),
         arguments: vec![bytes.to_vec(), bytes.to_vec()],
         arguments_truncated: false,
         user: Some(Credentials { real: 0, effective: Some(33), login: Some(1000), session: Some(3) }),
-        working_directory: Some(PathBuf::from(os())),
+        working_directory: Some(path_of(bytes)),
         terminal: Some("pts/3".into()),
         in_host_mounts: Some(true),
         ..Process::default()
-    };
-    let gone = Process { is_gone: true, ..process(5) };
+    }
+}
+
+fn writer(bytes: &[u8]) -> Writer {
+    let gone = Process { is_gone: true, ..process(5, bytes) };
     let id = FileId { device: (8, 1), inode: 77 };
     let candidate = |evidence, path| Candidate { evidence, path, id: Some(id) };
-    let writer = Arc::new(Writer {
+    Writer {
         evidence: Evidence::Proc,
         confidence: Confidence::Confirmed,
-        process: Some(process(7)),
+        process: Some(process(7, bytes)),
         corroborated_by: vec![Evidence::ExitRecord],
-        parents: vec![process(6), gone],
-        candidates: vec![
-            candidate(Evidence::ExecRecord, Some(PathBuf::from(os()))),
-            candidate(Evidence::ExitRecord, None),
-        ],
-        script: Some(Script { name: PathBuf::from(os()), is_module: false, is_recorded: true }),
+        parents: vec![process(6, bytes), gone],
+        candidates: vec![candidate(Evidence::ExecRecord, Some(path_of(bytes))), candidate(Evidence::ExitRecord, None)],
+        script: Some(Script { name: path_of(bytes), is_module: false, is_recorded: true }),
         installer: Some("pip"),
         ancestor_installer: Some("uv"),
         container_id: Some("abc".into()),
@@ -80,16 +81,22 @@ fn alert_of(bytes: &[u8]) -> Alert {
             unit: Some("x.service".into()),
             user: Some(Credentials { real: 0, effective: None, login: Some(1000), session: Some(4) }),
             terminal: Some("pts/1".into()),
-            working_directory: Some(PathBuf::from(os())),
+            working_directory: Some(path_of(bytes)),
         }),
         ..Writer::unknown(Doubt::NoRecord)
-    });
+    }
+}
+
+/// A finding in which every text that others choose is `bytes`.
+fn alert_of(bytes: &[u8]) -> Alert {
+    let file_path = PathBuf::from("/d").join(path_of(bytes));
+    let writer = Arc::new(writer(bytes));
     let change = Change {
         classification: None,
         action: Action::Rename,
         file: FileRef { path: file_path.clone(), directory: None },
         previous_path: Some(file_path),
-        writers: vec![writer.clone(), Arc::new(Writer { process: Some(process(8)), ..Writer::unavailable() })],
+        writers: vec![writer.clone(), Arc::new(Writer { process: Some(process(8, bytes)), ..Writer::unavailable() })],
         more_writers: false,
         complete: true,
         records: 2,
@@ -140,7 +147,7 @@ fn strings<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
 }
 
 #[test]
-fn the_document_tells_what_was_established() {
+fn the_document_has_every_established_fact() {
     let document = alert_of(b"x.pth").document();
     let at = |pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
     assert_eq!(at("/file/path"), "/d/x.pth");

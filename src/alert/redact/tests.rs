@@ -75,7 +75,7 @@ fn secrets_of_assignments_urls_and_known_shapes_are_hidden() {
 }
 
 #[test]
-fn what_tells_no_secret_stays_byte_for_byte() {
+fn text_without_a_secret_stays_byte_for_byte() {
     for line in [
         "python3 -c import os; os.system('id') > /usr/lib/python3/dist-packages/x.pth",
         "pip install --require-hashes -r requirements.txt --cert /etc/ssl/x.pem",

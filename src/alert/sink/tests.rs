@@ -22,7 +22,7 @@ fn alert(message: impl Into<Value>) -> Arc<Alert> {
 }
 
 fn dropped(count: u64, output: &str) -> Alert {
-    Alert::new(Level::High, SystemTime::UNIX_EPOCH, &json!({ "lost": count, "output": output }))
+    Alert::new(Level::High, SystemTime::UNIX_EPOCH, &json!({ "count": count, "output": output }))
 }
 
 fn start(target: Target, queue: usize) -> Result<Outputs, OutputError> {
@@ -114,7 +114,7 @@ async fn a_lost_connection_is_opened_again() {
 }
 
 #[tokio::test]
-async fn a_stalled_syslog_daemon_costs_only_the_oldest_alerts_and_is_told_how_many() {
+async fn a_stalled_syslog_daemon_costs_only_the_oldest_alerts_and_gets_their_number() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let daemon = UnixDatagram::bind(&path).unwrap();
@@ -133,7 +133,7 @@ async fn a_stalled_syslog_daemon_costs_only_the_oldest_alerts_and_is_told_how_ma
     while arrived.len() as u64 + lost < sent {
         let document = receive(&daemon).await;
         arrived.extend(document["message"].as_u64());
-        lost += document["lost"].as_u64().unwrap_or(0);
+        lost += document["count"].as_u64().unwrap_or(0);
     }
     assert!(arrived.is_sorted_by(|a, b| a < b), "out of order or twice: {arrived:?}");
     assert!(lost > 0);
@@ -215,7 +215,7 @@ async fn a_file_that_cannot_be_opened_is_an_error_at_the_start() {
 }
 
 #[tokio::test]
-async fn finishing_ends_at_its_deadline_and_tells_how_many_alerts_were_left() {
+async fn finishing_ends_at_its_deadline_and_returns_how_many_alerts_were_left() {
     let dir = tempfile::tempdir().unwrap();
     let outputs = syslog(&dir.path().join("nobody"), 100, 8192);
     (0..7).for_each(|n| outputs.send(alert(n)));

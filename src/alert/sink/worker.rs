@@ -40,13 +40,13 @@ pub(super) trait Sink: Send + 'static {
     }
 }
 
-/// Serves `queue` until it is closed and empty, or the output is gone for good, which notifies `lost`.
+/// Serves `queue` until it is closed and empty, or the output is gone for good. `gone` is then notified.
 pub(super) async fn run(
     mut sink: impl Sink,
     name: String,
     queue: Arc<Queue>,
     on_dropped: OnDropped,
-    lost: Arc<Notify>,
+    gone: Arc<Notify>,
 ) {
     let mut retries = Retries::default();
     loop {
@@ -69,7 +69,7 @@ pub(super) async fn run(
             Err(Failure::Gone(reason)) => {
                 queue.give_up();
                 log::error!("output {name} has ended, its alerts are dropped: {reason}");
-                lost.notify_one();
+                gone.notify_one();
                 return;
             }
         }

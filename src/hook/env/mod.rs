@@ -10,6 +10,7 @@
 //! A line that only mentions a variable is no setting, nor is an empty value, which Python ignores. An assignment for one
 //! command (`PYTHONPATH=/x python3`) is one: profiles and crontabs start programs.
 
+mod dialect;
 mod found;
 mod places;
 mod plain;
@@ -27,8 +28,8 @@ use super::search_path;
 use crate::event::EnvironmentSetting;
 use crate::event::Signal;
 use crate::event::Signals;
+use dialect::Dialect;
 use found::Found;
-use shell::Dialect;
 use std::path::Path;
 
 /// The settings in an environment file by its own grammar, at most fifty: of more, the first and the last.

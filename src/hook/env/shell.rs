@@ -8,8 +8,7 @@
 mod commands;
 mod lexer;
 
-pub(super) use lexer::Dialect;
-
+use super::dialect::Dialect;
 use super::found::{self, Found, SourceLine};
 use commands::Expect;
 use lexer::{Cursor, MAX_WORD, Position, Word, is_operator};

@@ -179,7 +179,7 @@ impl<'a> RuleReader<'a> {
             };
             names.push(name.to_owned());
             let near = format!("{name}:");
-            for message in selection::mistakes(value) {
+            for message in selection::errors_of(value) {
                 self.error(&near, format!("`{name}`: {message}"));
             }
             match selection::compile(value) {

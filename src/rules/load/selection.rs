@@ -57,7 +57,7 @@ fn unknown_field(name: &str) -> Option<String> {
 }
 
 /// What `sigma-rust` accepts although it can never match, or matches otherwise than written.
-pub(super) fn mistakes(selection: &Value) -> Vec<String> {
+pub(super) fn errors_of(selection: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (key, values) in keys(selection) {
         let field = field_of(key);

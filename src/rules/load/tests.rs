@@ -12,8 +12,8 @@ fn known(_: HookKind) -> &'static [&'static str] {
 
 fn load(text: &str) -> (Vec<Rule>, Vec<String>) {
     let origin = Origin { file: Path::new("test.yml"), ruleset: "rules.d", embedded: false };
-    let (rules, problems) = text_of_rules(text, &origin, known);
-    (rules, problems.iter().map(ToString::to_string).collect())
+    let (rules, diagnostics) = text_of_rules(text, &origin, known);
+    (rules, diagnostics.iter().map(ToString::to_string).collect())
 }
 
 const GOOD: &str = "\
@@ -30,9 +30,9 @@ detection:
 ";
 
 #[test]
-fn a_plain_sigma_rule_loads_with_the_defaults_for_what_it_does_not_tell() {
-    let (rules, problems) = load(GOOD);
-    assert_eq!(problems, Vec::<String>::new());
+fn a_plain_sigma_rule_loads_with_the_defaults_for_absent_keys() {
+    let (rules, diagnostics) = load(GOOD);
+    assert_eq!(diagnostics, Vec::<String>::new());
     let info = &rules[0].info;
     assert_eq!((info.ruleset.as_str(), info.level, info.risk_score), ("rules.d", Level::Medium, 47));
     assert!(rules[0].detection_types.is_empty());
@@ -51,7 +51,7 @@ fn a_site_s_rule_cannot_claim_the_ruleset_of_an_embedded_one() {
 }
 
 #[test]
-fn every_mistake_of_a_rule_is_told_with_its_line() {
+fn every_error_of_a_rule_is_reported_with_its_line() {
     let text = "\
 title: Wrong in many ways
 id: not an id
@@ -69,7 +69,7 @@ detection:
   condition: selection and missing
 risk_score: 50
 ";
-    let (rules, problems) = load(text);
+    let (rules, diagnostics) = load(text);
     assert!(rules.is_empty());
     for expected in [
         "test.yml:2: the rule needs an `id`",
@@ -80,12 +80,12 @@ risk_score: 50
         "test.yml:12: `star`: `*ab?c`: a `?` after a `*`",
         "test.yml:14: the condition names `missing`",
     ] {
-        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}\n{problems:#?}");
+        assert!(diagnostics.iter().any(|diagnostic| diagnostic.starts_with(expected)), "{expected}\n{diagnostics:#?}");
     }
 }
 
 #[test]
-fn what_is_no_rule_is_refused_with_a_place() {
+fn text_that_is_no_rule_is_refused_with_a_line() {
     for (text, expected) in [
         ("", "test.yml: the file holds no rule"),
         ("a: [", "test.yml:"),
@@ -93,37 +93,37 @@ fn what_is_no_rule_is_refused_with_a_place() {
         ("title: x\ndetection: 3\n", "the rule has no `detection`"),
         ("title: x\ndetection: {a: {TargetFilename: x}}\n", "has no `condition`"),
     ] {
-        let (rules, problems) = load(text);
+        let (rules, diagnostics) = load(text);
         assert!(rules.is_empty(), "{text}");
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
+        assert!(diagnostics.iter().any(|diagnostic| diagnostic.contains(expected)), "{text}: {diagnostics:?}");
     }
 }
 
 #[test]
 fn a_file_of_brackets_is_refused_at_once() {
-    let (rules, problems) = load(&"[".repeat(400_000));
+    let (rules, diagnostics) = load(&"[".repeat(400_000));
     assert!(rules.is_empty());
-    assert!(problems[0].contains("opening brackets"), "{problems:?}");
+    assert!(diagnostics[0].contains("opening brackets"), "{diagnostics:?}");
 }
 
 #[test]
-fn wrong_own_keys_are_told() {
+fn wrong_own_keys_are_reported() {
     for (line, expected) in [
         ("risk_score: 101\n", "from 0 to 100"),
         ("risk_score: high\n", "a number from 0 to 100"),
         ("detection_type: [{when: nothing, type: X}]\n", "names `nothing`"),
         ("detection_type: a b\n", "a detection type must be"),
     ] {
-        let (_, problems) = load(&format!("{GOOD}{line}"));
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{line}: {problems:?}");
+        let (_, diagnostics) = load(&format!("{GOOD}{line}"));
+        assert!(diagnostics.iter().any(|diagnostic| diagnostic.contains(expected)), "{line}: {diagnostics:?}");
     }
 }
 
 #[test]
 fn the_first_detection_type_that_holds_is_taken() {
     let text = format!("{GOOD}detection_type:\n  - when: not selection\n    type: A\n  - type: B\n");
-    let (rules, problems) = load(&text);
-    assert_eq!(problems, Vec::<String>::new());
+    let (rules, diagnostics) = load(&text);
+    assert_eq!(diagnostics, Vec::<String>::new());
     let mut event = sigma_rust::Event::new();
     event.insert("TargetFilename", "/a/x.py");
     let outcome = rules[0].outcome(&event, Exclusion::Allowed);
@@ -159,8 +159,8 @@ fn a_field_of_the_writer_that_is_only_referred_to_makes_an_exclusion() {
     event.insert("TargetFilename", "/a/x.py");
     event.insert("Image", "/a/x.py");
     for filter in ["TargetFilename|fieldref: Image", "TargetFilename|FieldRef: [HookKind, Image]"] {
-        let (rules, problems) = with_filter(filter);
-        assert_eq!(problems, Vec::<String>::new());
+        let (rules, diagnostics) = with_filter(filter);
+        assert_eq!(diagnostics, Vec::<String>::new());
         let matched = |of_writer| rules[0].outcome(&event, of_writer).matched;
         // Where one referred field is absent, the crate takes none: such a filter does not silence.
         assert_eq!(
@@ -179,9 +179,9 @@ fn a_field_that_is_referred_to_must_exist() {
         ("TargetFilename|fieldref: [Image, Imago]", "there is no field `Imago`"),
         ("TargetFilename|fieldref: 3", "needs the name of a field"),
     ] {
-        let (rules, problems) = with_filter(filter);
+        let (rules, diagnostics) = with_filter(filter);
         assert!(rules.is_empty());
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{filter}: {problems:?}");
+        assert!(diagnostics.iter().any(|diagnostic| diagnostic.contains(expected)), "{filter}: {diagnostics:?}");
     }
 }
 
@@ -214,8 +214,8 @@ fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
         "  pkg:\n    Image: /bin/pip\n  tmp:\n    ParentImage: /tmp/x\n  other:\n    User: root\n  \
          condition: (selection and pkg and not tmp) or (selection and other and not pkg)\n",
     );
-    let (rules, problems) = load(&text);
-    assert_eq!(problems, Vec::<String>::new());
+    let (rules, diagnostics) = load(&text);
+    assert_eq!(diagnostics, Vec::<String>::new());
     let mut event = sigma_rust::Event::new();
     for (field, value) in
         [("TargetFilename", "/a/x.py"), ("Image", "/bin/pip"), ("ParentImage", "/tmp/x"), ("User", "root")]
@@ -269,8 +269,8 @@ fn numbers_match_as_numbers_and_as_text() {
         ("LoginUserId: 4294967294", true),
         ("LoginUserId|lt: 1000", false),
     ] {
-        let (rules, problems) = load(&GOOD.replace("TargetFilename|endswith: /x.py", field));
-        assert_eq!(problems, Vec::<String>::new(), "{field}");
+        let (rules, diagnostics) = load(&GOOD.replace("TargetFilename|endswith: /x.py", field));
+        assert_eq!(diagnostics, Vec::<String>::new(), "{field}");
         assert_eq!(
             rules[0].outcome(&fields::event(&fields::values(&facts)), Exclusion::Allowed).matched,
             expected,
@@ -282,12 +282,15 @@ fn numbers_match_as_numbers_and_as_text() {
 #[test]
 fn a_value_that_is_null_is_refused_with_the_way_out() {
     for filter in ["Image: null", "Image:", "Image: [/bin/cp, null]", "Image|contains: ~"] {
-        let (rules, problems) = with_filter(filter);
+        let (rules, diagnostics) = with_filter(filter);
         assert!(rules.is_empty());
-        assert!(problems.iter().any(|problem| problem.contains("write `Image|exists: false`")), "{problems:?}");
+        assert!(
+            diagnostics.iter().any(|diagnostic| diagnostic.contains("write `Image|exists: false`")),
+            "{diagnostics:?}"
+        );
     }
-    let (rules, problems) = with_filter("Image|exists: false");
-    assert_eq!((rules.len(), problems), (1, Vec::new()));
+    let (rules, diagnostics) = with_filter("Image|exists: false");
+    assert_eq!((rules.len(), diagnostics), (1, Vec::new()));
 }
 
 #[test]
@@ -305,18 +308,21 @@ fn a_question_mark_after_a_star_is_refused_also_where_the_star_is_implied() {
         ("TargetFilename|re: '.*a?b'", false),
         ("TargetFilename|base64offset|contains: 'a?b'", false),
     ] {
-        let (rules, problems) = with_filter(filter);
-        assert_eq!(rules.is_empty(), refused, "{filter}: {problems:?}");
-        assert!(!refused || problems.iter().any(|problem| problem.contains("a `?` after a `*`")), "{problems:?}");
+        let (rules, diagnostics) = with_filter(filter);
+        assert_eq!(rules.is_empty(), refused, "{filter}: {diagnostics:?}");
+        assert!(
+            !refused || diagnostics.iter().any(|diagnostic| diagnostic.contains("a `?` after a `*`")),
+            "{diagnostics:?}"
+        );
     }
 }
 
 #[test]
-fn the_embedded_rules_have_no_problem() {
+fn the_embedded_rules_have_no_diagnostic() {
     for (name, text) in crate::rules::EMBEDDED {
         let origin = Origin { file: Path::new(name), ruleset: "pyhookwatch", embedded: true };
-        let (rules, problems) = text_of_rules(text, &origin, crate::hook::kind::names);
-        assert_eq!(problems, Vec::new());
+        let (rules, diagnostics) = text_of_rules(text, &origin, crate::hook::kind::names);
+        assert_eq!(diagnostics, Vec::new());
         assert!(rules.iter().all(|rule| rule.names.is_some()), "{name} has a rule without file names");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The grammar is that of POSIX.1-2024, Shell Command Language 2.2 and 2.6, with `$'...'`, and quotes of fish.
 
+use super::super::dialect::Dialect;
 use super::super::found::{SourceLine, default_assignment};
 
 /// How deep quotes and expansions are nested; a deeper word counts as never closed.
@@ -10,17 +11,6 @@ const MAX_NESTING: usize = 64;
 pub(super) const MAX_WORD: usize = 1 << 20;
 /// A setting further into its line than this is shown without the beginning of the line.
 const FAR_INTO_LINE: usize = 256;
-
-/// The grammar of a script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Dialect {
-    /// sh, bash, zsh, ksh.
-    Posix,
-    /// fish.
-    Fish,
-    /// csh and tcsh.
-    Csh,
-}
 
 /// A place in a script.
 #[derive(Clone, Copy, Debug, Default)]

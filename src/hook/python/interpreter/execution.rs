@@ -120,7 +120,7 @@ impl Machine<'_, '_> {
     fn spawned_with(&mut self, word: &Value) {
         let Some(text) = word.bytes() else { return };
         let found = mentions(text);
-        self.report.mention(found);
+        self.report.record_mentions(found);
         if found & mentions::PERSISTENCE != 0 {
             self.report.mark(marks::WRITES_PERSISTENCE);
             self.report.record(Signal::Persistence, Severity::Severe);
@@ -165,7 +165,7 @@ impl Machine<'_, '_> {
         let Some(data) = data else { return Value::unknown(taint | DECODED) };
         let value = Value::binary(data).tainted(taint | DECODED);
         if let Some(text) = value.bytes().filter(|text| decode::is_text(text)) {
-            self.mention(text);
+            self.record_mentions(text);
             self.report.read_later(text, true);
         }
         value

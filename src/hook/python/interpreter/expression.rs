@@ -129,7 +129,7 @@ impl Machine<'_, '_> {
         }
         let value = eval::combine(self.budget, operator, left, right);
         if matches!(operator, b"+" | b"/") {
-            self.mention_joined(&value);
+            self.record_joined_mentions(&value);
         }
         value
     }

@@ -117,7 +117,7 @@ fn join_path(machine: &mut Machine<'_, '_>, args: &Args<'_>) -> Value {
         joined = machine.combine(b"/", joined, part.clone());
     }
     if let Some(text) = joined.bytes() {
-        machine.mention(text);
+        machine.record_mentions(text);
     }
     joined
 }

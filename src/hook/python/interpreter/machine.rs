@@ -241,17 +241,17 @@ impl<'a, 's> Machine<'a, 's> {
     }
 
     /// Adds what a text of this statement mentions.
-    pub fn mention(&mut self, text: &[u8]) {
+    pub fn record_mentions(&mut self, text: &[u8]) {
         self.mentions |= mentions(text);
     }
 
     /// Adds what a text mentions that was put together, if the budget allows it.
-    pub fn mention_joined(&mut self, value: &Value) {
+    pub fn record_joined_mentions(&mut self, value: &Value) {
         if let Some(text) = value.bytes()
             && text.len() <= MAX_JOINED
             && self.budget.spend(text.len() / 4)
         {
-            self.mention(text);
+            self.record_mentions(text);
         }
     }
 }

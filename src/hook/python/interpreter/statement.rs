@@ -75,7 +75,7 @@ impl<'a> Machine<'a, '_> {
             if !is_pass {
                 self.report.found_code();
             }
-            self.report.mention(mentions);
+            self.report.record_mentions(mentions);
         }
         if self.token.start == start && self.token.kind != T::End {
             self.advance();

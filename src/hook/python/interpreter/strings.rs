@@ -43,7 +43,7 @@ impl Machine<'_, '_> {
         let token = self.token;
         let text = meaning(&token, token.bytes);
         self.advance();
-        self.mention(&text);
+        self.record_mentions(&text);
         let mut taint = 0;
         if !token.raw && hides_letters(token.text) {
             self.report.record(Signal::Obfuscated, if token.bytes { Severity::Medium } else { Severity::High });
@@ -140,7 +140,7 @@ impl Machine<'_, '_> {
             }
         }
         let Some(out) = out else { return Value::unknown(taint) };
-        self.mention(&out);
+        self.record_mentions(&out);
         Value::text(out).tainted(taint)
     }
 

@@ -118,7 +118,7 @@ impl Report {
     }
 
     /// Records what a text of the source mentions.
-    pub fn mention(&mut self, mentions: u32) {
+    pub fn record_mentions(&mut self, mentions: u32) {
         if mentions == 0 {
             return;
         }
@@ -195,7 +195,7 @@ impl Report {
     /// Ends the reading of a pending text, of whose class the report was `before`.
     pub fn end_pending(&mut self, pending: &Pending, before: ContentClass) {
         if pending.was_hidden {
-            self.mention(effects::mentions::mentions(&pending.text));
+            self.record_mentions(effects::mentions::mentions(&pending.text));
             if self.class > before {
                 self.raise(Severity::Low);
             }

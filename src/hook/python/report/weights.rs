@@ -39,26 +39,26 @@ pub struct MentionWeight {
     pub severity: Severity,
 }
 
-const fn mention(any: u32, signal: Option<Signal>, severity: Severity) -> MentionWeight {
+const fn of_mentions(any: u32, signal: Option<Signal>, severity: Severity) -> MentionWeight {
     MentionWeight { any, with: any, signal, severity }
 }
 
 /// What the mentions of a text count.
 pub static MENTIONS: &[MentionWeight] = &[
-    mention(mentions::TEMPORARY, Some(Signal::TemporaryPath), Medium),
-    mention(mentions::DOWNLOAD | mentions::SHELL_DECODE, Some(Signal::Download), Medium),
-    mention(mentions::REVERSE_SHELL, Some(Signal::Download), Severe),
+    of_mentions(mentions::TEMPORARY, Some(Signal::TemporaryPath), Medium),
+    of_mentions(mentions::DOWNLOAD | mentions::SHELL_DECODE, Some(Signal::Download), Medium),
+    of_mentions(mentions::REVERSE_SHELL, Some(Signal::Download), Severe),
     MentionWeight {
         any: mentions::PIPE_TO_SHELL,
         with: mentions::DOWNLOAD | mentions::URL | mentions::SHELL_DECODE,
         signal: Some(Signal::Download),
         severity: Critical,
     },
-    mention(mentions::CREDENTIALS, Some(Signal::Credentials), High),
-    mention(mentions::PERSISTENCE, Some(Signal::Persistence), Medium),
-    mention(mentions::DROP, Some(Signal::Network), Severe),
-    mention(mentions::SHELL, Some(Signal::Spawn), Medium),
-    mention(mentions::URL, None, Notice),
-    mention(mentions::ADDRESS | mentions::LOADER_VARIABLE, None, Low),
-    mention(mentions::BLOB, Some(Signal::Entropy), Low),
+    of_mentions(mentions::CREDENTIALS, Some(Signal::Credentials), High),
+    of_mentions(mentions::PERSISTENCE, Some(Signal::Persistence), Medium),
+    of_mentions(mentions::DROP, Some(Signal::Network), Severe),
+    of_mentions(mentions::SHELL, Some(Signal::Spawn), Medium),
+    of_mentions(mentions::URL, None, Notice),
+    of_mentions(mentions::ADDRESS | mentions::LOADER_VARIABLE, None, Low),
+    of_mentions(mentions::BLOB, Some(Signal::Entropy), Low),
 ];
