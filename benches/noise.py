@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What pyhookwatch costs on a busy machine, beside inotifywait on the same tree.
+"""Measures the cost of pyhookwatch on a busy machine, compared with inotifywait on the same tree.
 
     benches/noise.py [--rounds N] [--files N] [--dirs N] [--hooks N] [--binary FILE] [--json]
 
 Needs root, Linux, Python 3, `cargo build --release` before it; inotifywait (Debian: inotify-tools) for
 the comparison, a C compiler for a writer that is not itself the load (without one: Python).
 
-What it measures, and how
+Measurements
  1. Noise. One process creates, writes and closes FILES small files, 4 of 1,000 of them hooks, in
     100 directories. Per watcher: its CPU time a file (the process's CPU clock, all threads, in
     nanoseconds, until it is idle again), the writer's time as a ratio to a run without a watcher, the
@@ -17,12 +17,12 @@ What it measures, and how
 Each round runs every watcher once, in another order; medians over the rounds are shown.
 
 The tree is an ext4 image in memory (--scratch), mounted for the run: other work on the machine makes
-no events in it. fs.inotify.max_user_watches is raised for the run and put back.
+no events in it. The run raises fs.inotify.max_user_watches and restores it.
 
-Limits: on shared or few cores all times are noisy: trust the ratios. CPU that the kernel spends in
-the writer to queue events is in the slowdown, not in the watcher's CPU. Memory of the kernel (inotify
-pins an inode for each watch, some 100 MB with 100,000 directories) is not in any figure. A hook costs
-more the more ancestors its writer has, and here those of the shell this is run from count too.
+Limits: on shared or few cores all times are noisy: trust the ratios. The kernel queues events on the
+writer's CPU time: that is part of the slowdown, not of the watcher's CPU. No figure has the kernel's
+memory (inotify pins an inode for each watch, some 100 MB with 100,000 directories). A hook costs more
+if its writer has more ancestors; here the shell and its ancestors count too.
 
 Exit: 0 targets met, 1 one was missed, 2 it could not be measured.
 """
@@ -41,7 +41,7 @@ import sys
 import tempfile
 import time
 
-# What writer.c does, for machines without a C compiler.
+# writer.c in Python, for machines without a C compiler.
 WRITER_PYTHON = """
 import os, sys, time
 files, directories, every, pause = map(int, sys.argv[1:])
@@ -128,7 +128,7 @@ class Bench:
         self.writer = [str(program)] if compiler else [sys.executable, "-c", WRITER_PYTHON]
 
     def clear(self, hook_directories=None):
-        """Takes away what was written, and makes the directories for the next time."""
+        """Removes the written files, and makes the directories of the next run."""
         for entry in self.tree.iterdir():
             if entry.name != "lost+found":
                 shutil.rmtree(entry)
@@ -145,18 +145,18 @@ class Bench:
         return int(subprocess.run(command, cwd=self.tree, check=True, capture_output=True).stdout) / 1e6
 
     def reported(self, name, output):
-        """Hooks that were reported, each counted once, and other records (gaps)."""
-        paths, gaps = set(), 0
+        """The number of reported hooks, each counted once, and of other records (losses)."""
+        paths, losses = set(), 0
         for line in output.read_text(errors="replace").splitlines() if output.exists() else []:
             if name == "pyhookwatch":
                 path = json.loads(line).get("file", {}).get("path")
-                gaps += path is None
+                losses += path is None
             else:
                 directory, events, file = line.split(" ", 2)
                 path = directory + file if "CLOSE_WRITE" in events else None
             if path and (path.endswith(".pth") or path.endswith("sitecustomize.py")):
                 paths.add(path)
-        return len(paths), gaps
+        return len(paths), losses
 
     def noise(self, name, files, every, pause=0):
         hooks = -(-files // every)
@@ -172,8 +172,8 @@ class Bench:
             spent, peak = watcher.cpu() - before, watcher.memory("VmHWM")
         finally:
             watcher.stop()
-        seen, gaps = self.reported(name, watcher.output)
-        return {"wall_ms": wall, "cpu_us": spent / files / 1000, "hooks": hooks, "seen": seen, "gaps": gaps, "peak_kib": peak}
+        seen, losses = self.reported(name, watcher.output)
+        return {"wall_ms": wall, "cpu_us": spent / files / 1000, "hooks": hooks, "seen": seen, "losses": losses, "peak_kib": peak}
 
     def large_tree(self, name):
         watcher = Watcher(name, self)
@@ -228,7 +228,7 @@ def measure(arguments, bench):
         }
     for label, pause in [("as fast as possible", 0), (f"{PAUSE_US / 1000:g} ms apart", PAUSE_US)]:
         runs = [bench.noise("pyhookwatch", arguments.hooks, 1, pause) for _ in range(min(3, arguments.rounds))]
-        report["hooks"][label] = {key: median(runs, key) for key in ("cpu_us", "peak_kib", "hooks", "seen", "gaps")}
+        report["hooks"][label] = {key: median(runs, key) for key in ("cpu_us", "peak_kib", "hooks", "seen", "losses")}
     bench.clear()
     for number in range(arguments.dirs):
         os.makedirs(bench.tree / f"{number // 1000}/{number % 1000}", exist_ok=True)
@@ -261,9 +261,9 @@ def show(report):
     print("\n" + line.format("large tree", "ready ms", "RSS KiB", "of it anon", "", ""))
     for name, row in report["tree"].items():
         print(line.format(name, f"{row['ready_ms']:.1f}", f"{row['rss_kib']:.0f}", f"{row['anonymous_kib']:.0f}", "", ""))
-    print("\n" + line.format("hooks only (pyhookwatch)", "CPU us/hook", "peak RSS KiB", "hooks", "reported", "gaps"))
+    print("\n" + line.format("hooks only (pyhookwatch)", "CPU us/hook", "peak RSS KiB", "hooks", "reported", "losses"))
     for name, row in report["hooks"].items():
-        print(line.format(name, f"{row['cpu_us']:.1f}", f"{row['peak_kib']:.0f}", *(f"{row[key]:.0f}" for key in ("hooks", "seen", "gaps"))))
+        print(line.format(name, f"{row['cpu_us']:.1f}", f"{row['peak_kib']:.0f}", *(f"{row[key]:.0f}" for key in ("hooks", "seen", "losses"))))
     for part, key in [("noise", "cpu_us"), ("tree", "rss_kib"), ("tree", "ready_ms")]:
         if "inotifywait" in report[part]:
             ratio = report[part]["pyhookwatch"][key] / report[part]["inotifywait"][key]

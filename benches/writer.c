@@ -1,7 +1,7 @@
 /* The writer of noise.py: writer FILES DIRECTORIES EVERY PAUSE_US
  *
- * Creates, writes and closes FILES files in the current directory, every EVERY-th of them a hook;
- * rests PAUSE_US after each. Prints the nanoseconds it took. */
+ * Creates, writes and closes FILES files in the current directory; every EVERY-th is a hook.
+ * Waits PAUSE_US after each. Prints the duration in nanoseconds. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

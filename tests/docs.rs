@@ -126,6 +126,28 @@ fn the_tables_of_words_have_every_word() {
     assert_eq!(listed("src/event/change.rs", "Action"), actions);
 }
 
+/// An alert with a word that the schema lacks would be refused by a receiver that validates it.
+#[test]
+fn the_schema_has_every_word() {
+    let schema: serde_json::Value = serde_json::from_str(&read("config/alert.schema.json")).unwrap();
+    let hook = "src/event/hook.rs";
+    for (source, name, pointer) in [
+        (hook, "HookKind", "/alert_facts/properties/hook/properties/kind"),
+        (hook, "HookForm", "/alert_facts/properties/hook/properties/form"),
+        (hook, "HookLocation", "/alert_facts/properties/hook/properties/location"),
+        (hook, "ContentClass", "/content/properties/class"),
+        (hook, "Signal", "/content/properties/signals/items"),
+        ("src/event/change.rs", "Action", "/alert/properties/event/properties/action"),
+        ("src/event/loss.rs", "LossCause", "/loss/properties/pyhookwatch/properties/loss/properties/cause"),
+    ] {
+        let pointer = format!("/$defs{pointer}/enum");
+        let known = schema.pointer(&pointer).and_then(serde_json::Value::as_array).unwrap_or_else(|| panic!("{pointer}"));
+        let known: BTreeSet<_> = known.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+        let words: BTreeSet<_> = words(source, name).into_iter().map(|(word, _)| word).collect();
+        assert_eq!(known, words, "left: config/alert.schema.json, right: {name} in {source}");
+    }
+}
+
 /// The words in backticks in the first column of the table with this head.
 fn first_column(file: &str, head: &str) -> BTreeSet<String> {
     let text = read(file);
