@@ -141,7 +141,8 @@ fn the_schema_has_every_word() {
         ("src/event/loss.rs", "LossCause", "/loss/properties/pyhookwatch/properties/loss/properties/cause"),
     ] {
         let pointer = format!("/$defs{pointer}/enum");
-        let known = schema.pointer(&pointer).and_then(serde_json::Value::as_array).unwrap_or_else(|| panic!("{pointer}"));
+        let known =
+            schema.pointer(&pointer).and_then(serde_json::Value::as_array).unwrap_or_else(|| panic!("{pointer}"));
         let known: BTreeSet<_> = known.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
         let words: BTreeSet<_> = words(source, name).into_iter().map(|(word, _)| word).collect();
         assert_eq!(known, words, "left: config/alert.schema.json, right: {name} in {source}");
