@@ -1,4 +1,4 @@
-//! The command line: an interface, kept stable.
+//! The command line. Its options and exit codes are a stable interface.
 
 use crate::alert::Format;
 use crate::alert::sink::OutputSettings;

@@ -1,7 +1,6 @@
 //! One error or warning about a file that an administrator wrote: where it is, what is wrong, what to do.
 //!
-//! The content of such a file can come from anywhere (a template, a download, an attacker), so nothing of it reaches a
-//! terminal or a log raw.
+//! An attacker may have written such a file, so its content is escaped before it reaches a terminal or a log.
 
 use crate::escape::one_line as printable;
 use std::fmt;

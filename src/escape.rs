@@ -24,7 +24,7 @@ pub fn reversible(bytes: &[u8]) -> String {
     text
 }
 
-/// As [`reversible`], of at most `limit` bytes of the original; also whether it was cut.
+/// As [`reversible`], for at most `limit` bytes of the original; returns whether it was cut.
 pub fn capped(bytes: &[u8], limit: usize) -> (String, bool) {
     match bytes.get(..limit) {
         Some(start) if bytes.len() > limit => (reversible(start), true),
@@ -76,29 +76,25 @@ mod tests {
     /// The inverse of [`reversible`].
     fn restore(text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut rest = text;
-        while let Some(character) = rest.chars().next() {
-            rest = &rest[character.len_utf8()..];
+        let mut rest = text.chars();
+        while let Some(character) = rest.next() {
             if character != '\\' {
                 bytes.extend(character.to_string().bytes());
                 continue;
             }
-            let kind = rest.chars().next().unwrap();
-            rest = &rest[1..];
-            match kind {
+            match rest.next().unwrap() {
                 '\\' => bytes.push(b'\\'),
                 'n' => bytes.push(b'\n'),
                 'r' => bytes.push(b'\r'),
                 't' => bytes.push(b'\t'),
                 'x' => {
-                    bytes.push(u8::from_str_radix(&rest[..2], 16).unwrap());
-                    rest = &rest[2..];
+                    let hex: String = rest.by_ref().take(2).collect();
+                    bytes.push(u8::from_str_radix(&hex, 16).unwrap());
                 }
                 'u' => {
-                    let (hex, after) = rest[1..].split_once('}').unwrap();
-                    let character = char::from_u32(u32::from_str_radix(hex, 16).unwrap()).unwrap();
+                    let hex: String = rest.by_ref().skip(1).take_while(|next| *next != '}').collect();
+                    let character = char::from_u32(u32::from_str_radix(&hex, 16).unwrap()).unwrap();
                     bytes.extend(character.to_string().bytes());
-                    rest = after;
                 }
                 _ => panic!("{text}"),
             }

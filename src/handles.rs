@@ -1,4 +1,4 @@
-//! From a directory's file handle to a descriptor and a path.
+//! Resolves the file handle of a directory to a descriptor and a path.
 //!
 //! The table keeps no mount open, because a descriptor on a filesystem makes the administrator's `umount` fail with
 //! EBUSY. Each lookup opens a mount point and closes it again.
@@ -87,7 +87,7 @@ impl HandleTable {
 /// Opens a mount point for use with handles; returns the fsid of what is mounted there now too.
 ///
 /// # Errors
-/// Whatever opening or `statvfs(3)` returns.
+/// Those of `open(2)` and `statvfs(3)`.
 pub fn open_mount_point(mount_point: &Path) -> io::Result<(OwnedFd, u64)> {
     // Not O_PATH, which open_by_handle_at refuses (EBADF); not blocking, because a FIFO can be mounted there.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -99,7 +99,7 @@ pub fn open_mount_point(mount_point: &Path) -> io::Result<(OwnedFd, u64)> {
 /// The id of the filesystem that an open file is on, as fanotify records have it.
 ///
 /// # Errors
-/// Whatever `fstatvfs(3)` returns.
+/// Those of `fstatvfs(3)`.
 pub fn fsid(file: &OwnedFd) -> io::Result<u64> {
     Ok(rustix::fs::fstatvfs(file)?.f_fsid)
 }

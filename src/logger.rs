@@ -24,7 +24,7 @@ impl Log for Stderr {
         };
         let prefix = if self.for_journal { format!("<{priority}>") } else { String::new() };
         let line = format!("{prefix}pyhookwatch: {word}{}\n", escape::one_line(&record.args().to_string()));
-        // There is no other log for this error.
+        // An error of the log itself cannot be logged.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 

@@ -1,7 +1,7 @@
-//! Opens a file that an administrator wrote, and reports who else could have changed it.
+//! Opens a file that an administrator wrote, and reports whether other users could have changed it.
 //!
 //! Opens the path one component at a time (openat, O_NOFOLLOW) and resolves symlinks itself, so the file that was checked
-//! is the file that is read. A component is insecure when somebody other than root and the effective user can change it.
+//! is the file that is read. A component is insecure if users other than root and the effective user can change it.
 //! POSIX access lists need no check of their own: the mode shows their mask as the group's rights (acl(5)).
 
 use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
@@ -24,7 +24,7 @@ const STICKY: RawMode = 0o1000;
 pub struct Opened {
     /// Opened with O_NONBLOCK, so that a FIFO does not block. The caller checks whether it is a regular file.
     pub file: File,
-    /// Who else could have changed it, and what to do: the first insecure component from `/`.
+    /// Why other users could have changed it, and the remedy: the first insecure component from `/`.
     pub insecure_because: Option<String>,
 }
 
@@ -152,7 +152,7 @@ fn open_directory(from: impl std::os::fd::AsFd, name: &Path) -> rustix::io::Resu
     rustix::fs::openat(from, name, flags, Mode::empty())
 }
 
-/// Why somebody else could change this, and what to do.
+/// Why another user could change this component, and the remedy.
 fn insecure_because(stat: &Stat, path: &Path, user: u32) -> Option<String> {
     let (kind, shown) = (FileType::from_raw_mode(stat.st_mode), path.display());
     if stat.st_uid != 0 && stat.st_uid != user {

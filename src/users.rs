@@ -1,7 +1,7 @@
 //! User names from `/etc/passwd`.
 //!
-//! Read as a file and not by getpwuid(3): NSS modules run in the process, and a query to LDAP can hang. A user that is not
-//! in the file has no name here.
+//! Read as a file and not by getpwuid(3): NSS modules run in the process, and a query to LDAP can hang. A user outside
+//! of the file has no name here.
 
 use std::collections::HashMap;
 use std::io::Read;

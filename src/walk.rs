@@ -86,7 +86,7 @@ impl Entry<'_> {
     }
 }
 
-/// What a walk read, and what it could not.
+/// Counts of a walk, including what it could not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalkReport {
     /// Directories that were listed, the top included.

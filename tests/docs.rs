@@ -3,7 +3,7 @@
 //! Tables between `<!-- NAME: ... -->` and `<!-- end -->` are made from the code: `UPDATE_DOCS=1 cargo test --test docs`
 //! writes them anew. The other tables are compared by their first column.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 use pyhookwatch::event::{Action, Evidence, Level, LossCause, Signal};
 use pyhookwatch::rules::EMBEDDED;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// An exit code, after `sysexits(3)`. [`EXIT_CODES`] says what each means for which command.
+/// An exit code, after `sysexits(3)`. [`EXIT_CODES`] has the meaning of each for each command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Success.

@@ -62,9 +62,10 @@ impl HypotheticalChange {
 /// There is no such field, or it is a number and the value is not.
 pub fn parse_value(name: &str, value: &str) -> Result<(&'static str, FieldValue), String> {
     let field = fields::find(name).ok_or_else(|| fields::no_such_field(name))?;
-    let value = match fields::NUMBERS.contains(&field.name) {
-        true => FieldValue::Number(value.parse().map_err(|_| format!("{name} is a number, and {value} is none"))?),
-        false => FieldValue::Text(value.to_owned()),
+    let value = if fields::NUMBERS.contains(&field.name) {
+        FieldValue::Number(value.parse().map_err(|_| format!("{name} is a number, and {value} is none"))?)
+    } else {
+        FieldValue::Text(value.to_owned())
     };
     Ok((field.name, value))
 }

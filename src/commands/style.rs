@@ -18,7 +18,7 @@ pub struct Style {
 pub enum Color {
     /// Something is wrong.
     Red,
-    /// Something is less than it should be.
+    /// Something is restricted.
     Yellow,
     /// Ordinary.
     None,

@@ -1,4 +1,4 @@
-//! The baseline: one look over the machine after the start, in a thread of its own. It finds the modules, directories
+//! The baseline: one scan of the machine after the start, in a thread of its own. It finds the modules, directories
 //! and files that existing hooks lead to, and the settings that environment files have already.
 //!
 //! Changes are watched from the first moment. Until the baseline is complete, an old setting counts as new, and a module
@@ -19,8 +19,8 @@ use std::time::{Duration, SystemTime};
 /// How often the thread checks for room in the channel.
 const CHECK_EVERY: Duration = Duration::from_millis(5);
 
-/// Starts the thread. A file changed after `since` is not part of the baseline. The thread ends by itself, or when
-/// nobody receives any more.
+/// Starts the thread. A file changed after `since` is not part of the baseline. The thread ends after the scan,
+/// or when the channel is closed.
 ///
 /// # Errors
 /// When there can be no thread.
@@ -31,10 +31,7 @@ pub fn start(
     filter: SharedFilter,
     events: EventSender,
 ) -> io::Result<()> {
-    let tops = match root == Path::new("/") {
-        true => trees.to_vec(),
-        false => vec![root.clone()],
-    };
+    let tops = if root == Path::new("/") { trees.to_vec() } else { vec![root.clone()] };
     std::thread::Builder::new()
         .name("phw-baseline".into())
         .spawn(move || record(&root, &tops, since, &filter, &events))?;
@@ -53,11 +50,11 @@ fn record(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilte
         }
     }
     for found in inventory.hooks.iter().filter(|found| leads_elsewhere(&found.hook_path)) {
-        // Gone since, or unreadable: then its next change is enough.
+        // Gone or unreadable: its next change is reported without a comparison.
         let Ok(file) = inventory.open(found) else { continue };
         let limits = Limits { hash: 0, ..Limits::default() };
         let (hook, _) = hook::read_only(root, &file, tracked.classify(&file.path), limits);
-        // Events of the kernel have precedence.
+        // Events of the kernel take precedence.
         while !events.has_room() {
             std::thread::sleep(CHECK_EVERY);
         }

@@ -6,9 +6,9 @@
 use crate::hook::content::{Limits, MAX_HASHED, MAX_PARSED};
 use std::time::Instant;
 
-/// Bytes that may be hashed in a second on average (about a tenth of a core), and at once after a quiet time.
+/// Bytes hashed per second on average (about a tenth of a core), and the most hashed at once after a quiet time.
 const HASHED: Rate = Rate { per_second: 32 << 20, burst: 64 << 20 };
-/// Bytes that may be parsed, at the same cost.
+/// Bytes parsed per second, at the same cost.
 const PARSED: Rate = Rate { per_second: 2 << 20, burst: 8 << 20 };
 /// Bytes of each file that are always parsed: thirty times the largest known benign `.pth`.
 const ALWAYS_PARSED: u64 = 64 << 10;
@@ -50,7 +50,7 @@ impl ReadBudget {
         }
     }
 
-    /// So many bytes were hashed and parsed.
+    /// Subtracts the bytes that were hashed and parsed.
     pub fn spend(&mut self, hashed: u64, parsed: u64) {
         self.hashing = self.hashing.saturating_sub(hashed);
         self.parsing = self.parsing.saturating_sub(parsed);
@@ -63,7 +63,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn many_large_files_use_it_up_small_ones_still_fit_and_time_fills_it_again() {
+    fn large_files_exhaust_the_budget_small_ones_still_fit_and_time_refills_it() {
         let start = Instant::now();
         let mut budget = ReadBudget::new(start);
         for _ in 0..3 {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_large_files_were_parsed_the_beginning_of_each_is() {
+    fn the_beginning_of_every_large_file_is_parsed() {
         let start = Instant::now();
         let mut budget = ReadBudget::new(start);
         for _ in 0..1000 {

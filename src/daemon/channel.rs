@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 /// Inputs that may wait. Each may hold a descriptor of a directory.
 const CAPACITY: usize = 4096;
 
-/// Room for the reader's pending batch (1,024 events) and for one more read: 64 KiB are at most some 1,000 records.
+/// Room for the reader's pending batch (1,024 events) and for one more read of 64 KiB (about 1,000 records at most).
 const ROOM_FOR_READ: usize = 2048 + 64;
 
 /// What the pipeline takes.
@@ -42,21 +42,22 @@ impl EventSender {
     pub fn send(&self, message: Message) {
         let is_loss = !matches!(message, Message::EndOfRead);
         let input = PipelineInput::Source(message);
-        let sent = match self.blocking.load(Ordering::Relaxed) {
-            true => self.sender.blocking_send(input).is_ok(),
-            false => self.sender.try_send(input).is_ok(),
+        let sent = if self.blocking.load(Ordering::Relaxed) {
+            self.sender.blocking_send(input).is_ok()
+        } else {
+            self.sender.try_send(input).is_ok()
         };
         if !sent && is_loss {
             self.record_drop(1);
         }
     }
 
-    /// Sends, waiting for room: for threads that read no queue of the kernel. `false`: nobody receives any more.
+    /// Sends, waiting for room: for threads that read no queue of the kernel. `false`: the channel is closed.
     pub fn send_blocking(&self, input: PipelineInput) -> bool {
         self.sender.blocking_send(input).is_ok()
     }
 
-    /// Counts changes that nobody will judge.
+    /// Counts dropped changes.
     pub fn record_drop(&self, changes: u64) {
         self.dropped.fetch_add(changes, Ordering::Relaxed);
     }
@@ -66,7 +67,7 @@ impl EventSender {
         self.sender.capacity() >= ROOM_FOR_READ
     }
 
-    /// What was dropped since the last call.
+    /// The number of changes dropped since the last call.
     pub fn take_dropped(&self) -> Option<LossReport> {
         match self.dropped.swap(0, Ordering::Relaxed) {
             0 => None,

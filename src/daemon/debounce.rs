@@ -16,10 +16,10 @@ pub const MAX_WAIT: Duration = Duration::from_millis(500);
 /// Paths that may wait at once; past it the oldest is emitted unfinished.
 const MAX_PENDING: usize = 2048;
 
-/// Emitted changes that are remembered, to recognise a late close.
+/// Remembered emitted changes, to recognise a late close.
 const MAX_REMEMBERED: usize = 2048;
 
-/// What a change has left: the same again is not another change.
+/// The state of the file after a change. An equal state later is not a new change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Inode and device.
@@ -35,7 +35,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of a change after which the file was like this.
+    /// The fingerprint of a change and the file after it.
     pub fn of(change: &Change, hook: &Hook) -> Self {
         let facts = &hook.file;
         Self {
@@ -55,7 +55,7 @@ impl Fingerprint {
     }
 }
 
-/// What is remembered of an emitted change.
+/// The memory of an emitted change.
 #[derive(Debug)]
 struct Reported {
     fingerprint: Fingerprint,
@@ -107,7 +107,7 @@ impl Debouncer {
     pub fn end_of_read(&mut self) -> Vec<Change> {
         let mut done = Vec::new();
         for path in self.finished.drain(..) {
-            // Emitted already, it may have a younger change that is not complete.
+            // If it was emitted, a younger change of the same path may be incomplete.
             if self.pending.get(&path).is_some_and(|change| change.complete) {
                 done.extend(self.pending.remove(&path));
             }
@@ -115,7 +115,7 @@ impl Debouncer {
         done
     }
 
-    /// The changes whose time is up.
+    /// The changes whose deadline has passed.
     pub fn due(&mut self, now: Instant) -> Vec<Change> {
         let mut done = Vec::new();
         while let Some((deadline, path)) = self.deadlines.front()
@@ -198,7 +198,7 @@ fn merge(change: &mut Change, event: FileEvent) {
 
 fn add_writer(change: &mut Change, writer: Arc<Writer>) {
     if let Some(known) = change.writers.iter_mut().find(|known| same(known.process.as_ref(), writer.process.as_ref())) {
-        // Of one process seen twice the better evidence is kept, with the doubts of both.
+        // Two snapshots of one process: keep the better evidence, with the doubts of both.
         let doubts = [known, &writer].map(|writer| Exclusion::of(writer).doubt());
         if known.executable().is_none() && writer.executable().is_some() {
             *known = writer;
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn create_write_close_is_one_creation_given_at_the_close() {
+    fn create_write_close_is_one_creation_emitted_at_the_close() {
         let clock = Clock(Instant::now());
         let mut debouncer = Debouncer::default();
         assert!(debouncer.observe(event("/a.pth", Action::Creation, false, clock.at(0))).is_empty());
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_change_whose_end_of_read_was_lost_is_given_out_all_the_same() {
+    fn a_complete_change_is_emitted_even_if_its_end_of_read_was_lost() {
         let clock = Clock(Instant::now());
         let mut debouncer = Debouncer::default();
         debouncer.observe(event("/a.pth", Action::Change, true, clock.at(0)));
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_close_that_changed_nothing_is_no_news_and_new_content_is() {
+    fn a_late_close_is_a_new_change_only_with_new_content() {
         let mut debouncer = Debouncer::default();
         assert!(debouncer.is_news(&change("/a.pth"), fingerprint(1)));
         assert!(!debouncer.is_news(&change("/a.pth"), fingerprint(1)));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_in_a_directory_after_its_rename_did_not_come_with_it() {
+    fn a_file_made_after_the_rename_of_its_directory_did_not_come_with_it() {
         let clock = Clock(Instant::now());
         let mut debouncer = Debouncer::default();
         let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_with_a_renamed_directory_is_reported_even_if_it_was_written_since() {
+    fn a_file_in_a_renamed_directory_is_reported_even_if_it_was_written_since() {
         let clock = Clock(Instant::now());
         let mut debouncer = Debouncer::default();
         let listed = |path| FileEvent { listed: true, ..event(path, Action::Rename, true, clock.at(10)) };
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn every_process_that_took_part_is_a_writer_and_exec_in_between_makes_two() {
+    fn every_participating_process_is_a_writer_and_an_exec_makes_two() {
         let clock = Clock(Instant::now());
         let mut debouncer = Debouncer::default();
         for (at, (pid, executable)) in
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_was_seen_twice_is_only_as_sure_as_the_worse_look() {
+    fn a_process_with_two_snapshots_has_the_lower_confidence() {
         let clock = Clock(Instant::now());
         let sure = |pid, executable: &str| {
             let mut writer = Writer::clone(&writer(pid, executable));
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn past_its_bound_the_oldest_change_is_given_out_unfinished() {
+    fn past_its_bound_the_oldest_change_is_emitted_unfinished() {
         let clock = Clock(Instant::now());
         let mut debouncer = Debouncer::default();
         let mut given = 0;

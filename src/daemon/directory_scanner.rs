@@ -38,7 +38,7 @@ impl DirectoryScanner {
         Ok(Self { queue, unfinished })
     }
 
-    /// Has the directory listed.
+    /// Queues the directory.
     ///
     /// # Errors
     /// The event, when too many wait.
@@ -54,7 +54,7 @@ impl DirectoryScanner {
         })
     }
 
-    /// Directories that wait or are being listed. The files of all others are in the channel.
+    /// The number of directories that wait or are being listed.
     pub fn unfinished(&self) -> usize {
         self.unfinished.load(Ordering::Acquire)
     }
@@ -71,7 +71,7 @@ fn scan(directory: &FileEvent, filter: &SharedFilter, events: &EventSender) {
     let detail = match walked {
         Ok(report) if report.truncated => "it holds more than can be listed".to_owned(),
         Ok(report) if report.unreadable > 0 => format!("{} directories in it could not be read", report.unreadable),
-        // Renamed on or removed before it could be listed: then it has another event.
+        // Renamed again or removed before it could be listed: it has another event.
         Ok(_) | Err(_) => return,
     };
     let detail = format!("{} was renamed into place, but {detail}", directory.file.path.display());

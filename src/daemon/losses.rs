@@ -6,10 +6,10 @@ use crate::event::{LossCause, LossReport};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// One cause is reported at most once in this time.
+/// Shortest time between two reports of one cause.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// The losses of each cause that wait for the end of their window.
+/// The unreported losses, by cause.
 #[derive(Debug, Default)]
 pub struct Losses(BTreeMap<LossCause, Window>);
 

@@ -6,16 +6,16 @@
 use crate::event::{FileEvent, Writer};
 use std::sync::Arc;
 
-/// Writes that may wait. Past it their writers are resolved from what is known so far.
+/// Most writes that wait. Past it their writers are resolved from the evidence so far.
 const MAX_PENDING: usize = 1024;
 
 /// The writes since the last resolution.
 pub struct PendingBatch {
-    /// In the order of the queue, each with the number of its write.
+    /// The events in the order of the queue, each with the number of its write.
     events: Vec<(usize, FileEvent)>,
-    /// All writes, those whose directory was gone too.
+    /// The number of all writes, including those whose directory was gone.
     writes: usize,
-    /// Stands in for a writer until it is resolved, and for good when nobody looked at it.
+    /// The writer of an event until it is resolved.
     placeholder: Arc<Writer>,
 }
 
@@ -37,12 +37,12 @@ impl PendingBatch {
         self.events.push((write, event));
     }
 
-    /// For an event whose writer is not resolved yet.
+    /// The writer of an event that is not resolved yet.
     pub fn placeholder(&self) -> Arc<Writer> {
         self.placeholder.clone()
     }
 
-    /// Whether no more writes may wait.
+    /// Whether the batch must be resolved before the next write.
     pub fn is_full(&self) -> bool {
         self.writes >= MAX_PENDING
     }

@@ -35,7 +35,7 @@ const MAX_LATER_GUARDS: usize = 1000;
 pub struct Pipeline {
     /// The loaded rules.
     pub rules: RuleSet,
-    /// What became of the changes.
+    /// Counts of alerts, exclusions and losses.
     pub stats: Stats,
     /// Filesystems that were mounted while running.
     pub later_guards: Vec<Guard>,
@@ -44,7 +44,7 @@ pub struct Pipeline {
     budget: ReadBudget,
     surface: Surface,
     settings: Settings,
-    /// During the shutdown: what is not judged by then counts as lost.
+    /// Deadline of the shutdown: changes not judged by then count as lost.
     deadline: Option<Instant>,
     users: Users,
     composer: Arc<Mutex<Composer>>,
@@ -102,7 +102,7 @@ impl Pipeline {
         }
     }
 
-    /// A filesystem was mounted while running, and this is what watches it.
+    /// Records the guard of a filesystem that was mounted while running.
     pub fn filesystem_guarded(&mut self, guard: Guard) {
         let holds_watch_trees = watch_plan::holds_watch_trees(&self.settings, &guard.mount_points);
         log_guard(&guard, holds_watch_trees);
@@ -121,7 +121,7 @@ impl Pipeline {
         [self.debouncer.next_deadline(), self.losses.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Finishes what has waited long enough.
+    /// Judges the changes whose deadline has passed.
     pub fn due(&mut self, now: Instant) {
         for change in self.debouncer.due(now) {
             self.finish(&change);
@@ -131,7 +131,7 @@ impl Pipeline {
         }
     }
 
-    /// The shutdown has begun: after this moment nothing is judged any more.
+    /// Begins the shutdown: no change is judged after `deadline`.
     pub fn judge_until(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
     }
@@ -165,7 +165,7 @@ impl Pipeline {
         }
     }
 
-    /// Ends the pipeline, so that nothing refers to the outputs any more.
+    /// Ends the pipeline and releases the outputs.
     pub fn into_stats(self) -> Stats {
         self.stats
     }
@@ -245,14 +245,12 @@ impl Pipeline {
                 writer,
                 user_name: uid.and_then(|uid| self.users.name(uid)),
             };
-            // The writers that were not kept could be any.
-            let exclusion = match change.more_writers {
-                true => Exclusion::Denied(Doubt::MoreWriters),
-                false => Exclusion::of(writer),
-            };
+            // The change has more writers, and any of them may be hostile.
+            let exclusion =
+                if change.more_writers { Exclusion::Denied(Doubt::MoreWriters) } else { Exclusion::of(writer) };
             verdicts.push((writer.clone(), self.rules.judge(&facts, exclusion)));
         }
-        // Of equal verdicts the first, because the writer that made the name comes first.
+        // Among equal verdicts take the first: the writer that made the name comes first.
         let weight = |(_, verdict): &(_, Verdict)| (verdict.level, verdict.matches.len());
         let heaviest = verdicts.iter().map(weight).max()?;
         let worst = verdicts.iter().position(|verdict| weight(verdict) == heaviest)?;
@@ -289,10 +287,8 @@ impl Pipeline {
     /// for which the kernel has no other event.
     fn path_covered(&mut self, path: PathBuf, is_local: bool) {
         let tracked = self.surface.tracked();
-        let covered = match tracked.is_startup_file(&path) {
-            true => vec![path],
-            false => tracked.baseline_directories_below(&path),
-        };
+        let covered =
+            if tracked.is_startup_file(&path) { vec![path] } else { tracked.baseline_directories_below(&path) };
         covered.into_iter().for_each(|path| self.finish_mount(path, is_local));
     }
 
@@ -314,7 +310,7 @@ impl Pipeline {
         }));
     }
 
-    /// Has a renamed directory listed, because the kernel reports no file in it. A directory that Python searches is a
+    /// Queues a renamed directory for listing, because the kernel reports no file in it. A directory that Python searches is a
     /// change of its own too.
     fn scan_directory(&mut self, event: FileEvent) {
         let path = self.surface.classify(&event.file, event.classification);

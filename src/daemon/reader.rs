@@ -1,7 +1,7 @@
 //! The reader thread: each event from the kernel's queue to the daemon's channel.
 //!
-//! It drops by name what no rule can want, has the writer of the rest read from `/proc` at once, and sends the event
-//! with its writer once the queue is empty. It never waits for another thread.
+//! The thread drops records by name if no rule can match them. For the others it reads the writer from `/proc` at once.
+//! Once the queue is empty it sends the events with their writers. It never waits for another thread.
 
 use super::channel::EventSender;
 use super::pending_batch::PendingBatch;
@@ -25,12 +25,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// More failed reads than this within [`REOPEN_WINDOW`] and the reader gives up.
+/// The reader gives up after more failed reads than this within [`REOPEN_WINDOW`].
 const MAX_REOPENS: usize = 5;
 const REOPEN_WINDOW: Duration = Duration::from_secs(60);
 
-/// How long records about processes are left in the kernel. Collecting each at once would cost ten times as much; with a
-/// longer delay a flood of processes could fill the kernel's buffers.
+/// Delay before records about processes are collected. Collecting each at once costs ten times as much. With a longer
+/// delay a flood of processes could fill the kernel's buffers.
 const COLLECT_EVERY: Duration = Duration::from_millis(250);
 
 /// How long after a program start the queue is read once more. If it is empty then, the program that runs by then is the
@@ -49,7 +49,7 @@ pub struct ReadCounters {
     pub unresolved: AtomicU64,
 }
 
-/// The reader and all that it owns.
+/// The state of the reader thread.
 pub struct Reader {
     fanotify: FanotifyReader,
     resolver: WriterResolver,
@@ -61,7 +61,7 @@ pub struct Reader {
     backpressure: BackpressureTimer,
     /// Writes that a rule may want, since the start.
     writes: u64,
-    /// Programs were started according to the last drain.
+    /// The last drain contained program starts.
     saw_start: bool,
     own_pid: u32,
 }
@@ -101,7 +101,7 @@ impl Reader {
         let heartbeat = self.heartbeat.clone();
         std::thread::Builder::new().name("phw-fanotify".into()).spawn(move || {
             if let Err(error) = self.run() {
-                // Nobody receives it only when the daemon is stopping anyway.
+                // The receiver is gone only when the daemon is stopping.
                 let _ = failed.send(error);
             }
         })?;
@@ -135,7 +135,7 @@ impl Reader {
                 return Ok(());
             }
             if ready.process_records {
-                // Once nothing came for COLLECT_EVERY, the next record wakes the thread.
+                // After COLLECT_EVERY without a record, the next record wakes the thread.
                 collected = self.collect().then(Instant::now);
             }
             if ready.mounts {
@@ -160,7 +160,7 @@ impl Reader {
         })
     }
 
-    /// Reads until the queue is empty or the channel has no room, and sends what was found. Returns whether a rule may
+    /// Reads until the queue is empty or the channel has no room, and sends the events. Returns whether a rule may
     /// want any of it.
     fn drain(&mut self, buffer: &mut [u8], stopping: bool) -> io::Result<bool> {
         let before = self.writes;
@@ -206,7 +206,7 @@ impl Reader {
         let mut count = 0;
         for record in record::records(bytes) {
             let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            // Adopted before any decision, because nothing else closes it.
+            // Taken before any decision, because nothing else closes the pidfd.
             let pidfd = record.pidfd.and_then(sys::adopt_pidfd);
             self.record(&record, pidfd.as_ref(), seen);
             count += 1;
@@ -316,7 +316,7 @@ impl Reader {
         self.pending.add_event(write, event);
     }
 
-    /// Has the writers of the pending writes resolved, and sends the events.
+    /// Resolves the writers of the pending writes, and sends the events.
     fn send_batch(&mut self, queue_is_empty: bool) {
         let resolution = self.resolver.resolve(self.fanotify.handles(), queue_is_empty);
         resolution.losses.into_iter().for_each(|loss| self.events.send(Message::Loss(loss)));

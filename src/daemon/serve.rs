@@ -40,7 +40,7 @@ pub enum Failure {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// Every output has ended for good.
-    #[error("every output is gone: nobody would see an alert")]
+    #[error("every output has ended for good")]
     NoOutput,
     /// The reader thread or the channel has ended.
     #[error("watching ended: {0}")]
@@ -50,7 +50,7 @@ pub enum Failure {
     Start(#[from] io::Error),
 }
 
-/// Reads the configuration, overridden by the command line; called again on SIGHUP.
+/// Reads the configuration with the overrides of the command line; called again on SIGHUP.
 pub type Configure<'a> = &'a dyn Fn() -> Result<Config, Vec<Diagnostic>>;
 
 /// Runs until SIGTERM or SIGINT.
@@ -101,10 +101,10 @@ impl Daemon {
         filter.replace(rules.filter().clone());
 
         let composer = Arc::new(Mutex::new(Composer::new()));
-        // Without privileges, as after each rotation: a file that cannot be opened then is refused now.
+        // Opened without privileges, like after each rotation, so a file that rotation could not reopen is refused now.
         privileges::raise(Role::Nothing)?;
         let outputs = Arc::new(startup::start_outputs(&config, &composer)?);
-        // The clock of files is coarser than this one: what was changed just before counts as changed while watching.
+        // File times are coarser than this clock, so a change just before counts as a change while watching.
         let since = SystemTime::now() - Duration::from_millis(100);
         let sources = Sources::start(&config.source, &filter).map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM | libc::ENOSYS | libc::EINVAL) => Failure::Refused(error),
@@ -128,7 +128,7 @@ impl Daemon {
         loop {
             let deadline = self.pipeline.next_deadline().map(Instant::from_std);
             tokio::select! {
-                // In this order: a change must not run out of time while its close waits in the channel.
+                // The order matters: a change must not reach its deadline while its close waits in the channel.
                 biased;
                 _ = self.signals.terminate.recv() => return Ok(()),
                 _ = self.signals.interrupt.recv() => return Ok(()),
@@ -172,7 +172,7 @@ impl Daemon {
         }
     }
 
-    /// Loads configuration and rules again. Mistakes in either leave both as they are.
+    /// Loads configuration and rules again. A mistake in either keeps both unchanged.
     fn reload(&mut self, configure: Configure<'_>) {
         self.notifier.reloading();
         let loaded = configure().and_then(|config| startup::load_rules(&config));
@@ -197,9 +197,10 @@ impl Daemon {
     }
 
     fn ping_watchdog(&mut self) {
-        match self.sources.all_threads_progressed() {
-            true => self.notifier.watchdog_ping(self.status.systemd_status(&self.sources, &self.pipeline)),
-            false => log::error!("a watcher thread made no progress; withholding WATCHDOG=1"),
+        if self.sources.all_threads_progressed() {
+            self.notifier.watchdog_ping(self.status.systemd_status(&self.sources, &self.pipeline))
+        } else {
+            log::error!("a watcher thread made no progress; withholding WATCHDOG=1")
         }
     }
 

@@ -38,18 +38,18 @@ impl SharedFilter {
     pub fn accept(&self, interest: Interest, path: &Path) -> Option<Accepted> {
         match interest {
             Interest::None => None,
-            // The hook stage classifies it, once more is known of what other hooks lead to.
+            // The hook stage classifies it later, when more tracked paths are known.
             Interest::Always => Some(Accepted { classification: None }),
             Interest::InPlace => {
                 let found = self.tracked.classify(path);
-                // Other hooks can still lead to a path elsewhere, and so change its location.
+                // Another hook may still lead to a path elsewhere, which changes its location.
                 let is_final = found.location != HookLocation::Elsewhere;
                 (found.kind != HookKind::Other).then(|| Accepted { classification: Some(found).filter(|_| is_final) })
             }
         }
     }
 
-    /// What the hook stage tracks on this machine.
+    /// The paths that the hook stage tracks on this machine.
     pub fn tracked(&self) -> &Arc<TrackedPaths> {
         &self.tracked
     }

@@ -36,7 +36,7 @@ pub async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<O
     if undelivered > 0 {
         log::error!("{undelivered} alerts could not be delivered in time and are lost");
     }
-    // No output is left for what was dropped after the last loss report.
+    // The outputs have ended, so later drops are only logged.
     if let Some(dropped) = sources.events.take_dropped().and_then(|loss| loss.count) {
         log::error!("{dropped} more changes came too late to be judged");
     }
@@ -52,8 +52,7 @@ pub async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<O
 }
 
 /// Stops the threads that watch, and judges what they still send until `deadline`. The reader drains the kernel's queue
-/// once more, and renamed directories are listed. What was not read by then, because others write faster than it is
-/// judged, counts as lost. The outputs deliver meanwhile.
+/// once more, and renamed directories are listed. Changes not read by then count as lost. The outputs deliver meanwhile.
 async fn drain(sources: &mut Sources, pipeline: &mut Pipeline, deadline: Instant) {
     sources.events.start_blocking();
     let mut reading = sources.reader.is_some() && !sources.reader_failed.is_terminated();
@@ -66,7 +65,7 @@ async fn drain(sources: &mut Sources, pipeline: &mut Pipeline, deadline: Instant
         tokio::select! {
             biased;
             () = sleep_until(deadline.into()) => break,
-            // When they have ended, what they found is in the channel.
+            // When the threads have ended, all their events are in the channel.
             end = &mut sources.reader_failed, if reading => {
                 reading = false;
                 if let Ok(error) = end {
@@ -79,7 +78,7 @@ async fn drain(sources: &mut Sources, pipeline: &mut Pipeline, deadline: Instant
                 None => break,
             },
             () = sleep(CHECK_EVERY), if !reading && !watching => {
-                // In this order: a listing is in the channel before it counts as finished.
+                // The order matters: a listing is in the channel before it counts as finished.
                 if pipeline.unlisted() == 0 && sources.inputs.is_empty() {
                     break;
                 }

@@ -20,7 +20,7 @@ impl Signals {
     /// Installs them, inside a tokio runtime.
     ///
     /// # Errors
-    /// Whatever installing a handler returns.
+    /// A handler cannot be installed.
     pub fn install() -> io::Result<Self> {
         // A second signal ends a daemon whose runtime hangs. The order matters: at the first signal the flag is not set
         // yet, at the second it is.

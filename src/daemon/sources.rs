@@ -1,4 +1,4 @@
-//! Starts the sources, and asks them how they are.
+//! Starts the sources, and checks their state.
 
 use super::channel::{EventSender, PipelineInput, channel};
 use super::evidence;
@@ -20,15 +20,15 @@ use tokio::sync::oneshot;
 
 /// The running sources.
 pub struct Sources {
-    /// Where their messages arrive.
+    /// The receiving side of their channel.
     pub inputs: Receiver<PipelineInput>,
     /// The sending side, for other threads that find changes.
     pub events: EventSender,
     /// Resolves to the error that ended the reader thread. Without a reader its sender is gone from the start.
     pub reader_failed: oneshot::Receiver<io::Error>,
-    /// What the reader counts.
+    /// Counters of the reader.
     pub counters: Arc<ReadCounters>,
-    /// What is watched and how, in one line.
+    /// The watched filesystems and trees, in one line.
     pub summary: String,
     /// Every filesystem in scope at the start. Empty without fanotify.
     pub guards: Vec<Guard>,
@@ -47,10 +47,10 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Places every mark and watch, then starts reading. Logs what is not watched, or watched without writers.
+    /// Places every mark and watch, then starts reading. Logs filesystems that are not watched, or without writers.
     ///
     /// # Errors
-    /// When nothing can be watched the way the settings want it.
+    /// The settings cannot be met.
     pub fn start(settings: &Settings, filter: &SharedFilter) -> io::Result<Self> {
         let (events, inputs) = channel();
         let counters = Arc::new(ReadCounters::default());
@@ -70,9 +70,10 @@ impl Sources {
         }
         // The reader thread has its privileges now; every later thread gets no more than this one keeps.
         privileges::drop_to(Role::Files);
-        let inotify = match plan.trees.is_empty() {
-            true => None,
-            false => Some(inotify_feed::start(settings, plan.trees, filter, &events)?),
+        let inotify = if plan.trees.is_empty() {
+            None
+        } else {
+            Some(inotify_feed::start(settings, plan.trees, filter, &events)?)
         };
         let summary = summary(&plan.guards, inotify.as_ref());
         if summary.is_empty() {
@@ -95,12 +96,12 @@ impl Sources {
         })
     }
 
-    /// What inotify watches, a report for each tree.
+    /// A report for each tree that inotify watches.
     pub fn watched_trees(&self) -> Vec<TreeReport> {
         self.inotify.as_ref().map(Inotify::report).unwrap_or_default()
     }
 
-    /// Each deficiency of the watch in a few words; empty when all is well.
+    /// Each deficiency of the watch in a few words; empty if there is none.
     pub fn degraded(&self) -> Vec<String> {
         let in_trees = self.guards.iter().filter(|guard| self.holds_watch_trees(guard));
         let unmarked = in_trees.filter_map(|guard| match guard.by {
@@ -196,7 +197,7 @@ fn log_evidence(fanotify: &FanotifyReader, sources: &RecordSources) {
     }
 }
 
-/// What is watched and how, for the ready message; empty when nothing is.
+/// The watched filesystems and trees for the ready message; empty if there are none.
 fn summary(guards: &[Guard], inotify: Option<&Inotify>) -> String {
     let marked: Vec<String> = guards
         .iter()

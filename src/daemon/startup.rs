@@ -14,8 +14,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Open files wanted: a directory for each change in the channel, each change that waits and each renamed directory to
-/// be listed, a pidfd for each record of a batch, and reserve.
+/// Limit of open files: one directory for each change in the channel, each waiting change and each queued directory;
+/// one pidfd for each record of a batch; and a reserve.
 const OPEN_FILES: u64 = 16_384;
 
 /// Loads the rules of this configuration, and logs the warnings about both. Returns their number too.
@@ -44,12 +44,12 @@ pub fn start_outputs(config: &Config, composer: &Arc<Mutex<Composer>>) -> Result
     Outputs::start(&config.outputs_or_default(), on_dropped, local_offset)
 }
 
-/// Opens the socket for `pyhookwatch status`. Without one the daemon watches all the same.
+/// Opens the socket for `pyhookwatch status`. The daemon also runs without it.
 pub fn open_status_socket(config: &Config) -> Option<StatusSocket> {
     let path = config.status.path(&config.source.root)?;
     match StatusSocket::open(path) {
         Ok(socket) => Some(socket),
-        // A user who runs the daemon by hand lacks nothing that the configuration names.
+        // The default path often is not writable for a user who runs the daemon by hand, so this is no warning.
         Err(error) if config.status == config::StatusSocket::Usual && !matches!(error, NoSocket::Taken) => {
             log::info!("no status socket {}: {error}", path.display());
             None
@@ -68,7 +68,7 @@ pub fn raise_open_files() {
         if soft < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) } else { Ok(()) }
     });
     if let Err(error) = raised {
-        log::warn!("the limit of open files stays as it is ({error})");
+        log::warn!("the limit of open files cannot be raised: {error}");
     }
 }
 

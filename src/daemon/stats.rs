@@ -1,4 +1,4 @@
-//! What became of the changes, for the status and the last log line of a run.
+//! Counts of alerts, exclusions and losses, for the status and the last log line of a run.
 
 use crate::event::{Change, Level, LossCause, Writer};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +12,7 @@ pub struct Stats {
     pub alerts: u64,
     /// Alerts by their level, in the order of [`Level::ALL`].
     pub alerts_by_level: [u64; Level::ALL.len()],
-    /// Changes that only an exclusion kept from being alerts.
+    /// Changes without an alert because of an exclusion.
     pub excluded: u64,
     /// Changes that were reported before (a late close).
     pub repeated: u64,
@@ -86,7 +86,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Of a change by this writer.
+    /// Describes a change by this writer.
     pub fn new(change: &Change, writer: &Writer, level: Option<Level>, rules: Vec<(String, String)>) -> Self {
         let executable = writer.executable().map(|executable| executable.path.clone());
         Self { time: change.first.wall, path: change.file.path.clone(), executable, level, rules }

@@ -53,9 +53,10 @@ impl StatusCollector {
             none if none.is_empty() => String::new(),
             reasons => format!("DEGRADED ({reasons}); "),
         };
-        let reload = match self.last_reload.as_ref().is_some_and(|reload| reload.result == ReloadResult::Refused) {
-            true => "the last reload was REFUSED, the previous configuration stays in force; ",
-            false => "",
+        let reload = if self.last_reload.as_ref().is_some_and(|reload| reload.result == ReloadResult::Refused) {
+            "the last reload was REFUSED, the previous configuration stays in force; "
+        } else {
+            ""
         };
         let Stats { alerts, losses, .. } = &pipeline.stats;
         escape::one_line(&format!("{degraded}{reload}{alerts} alerts, {losses} losses; watching: {}", sources.summary))

@@ -43,7 +43,7 @@ pub struct StatusReport {
     pub counters: Counters,
     /// The last 16 alerts, oldest first.
     pub recent_alerts: Vec<RecentChange>,
-    /// The last 16 changes that an exclusion kept from being alerts, oldest first.
+    /// The last 16 changes without an alert because of an exclusion, oldest first.
     pub recent_excluded: Vec<RecentChange>,
     /// The outputs.
     pub outputs: Vec<OutputStatus>,
@@ -187,7 +187,7 @@ pub struct Counters {
     pub alerts: u64,
     /// The same by level.
     pub alerts_by_level: BTreeMap<Level, u64>,
-    /// Changes that only an exclusion kept from being alerts.
+    /// Changes without an alert because of an exclusion.
     pub excluded: u64,
     /// Changes that had been alerted already.
     pub repeated: u64,
@@ -208,11 +208,11 @@ pub struct RecentChange {
     pub executable: Option<String>,
     /// Level of the alert; none for an excluded change.
     pub level: Option<Level>,
-    /// The rules that matched or were silenced.
+    /// The rules that matched or were excluded.
     pub rules: Vec<DecidedRule>,
 }
 
-/// A rule that matched a change, or was silenced by an exclusion.
+/// A rule that matched a change, or that an exclusion suppressed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecidedRule {
     /// Its title.

@@ -5,7 +5,7 @@
 //! never reads blocks nothing.
 
 use super::status_report::StatusReport;
-use nix::sys::stat::Mode;
+use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::DirBuilder;
 use std::io;
@@ -22,7 +22,7 @@ const CLIENTS: usize = 4;
 /// Length of the queue of connections.
 const BACKLOG: i32 = 8;
 /// A client that has not read its answer by then is disconnected.
-const PATIENCE: Duration = Duration::from_secs(2);
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// Wait after a failed accept, for example when descriptors are short.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Write permission for others than the owner.
@@ -31,10 +31,10 @@ const OTHERS_WRITE: u32 = 0o022;
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum NoSocket {
-    /// Another daemon answers there.
+    /// Another daemon listens on the path.
     #[error("another daemon answers there already")]
     Taken,
-    /// Its directory could be changed by somebody else.
+    /// Another user could change its directory.
     #[error("its directory {} {}", .0.display(), .1)]
     Directory(PathBuf, String),
     /// The kernel refuses it.
@@ -46,7 +46,7 @@ pub enum NoSocket {
 pub struct StatusSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// Device and inode, to remove no other's.
+    /// Device and inode, so that the socket of another daemon is not removed.
     id: (u64, u64),
     clients: Arc<Semaphore>,
 }
@@ -54,11 +54,11 @@ pub struct StatusSocket {
 /// A client that may have an answer.
 pub struct Client {
     stream: UnixStream,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl StatusSocket {
-    /// Listens there, and replaces the socket of a daemon that has ended. Needs a tokio runtime with I/O.
+    /// Listens on the path, and replaces the socket of a daemon that has ended. Needs a tokio runtime with I/O.
     ///
     /// # Errors
     /// See [`NoSocket`].
@@ -69,7 +69,7 @@ impl StatusSocket {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let left = std::fs::symlink_metadata(path)?;
                 if !left.file_type().is_socket() {
-                    return Err(NoSocket::Refused(io::Error::other("something that is no socket has the name")));
+                    return Err(NoSocket::Refused(io::Error::other("a file that is no socket has the name")));
                 }
                 // Only a socket without a listener refuses; one with a full queue would block.
                 if !is_left_behind(path) {
@@ -95,8 +95,8 @@ impl StatusSocket {
             };
             let own = rustix::process::geteuid().as_raw();
             let is_entitled = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own);
-            if let Some(place) = self.clients.clone().try_acquire_owned().ok().filter(|_| is_entitled) {
-                return Client { stream, _place: place };
+            if let Some(permit) = self.clients.clone().try_acquire_owned().ok().filter(|_| is_entitled) {
+                return Client { stream, _permit: permit };
             }
         }
     }
@@ -114,7 +114,7 @@ impl Client {
     fn send(self, document: String) {
         tokio::spawn(async move {
             // A client that is late gets nothing, like one that has gone.
-            let _ = tokio::time::timeout(PATIENCE, self.write(document.as_bytes())).await;
+            let _ = tokio::time::timeout(SEND_TIMEOUT, self.write(document.as_bytes())).await;
         });
     }
 
@@ -135,7 +135,7 @@ impl Drop for StatusSocket {
     fn drop(&mut self) {
         let is_ours = std::fs::symlink_metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == self.id);
         if is_ours && let Err(error) = std::fs::remove_file(&self.path) {
-            log::warn!("the status socket {} stays behind: {error}", self.path.display());
+            log::warn!("the status socket {} cannot be removed: {error}", self.path.display());
         }
     }
 }
@@ -159,7 +159,7 @@ fn check(directory: &Path) -> Result<(), NoSocket> {
                 .map_err(|error| refused(&format!("cannot be made: {error}")))?;
             std::fs::symlink_metadata(directory)?
         }
-        other => other.map_err(|error| refused(&format!("cannot be looked at: {error}")))?,
+        other => other.map_err(|error| refused(&format!("cannot be examined: {error}")))?,
     };
     let own = rustix::process::geteuid().as_raw();
     match () {
@@ -175,7 +175,7 @@ fn listen(path: &Path) -> io::Result<StdListener> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // The name gets the mode of the socket, less the umask.
-    nix::sys::stat::fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(io::Error::from)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(StdListener::from(socket))
@@ -223,17 +223,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_living_daemons_socket_is_left_alone_and_a_dead_ones_is_replaced() {
+    async fn the_socket_of_a_living_daemon_is_kept_and_that_of_an_ended_one_is_replaced() {
         let (_directory, path) = place();
         let living = StatusSocket::open(&path).unwrap();
         assert!(matches!(StatusSocket::open(&path), Err(NoSocket::Taken)));
         assert!(path.exists());
         drop(living);
-        // As a daemon leaves it that was killed.
+        // The state after a daemon was killed.
         drop(listen(&path).unwrap());
         assert!(path.exists());
         let socket = StatusSocket::open(&path).unwrap();
-        // Replaced by somebody: not ours to remove.
+        // Another process has replaced it: it must stay.
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "").unwrap();
         drop(socket);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_that_never_read_hold_no_more_than_their_places_and_for_a_while() {
+    async fn clients_that_never_read_hold_their_permits_only_for_a_while() {
         let (_directory, path) = place();
         let socket = StatusSocket::open(&path).unwrap();
         let silent: Vec<StdStream> = (0..CLIENTS).map(|_| StdStream::connect(&path).unwrap()).collect();
@@ -255,7 +255,7 @@ mod tests {
         late.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut text = Vec::new();
         assert!(late.read_to_end(&mut text).is_err() || text.is_empty());
-        // The places come back although nobody ever read.
+        // The permits are returned although no client has read.
         let end = tokio::time::Instant::now() + Duration::from_secs(20);
         while socket.clients.available_permits() < CLIENTS && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,7 +1,7 @@
-//! Notifies systemd (`sd_notify(3)`) that the daemon is ready, reloads, stops and lives, with a status line.
+//! Notifies systemd (`sd_notify(3)`) that the daemon is ready, reloading, stopping or alive, with a status line.
 //!
 //! The protocol is one datagram of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names. Without that variable
-//! nobody listens, and nothing is sent.
+//! nothing is sent.
 
 use rustix::time::ClockId;
 use std::ffi::OsStr;
@@ -49,13 +49,13 @@ impl SystemdNotifier {
         Self { socket, last_status: String::new(), ticks }
     }
 
-    /// Everything is watched, or watched again after a reload.
+    /// Sends READY=1 after the start or a reload.
     pub fn ready(&mut self, status: String) {
         self.send(&format!("READY=1\nSTATUS={}", beginning(&status)));
         self.last_status = status;
     }
 
-    /// The configuration is being read again.
+    /// Sends RELOADING=1.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(ClockId::Monotonic);
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
@@ -75,11 +75,12 @@ impl SystemdNotifier {
         }
     }
 
-    /// The daemon lives. Call it only when every thread has made progress.
+    /// Sends WATCHDOG=1. Call it only when every thread has made progress.
     pub fn watchdog_ping(&mut self, status: String) {
-        match self.last_status == status {
-            true => self.send("WATCHDOG=1"),
-            false => self.send(&format!("WATCHDOG=1\nSTATUS={}", beginning(&status))),
+        if self.last_status == status {
+            self.send("WATCHDOG=1")
+        } else {
+            self.send(&format!("WATCHDOG=1\nSTATUS={}", beginning(&status)))
         }
         self.last_status = status;
     }
@@ -102,7 +103,7 @@ fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
     Ok((socket, manager))
 }
 
-/// As much of a status as is sent.
+/// The status, cut to [`MAX_STATUS`].
 fn beginning(status: &str) -> &str {
     let ends = status.char_indices().map(|(at, character)| at + character.len_utf8());
     status.get(..ends.take_while(|end| *end <= MAX_STATUS).last().unwrap_or_default()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Which mechanism watches what: places every fanotify mark, and finds the trees that are left for inotify. The daemon
+//! The plan of the watch: places every fanotify mark, and finds the trees that remain for inotify. The daemon
 //! and `pyhookwatch coverage` share it.
 
 use super::evidence;
@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What the kernel has accepted, and what is left for inotify.
+/// The accepted fanotify marks, and the trees that remain for inotify.
 pub struct WatchPlan {
     /// The group with its marks; otherwise why there is none (`None`: the settings exclude it).
     pub fanotify: Result<FanotifyReader, Option<io::Error>>,
@@ -28,11 +28,11 @@ impl WatchPlan {
     /// Places the marks that the settings want.
     ///
     /// # Errors
-    /// When fanotify alone is wanted and refused, and when the mount table cannot be read.
+    /// The settings demand fanotify and it is refused, or the mount table cannot be read.
     pub fn place(settings: &Settings) -> io::Result<Self> {
         let opened = match settings.backend {
             Backend::Inotify => Err(None),
-            // Every change would be reported, and none could be located.
+            // The kernel would report every change, and no change could be located.
             _ if !privileges::can_locate() => Err(Some(io::Error::from_raw_os_error(libc::EPERM))),
             _ => FanotifyReader::open(&settings.root, env::directories().map(Path::new)).map_err(Some),
         };
@@ -71,7 +71,7 @@ pub fn holds_watch_trees(settings: &Settings, mount_points: &[PathBuf]) -> bool 
 /// # Errors
 /// When the mount table cannot be read.
 pub fn inotify_fallback_roots(settings: &Settings, guard: &Guard) -> io::Result<Vec<PathBuf>> {
-    // Reading the trees can take long where one is not local, so not for every mount.
+    // Reading the trees of a remote filesystem can take long, so it is not done for every mount.
     if settings.backend != Backend::Auto || !matches!(guard.by, Guarded::Refused(_)) {
         return Ok(Vec::new());
     }
@@ -79,7 +79,7 @@ pub fn inotify_fallback_roots(settings: &Settings, guard: &Guard) -> io::Result<
     Ok(trees_left_by(guard, &all_trees(settings, &mounted), &mounted))
 }
 
-/// What the daemon would have here.
+/// What the daemon could watch on this machine.
 pub struct Probe {
     /// Why there is no fanotify. `None`: there is, or the settings exclude it.
     pub refused: Option<io::Error>,
@@ -93,7 +93,7 @@ pub struct Probe {
     pub evidence: Vec<RecordSource>,
 }
 
-/// Places every mark and watch, opens every queue of records, and takes all back.
+/// Places every mark and watch, opens every queue of records, and removes all of them.
 ///
 /// # Errors
 /// As [`WatchPlan::place`].
@@ -153,10 +153,7 @@ impl Probe {
         let is_watched = |tree: &TreeReport| {
             tree.watched > 0 && directory.starts_with(&tree.root) && holder(directory) == holder(&tree.root)
         };
-        match self.trees.iter().any(is_watched) {
-            true => Mechanism::Inotify,
-            false => Mechanism::Nothing,
-        }
+        if self.trees.iter().any(is_watched) { Mechanism::Inotify } else { Mechanism::Nothing }
     }
 }
 

@@ -31,9 +31,9 @@ words! {
 /// Whether a name is of interest to any rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Interest {
-    /// To none.
+    /// No rule.
     None,
-    /// In certain directories: it may be the name of a hook.
+    /// Only in certain directories: it may be the name of a hook.
     InPlace,
     /// In every directory: a rule names it.
     Always,
@@ -52,11 +52,11 @@ pub struct FileEvent {
     pub listed: bool,
     /// Where the file is.
     pub file: FileRef,
-    /// What the path is to Python, where the source had to find out and later knowledge cannot change it.
+    /// The classification of the path, if the source determined it and no later hook can change it.
     pub classification: Option<HookPath>,
     /// The name before a rename, when the kernel reported both.
     pub previous_path: Option<PathBuf>,
-    /// Who did it.
+    /// The process that did it.
     pub writer: Arc<Writer>,
     /// When the event was read.
     pub seen: Seen,

@@ -1,6 +1,6 @@
-//! A name in a directory that is given by its file handle, as a fanotify record has it.
+//! A name in a directory that a file handle identifies, as in a fanotify record.
 
-/// A name in a directory given by its handle; outlives the record.
+/// A name and the file handle of its directory; outlives the record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HandleName {
     /// Filesystem id, both words as `statvfs(3)` has them in `f_fsid`.
@@ -13,7 +13,7 @@ pub struct HandleName {
     pub name: Box<[u8]>,
 }
 
-/// The same, borrowed from the buffer that holds the record.
+/// As [`HandleName`], borrowed from the buffer that holds the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandleNameRef<'a> {
     /// See [`HandleName::fsid`].

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A word that none of an enum's values has. Displays the words that are accepted.
+/// The error for an unknown word. Displays the accepted words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct UnknownWord(&'static [&'static str]);
 
 impl UnknownWord {
-    /// With the words that are accepted.
+    /// An error with these accepted words.
     pub const fn new(accepted: &'static [&'static str]) -> Self {
         Self(accepted)
     }

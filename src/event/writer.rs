@@ -16,7 +16,7 @@ words! {
         ExecRecord = "exec-record",
         /// It had started no program: it was a copy of its parent, whose program is known.
         ForkLineage = "fork-lineage",
-        /// Nothing establishes the executable; the alert names only what was established.
+        /// No evidence establishes the executable; the alert has only the other facts.
         Unknown = "unknown",
         /// The source has no process at all (inotify).
         Unavailable = "unavailable",
@@ -32,8 +32,8 @@ pub struct Writer {
     pub corroborated_by: Vec<Evidence>,
     /// Whether the evidence establishes the executable well enough for an exclusion.
     pub confidence: Confidence,
-    /// What is known of the process. With [`Evidence::Unknown`] perhaps only the pid, or what a zombie leaves (comm,
-    /// parent).
+    /// The known facts of the process. With [`Evidence::Unknown`] they may be the pid alone, or comm and parent of a
+    /// zombie.
     pub process: Option<Process>,
     /// Parent, its parent and so on, as far as each link could be checked.
     pub parents: Vec<Process>,
@@ -49,8 +49,8 @@ pub struct Writer {
     pub container_id: Option<String>,
     /// systemd unit the process runs in, from its cgroup.
     pub unit: Option<String>,
-    /// Where the nearest living ancestor of an ended writer runs. The writer most likely ran there too, but nothing
-    /// proves it, so rules do not see this.
+    /// Where the nearest living ancestor of an ended writer runs. The writer most likely ran there too, but this is
+    /// not proven, so rules do not see it.
     pub living_ancestor: Option<LivingAncestor>,
 }
 

@@ -1,4 +1,4 @@
-//! What the process gives up, and which capabilities each thread keeps.
+//! Drops the privileges of the process, and keeps some capabilities for each thread.
 //!
 //! A thread has capabilities of its own, and a new thread inherits those of its parent. So the order counts: the main
 //! thread starts with those of the reader, without using them ([`sandbox`]). It raises them to place the marks and to

@@ -30,7 +30,7 @@ pub struct Capability {
     pub without: &'static str,
 }
 
-/// Of the about 40 capabilities of root. The decision says what each is needed for.
+/// The capabilities in use, of about 40 that root has. Decision 010 has the reason for each.
 pub static CAPABILITIES: [Capability; 4] = [
     Capability {
         set: CapabilitySet::SYS_ADMIN,

@@ -84,18 +84,17 @@ fn files_of_another_user_are_named_with_the_remedy() {
     // As a user that owns none of it. The temporary directory belongs to the user of the test.
     let owner = rustix::process::geteuid();
     let found = open_as(&file, 4_000_000).unwrap().insecure_because;
-    match owner.is_root() {
-        true => {
-            assert_eq!(found, None);
-            std::os::unix::fs::chown(&file, Some(1234), None).unwrap();
-            let found = insecure_because(&file).unwrap();
-            let expected = format!("belongs to user 1234, who can change it: chown root: {}", file.display());
-            assert!(found.ends_with(&expected), "{found}");
-            assert_eq!(open_as(&file, 1234).unwrap().insecure_because, None);
-            std::os::unix::fs::chown(&directory, Some(1235), None).unwrap();
-            assert!(insecure_because(&file).unwrap().contains("belongs to user 1235"));
-        }
-        false => assert!(found.unwrap().contains(&format!("belongs to user {owner}"))),
+    if owner.is_root() {
+        assert_eq!(found, None);
+        std::os::unix::fs::chown(&file, Some(1234), None).unwrap();
+        let found = insecure_because(&file).unwrap();
+        let expected = format!("belongs to user 1234, who can change it: chown root: {}", file.display());
+        assert!(found.ends_with(&expected), "{found}");
+        assert_eq!(open_as(&file, 1234).unwrap().insecure_because, None);
+        std::os::unix::fs::chown(&directory, Some(1235), None).unwrap();
+        assert!(insecure_because(&file).unwrap().contains("belongs to user 1235"));
+    } else {
+        assert!(found.unwrap().contains(&format!("belongs to user {owner}")))
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Shared by the thread and those who wake it.
+/// Shared by the thread and those that wake it.
 #[derive(Debug)]
 pub struct Heartbeat {
     fd: EventFd,
@@ -17,7 +17,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// For a thread that is not to wake up yet.
+    /// A heartbeat that has not woken its thread yet.
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
@@ -32,7 +32,7 @@ impl Heartbeat {
         let _ = self.fd.write(1);
     }
 
-    /// Wakes the thread for the last time.
+    /// Wakes the thread and makes it stop.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
@@ -50,7 +50,7 @@ impl Heartbeat {
 
     /// Called by the thread when the descriptor is readable. Returns whether the thread must stop.
     pub fn ack(&self) -> bool {
-        // EAGAIN: nobody has woken the thread, so there is nothing to clear.
+        // EAGAIN: the thread was not woken, so there is nothing to clear.
         let _ = self.fd.read();
         self.advance();
         self.stopping.load(Ordering::Acquire)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ack_after_stop_says_stop() {
+    fn every_ack_after_stop_returns_stop() {
         let heartbeat = Heartbeat::new().unwrap();
         heartbeat.stop();
         assert!(is_readable(&heartbeat));

@@ -1,4 +1,4 @@
-//! The first stage: where was something written?
+//! The first stage: which file changed?
 //!
 //! [`fanotify`] watches whole filesystems and reports the process; [`inotify`] (through the `notify` crate) watches
 //! single trees where fanotify is refused, and reports no process.

@@ -71,7 +71,7 @@ pub fn class(fs_type: &str) -> Class {
 /// skipped.
 ///
 /// # Errors
-/// Whatever opening or reading `/proc/self/mountinfo` returns.
+/// Those of `open(2)` and `read(2)`.
 pub fn read() -> io::Result<Vec<Mount>> {
     read_from(Path::new("/proc/self/mountinfo"))
 }
@@ -79,7 +79,7 @@ pub fn read() -> io::Result<Vec<Mount>> {
 /// Reads and parses a file like `/proc/self/mountinfo`: of a process in another mount namespace.
 ///
 /// # Errors
-/// Whatever opening or reading it returns.
+/// Those of `open(2)` and `read(2)`.
 pub fn read_from(mountinfo: &Path) -> io::Result<Vec<Mount>> {
     let mut bytes = Vec::new();
     std::fs::File::open(mountinfo)?.take(MAX_MOUNTINFO).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! What to watch, and with which mechanism.
+//! The settings of the sources.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How the records about a process agree with its current program, and what follows from it.
+//! Compares the records about a process with its current program, and decides what to name.
 //!
 //! [`Agreement::decision`] is the decision table. docs/decisions/007 holds the same table with a reason for each row,
 //! and a test compares the two.
@@ -6,7 +6,7 @@
 use crate::event::Confidence::{self, Confirmed, Doubted};
 use crate::event::Doubt;
 
-/// Which program is named, and how far the evidence supports it.
+/// The program to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The current program, by `/proc` or the exit record alone.

@@ -182,12 +182,12 @@ impl Collector {
                     silent.leave_uncounted();
                 }
             }
-            // The old one is kept: each attempt raises the kernel's count of listeners.
+            // Keeps the old socket, because each attempt raises the kernel's count of listeners.
             Err(error) => log::warn!("the process connector was silenced and cannot be opened again yet: {error}"),
         }
     }
 
-    /// After a loss nothing known before is used, and every process is read from `/proc` again.
+    /// After a loss discards the table, and reads every process from `/proc` again.
     fn recover(&mut self, lost: &Lost) -> Option<LossReport> {
         let counts = [(lost.exits, "exit records"), (lost.forks, "fork records")];
         let counts: Vec<String> = counts
@@ -204,7 +204,7 @@ impl Collector {
         self.known_since = time;
         self.snapshot_is_due = true;
         let detail = format!(
-            "{} were lost: ended writers may stay unknown, and earlier knowledge about processes excludes nobody",
+            "{} were lost: ended writers may stay unknown, and no exclusion uses earlier records",
             counts.join(" and ")
         );
         Some(LossReport::new(LossCause::Attribution, detail))

@@ -2,7 +2,7 @@
 //!
 //! No kind of evidence is complete. An exec record also appears for a program that could not be run, and is missing
 //! for one in memory (memfd) or on an unmarked filesystem. The current program may not be the one that wrote. The
-//! number of completed execs (process connector) settles it: when every completed exec has a record and every record
+//! number of completed execs (process connector) decides: if every completed exec has a record and every record
 //! an exec, the program at the time of the write is known. Otherwise a program is named only if no other is possible.
 
 use super::agreement::{Agreement, Decision};
@@ -84,9 +84,10 @@ impl Attribution {
 
     /// The named program, otherwise the candidates.
     pub fn into_candidates(self) -> Vec<Candidate> {
-        match self.path.is_some() || self.id.is_some() {
-            true => vec![Candidate { evidence: self.evidence, path: self.path, id: self.id }],
-            false => self.candidates,
+        if self.path.is_some() || self.id.is_some() {
+            vec![Candidate { evidence: self.evidence, path: self.path, id: self.id }]
+        } else {
+            self.candidates
         }
     }
 
@@ -210,9 +211,10 @@ impl History<'_> {
         if is_proc(current) && self.expects(current) && !self.ran_after(current) {
             return self.current_wrote(current).near_an_exec();
         }
-        match is_file(last_start, current) || may_have_been(last_start, current) {
-            true => self.if_recorded(Agreement::RanSince),
-            false => Agreement::Contradicts,
+        if is_file(last_start, current) || may_have_been(last_start, current) {
+            self.if_recorded(Agreement::RanSince)
+        } else {
+            Agreement::Contradicts
         }
     }
 
@@ -223,9 +225,10 @@ impl History<'_> {
         // The process must not be able to choose which start seems to have failed.
         let is_reliable = !is_proc(current) || current.may_be_unrecorded;
         let ran_before = self.before.iter().any(|program| is_file(program, current));
-        match ran_before && !is_last_start && !self.ran_after(current) && is_reliable {
-            true => Agreement::LaterStartFailed,
-            false => Agreement::UnclearFailedStart,
+        if ran_before && !is_last_start && !self.ran_after(current) && is_reliable {
+            Agreement::LaterStartFailed
+        } else {
+            Agreement::UnclearFailedStart
         }
     }
 

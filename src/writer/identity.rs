@@ -1,6 +1,6 @@
-//! Fills the names of a writer: the script that an interpreter runs, and the installer that it is called. Pure.
+//! Finds the script that a writer's interpreter runs, and the installer of that name. Pure.
 //!
-//! A process chooses its arguments, and anyone who may write a file chooses the file's name.
+//! A process chooses its arguments, and an attacker can give a file any name.
 
 use super::installer::installer;
 use super::interpreter;

@@ -1,4 +1,4 @@
-//! What processes ran earlier, and their ancestors, including ended ones.
+//! Finds earlier programs and the ancestors of processes, including ended ones.
 
 use super::clock;
 use super::container;
@@ -69,7 +69,7 @@ impl ProcessTable {
         if !process.ambiguous && programs.len() == process.execs.len() {
             return programs.into_iter().nth(execs_before - 1);
         }
-        // Some starts are not accounted for. The current program is the one, unless an exec came later.
+        // Some starts have no exec. The current program ran at that time, unless an exec came later.
         if process.execs.len() != execs_before {
             return None;
         }

@@ -1,4 +1,4 @@
-//! What the records say about one process, from its fork to its end. Pure.
+//! The recorded facts of one process, from its fork to its end. Pure.
 
 use super::records::taskstats::Exit;
 use crate::event::{FileId, HandleName};
@@ -164,7 +164,7 @@ impl ProcessRecord {
         self.execs.push(time);
     }
 
-    /// Notes that it has made a thread.
+    /// Records that it has made a thread.
     pub fn add_thread(&mut self) {
         self.has_threads = true;
     }

@@ -1,5 +1,5 @@
-//! Joins the kernel's records about processes, including ended ones: who forked whom, which programs each started, and
-//! how it ended.
+//! Joins the kernel's records about processes, including ended ones: the forks, the started programs
+//! and the ends.
 //!
 //! The records come from three queues, which have no common order. The process connector reports forks and execs with
 //! times but without names. fanotify's exec records hold names in the order of the writes but no times, and include
@@ -165,9 +165,10 @@ impl ProcessTable {
             ExitOwner::OneThread | ExitOwner::Unknown => None,
         };
         // A process that had threads ends with a record of the whole. A thread's number is no process's.
-        match exit.is_whole_process || known.is_some_and(|process| !process.ever_had_threads()) {
-            true => owner,
-            false => ExitOwner::OneThread,
+        if exit.is_whole_process || known.is_some_and(|process| !process.ever_had_threads()) {
+            owner
+        } else {
+            ExitOwner::OneThread
         }
     }
 

@@ -137,8 +137,5 @@ fn may_be_unrecorded(seen: &Process) -> bool {
 /// A started program as it is now. A loader without a program stands for a program without a record.
 fn started(program: &Arc<Program>, current: Option<FileId>, locator: &mut ProgramLocator<'_>) -> Arc<LocatedProgram> {
     let located = locator.locate(program);
-    match program.is_loader() && (current.is_none() || located.id != current) {
-        true => Arc::default(),
-        false => located,
-    }
+    if program.is_loader() && (current.is_none() || located.id != current) { Arc::default() } else { located }
 }

@@ -164,7 +164,7 @@ impl WriterResolver {
         self.empty_at = self.read_at;
         self.empty_sequence = self.sequence;
         if !self.collector.counts_execs() {
-            // Without forks nothing shows whose they are once the pid is used again.
+            // Without forks the records cannot be assigned once the pid is used again.
             self.collector.table.discard_unassigned();
         }
     }
@@ -203,9 +203,10 @@ impl WriterResolver {
             return write.snapshot.writer.clone();
         }
         let table = &self.collector.table;
-        let candidates = match write.snapshot.held_pid {
-            true => table.process_at(write.pid, write.snapshot.time).into_iter().collect(),
-            false => table.candidates_for_pid(write.pid, write.since, write.snapshot.time),
+        let candidates = if write.snapshot.held_pid {
+            table.process_at(write.pid, write.snapshot.time).into_iter().collect()
+        } else {
+            table.candidates_for_pid(write.pid, write.since, write.snapshot.time)
         };
         let (process, attribution) = match candidates.as_slice() {
             [] => (None, self.attribute(write, None, locator)),
@@ -262,7 +263,7 @@ impl WriterResolver {
         }
     }
 
-    /// The writer with what is established, and nothing else.
+    /// The writer with the established facts only.
     fn writer(
         &self,
         write: &PendingWrite,

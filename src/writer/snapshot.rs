@@ -111,8 +111,8 @@ mod tests {
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
     }
 
-    /// Copied by another process: a child of a test that runs beside this one could inherit a descriptor
-    /// that is open for writing, and then the copy cannot be run (ETXTBSY).
+    /// Copies a program in another process. A child of a parallel test could inherit a writable descriptor, and the copy
+    /// could not be run (ETXTBSY).
     fn copy_of_cat(to: &std::path::Path) {
         assert!(Command::new("/bin/cp").arg("/bin/cat").arg(to).status().unwrap().success());
     }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_is_answered_with_its_name_and_parent_and_never_excluded() {
+    fn a_zombie_has_its_name_and_parent_and_is_never_excluded() {
         let mut child = Command::new("/bin/true").arg0("zombie").spawn().unwrap();
         let pidfd = pidfd_of(child.id());
         let mut fds = [nix::poll::PollFd::new(pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];

@@ -12,7 +12,7 @@
 //! It needs root and a C compiler; without them it is skipped with a line on standard error (see `support::needs`).
 
 // Clippy allows these in functions marked #[test] only, not in the functions that tests share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod daemon;
 mod flood;

@@ -193,10 +193,8 @@ fn the_pip_of_an_environment_is_named_as_a_script_and_as_a_module() {
         let alert = installed_alive(|session, environment, wheel| {
             let python = environment_python(session, environment);
             succeed(Command::new(&python).args(["-m", "ensurepip", "--default-pip"]));
-            let mut command = match is_module {
-                true => Command::new(&python),
-                false => Command::new(python.with_file_name("pip")),
-            };
+            let mut command =
+                if is_module { Command::new(&python) } else { Command::new(python.with_file_name("pip")) };
             command.args(is_module.then_some(["-m", "pip"]).into_iter().flatten()).args(bare).arg(wheel);
             succeed(command.env("TMPDIR", session.fixture.outside()));
         });

@@ -6,7 +6,7 @@
 //! what the tests need.
 
 // Clippy lets the functions marked #[test] do this, but not those they share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod disguise;
 mod environment;

@@ -98,7 +98,7 @@ fn when_the_reader_of_the_only_output_goes_the_program_ends_and_says_why() {
     assert_eq!(status.code(), Some(70), "{said:#?}");
     let all = said.join("\n");
     assert!(all.contains("the reader of standard output has closed it"), "{all}");
-    assert!(all.contains("pyhookwatch: error: every output is gone: nobody would see an alert"), "{all}");
+    assert!(all.contains("pyhookwatch: error: every output has ended for good"), "{all}");
     assert!(!all.contains("panicked"), "{all}");
     assert!(said.iter().all(|line| line.starts_with("pyhookwatch: ")), "{all}");
 }

@@ -28,9 +28,8 @@ impl Filesystem {
 
 /// Every filesystem below the root. Without fanotify they come from the mount table.
 pub fn judge(settings: &Settings, probe: &Probe, mounted: &[Mount], trees: &[Tree]) -> Vec<Filesystem> {
-    let guards = match probe.guards.is_empty() {
-        false => probe.guards.clone(),
-        true => mounts::by_device(mounted.to_vec())
+    let guards = if probe.guards.is_empty() {
+        mounts::by_device(mounted.to_vec())
             .into_iter()
             .filter_map(|(device, mounts)| {
                 let first = mounts.first().filter(|first| mounts::class(&first.fs_type) != Class::Pseudo)?;
@@ -45,7 +44,9 @@ pub fn judge(settings: &Settings, probe: &Probe, mounted: &[Mount], trees: &[Tre
                 let mount_points: Vec<PathBuf> = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
                 is_in_scope.then(|| Guard { device, mount_points, fs_type: first.fs_type.clone(), by })
             })
-            .collect(),
+            .collect()
+    } else {
+        probe.guards.clone()
     };
     let judge = |guard: Guard| {
         let on_it: Vec<&Tree> = trees.iter().filter(|tree| tree.device == Some(guard.device)).collect();
@@ -70,7 +71,7 @@ pub fn judge(settings: &Settings, probe: &Probe, mounted: &[Mount], trees: &[Tre
     guards.into_iter().map(judge).collect()
 }
 
-/// What is less than it should be. `matters`: Python's directories are on it, or can be.
+/// The deficiencies. `matters`: Python's directories are on it, or can be.
 fn findings(guard: &Guard, mechanism: Mechanism, matters: bool) -> Vec<Finding> {
     let worst = |state| if matters { state } else { State::Guarded };
     let reason = guard.status().reason.unwrap_or_default();

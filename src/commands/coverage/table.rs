@@ -1,5 +1,5 @@
-//! The coverage for a person: the worst first, each with its reason and what to do; what is as it should be in a line
-//! for each filesystem.
+//! The coverage for a person: the worst first, each with its reason and its remedy; one line for each fully
+//! watched filesystem.
 
 use super::filesystems::Filesystem;
 use super::finding::{Finding, State};
@@ -30,7 +30,7 @@ pub fn of(report: &Report, style: &Style) -> String {
     }
     for missing in report.probe.evidence.iter().filter_map(RecordSource::missing) {
         output += &head(State::Degraded, &format!("writers: no {missing}"), style);
-        output += &advice("more of the writers that are gone will stay unknown; excluded is nobody by that", style);
+        output += &advice("more of the ended writers will stay unknown; exclusions do not apply to them", style);
     }
     if report.skipped.0 > 0 || report.truncated {
         let names = report.skipped.1.iter().take(SHOWN_UNREAD).map(|path| text(path));
@@ -63,7 +63,7 @@ fn advice(words: &str, style: &Style) -> String {
     if words.is_empty() { String::new() } else { style.wrap(10, &format!("-> {words}")) }
 }
 
-/// Trees that suffer from the same, together.
+/// Groups the trees that have the same findings.
 fn trees(report: &Report, state: State, style: &Style) -> String {
     let mut groups: BTreeMap<Vec<&Finding>, Vec<&Tree>> = BTreeMap::new();
     for tree in report.trees.iter().filter(|tree| tree.state() == state) {
@@ -102,7 +102,7 @@ fn filesystems(report: &Report, state: State, style: &Style) -> String {
     output
 }
 
-/// One line for a filesystem that is as it should be.
+/// One line for a fully watched filesystem.
 fn guarded(report: &Report, mount: &Filesystem, style: &Style) -> String {
     let on_it =
         report.trees.iter().filter(|tree| tree.device == Some(mount.guard.device) && tree.state() == State::Guarded);

@@ -1,4 +1,4 @@
-//! The places where Python runs something by itself, and how each is guarded.
+//! The places where Python runs something by itself, and what watches each.
 
 use super::finding::{Finding, State};
 use super::overlay::Overlay;
@@ -19,7 +19,7 @@ pub struct Tree {
     pub path: PathBuf,
     /// What it is: the words of `HookLocation`, and `zip`, `virtual-environment`, `environment`.
     pub place: &'static str,
-    /// What the Python is that it belongs to.
+    /// The Python that it belongs to.
     pub role: Option<PythonRole>,
     /// Where a symbolic link in its place leads.
     pub leads_to: Option<PathBuf>,
@@ -27,9 +27,9 @@ pub struct Tree {
     pub device: Option<(u32, u32)>,
     /// Where that is mounted.
     pub mount_point: Option<PathBuf>,
-    /// By what it is guarded.
+    /// What watches it.
     pub mechanism: Mechanism,
-    /// What is to be known.
+    /// Its findings.
     pub findings: Vec<Finding>,
 }
 
@@ -40,7 +40,7 @@ impl Tree {
     }
 }
 
-/// What the inventory knows of a place.
+/// A place of the inventory.
 struct Place {
     what: &'static str,
     role: Option<PythonRole>,
@@ -151,7 +151,7 @@ fn by_mechanism(mechanism: Mechanism, why: Option<String>, probe: &Probe, real: 
     }
 }
 
-/// What the way it is mounted means for a tree whose filesystem is marked.
+/// The findings from the mount of a tree whose filesystem is marked.
 fn by_mount(
     settings: &Settings,
     probe: &Probe,
@@ -178,14 +178,15 @@ fn by_mount(
         let seen = |path: &Path| mounts::below_root(path, &settings.root).unwrap_or_else(|| path.to_path_buf());
         let is_known = location::of(&seen(&reported)).location == location::of(&seen(real)).location;
         let reason = format!("a bind mount: changes are reported as {}", reported.display());
-        findings.push(match is_known {
-            true => note("bind-mount", reason),
-            false => Finding {
+        findings.push(if is_known {
+            note("bind-mount", reason)
+        } else {
+            Finding {
                 state: State::Blind,
                 code: "bind-mount",
                 reason: reason + ", which Python does not search, so most count as harmless",
                 advice: "mount the filesystem itself there, or watch with --root what is mounted",
-            },
+            }
         });
     }
     findings

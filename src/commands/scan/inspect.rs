@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A search that takes longer shows its progress.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
-/// Times that hooks may lead to further ones: a `.pth` to a directory, its `usercustomize` to a module.
+/// Longest chain of hooks that lead to further ones: a `.pth` to a directory, its `usercustomize` to a module.
 const ROUNDS: usize = 3;
 
 /// Searches these directories and inspects every hook. Shows the progress on a terminal.

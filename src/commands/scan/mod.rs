@@ -66,9 +66,10 @@ fn top(root: &Path, path: &Path) -> Result<PathBuf, (Exit, String)> {
         io::ErrorKind::PermissionDenied => (Exit::NoPermission, error.to_string()),
         _ => (Exit::Usage, format!("{error}; name a file or directory")),
     };
-    let path = match path.is_absolute() && !path.starts_with(root) {
-        true => root.join(path.strip_prefix("/").unwrap_or(path)),
-        false => path.to_path_buf(),
+    let path = if path.is_absolute() && !path.starts_with(root) {
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    } else {
+        path.to_path_buf()
     };
     let is_link = std::fs::symlink_metadata(&path).map_err(refused)?.is_symlink();
     let whole = match (path.parent(), path.file_name()) {
@@ -79,12 +80,11 @@ fn top(root: &Path, path: &Path) -> Result<PathBuf, (Exit, String)> {
         _ => path.canonicalize().map_err(refused)?,
     };
     let seen = Path::new("/").join(whole.strip_prefix(root).unwrap_or(&whole));
-    let whole = match is_link && kind::of(&seen).kind == HookKind::Other {
-        true => whole.canonicalize().map_err(refused)?,
-        false => whole,
-    };
-    match whole.starts_with(root) {
-        true => Ok(whole),
-        false => Err((Exit::Usage, format!("it lies outside of {}", root.display()))),
+    let whole =
+        if is_link && kind::of(&seen).kind == HookKind::Other { whole.canonicalize().map_err(refused)? } else { whole };
+    if whole.starts_with(root) {
+        Ok(whole)
+    } else {
+        Err((Exit::Usage, format!("it lies outside of {}", root.display())))
     }
 }

@@ -24,7 +24,7 @@ fn color(class: ContentClass) -> Color {
     }
 }
 
-/// The worse, the smaller.
+/// Sorts the worst class first.
 fn rank(judged: &JudgedHook) -> usize {
     let changed = matches!(judged.hook.provenance, Provenance::Changed(_));
     match judged.hook.content.class {
@@ -48,7 +48,7 @@ pub fn of(report: &Report, style: &Style) -> String {
         groups.entry(key(judged, pythons)).or_default().push(judged);
     }
     let mut groups: Vec<(Key, Vec<&JudgedHook>)> = groups.into_iter().collect();
-    // Stable: those that are equally bad stay in the order of their paths.
+    // The sort is stable: hooks of one class stay in the order of their paths.
     groups.iter_mut().for_each(|(_, hooks)| hooks.sort_by_key(|judged| rank(judged)));
     let worst = |hooks: &[&JudgedHook]| hooks.first().map_or(usize::MAX, |judged| rank(judged).min(2));
     groups.sort_by_key(|(key, hooks)| (worst(hooks), key.is_none()));

@@ -65,7 +65,7 @@ pub struct NamedWriter {
     pub executable: Option<String>,
     /// The evidence for it, as in the alert.
     pub evidence: String,
-    /// Whether it is the process that wrote. `None`: the alert names nobody.
+    /// Whether it is the process that wrote. `None`: the alert names no process.
     pub correct: Option<bool>,
 }
 

@@ -66,7 +66,7 @@ pub struct SelfTest {
     /// Why fanotify is refused, if a privilege is missing.
     no_permission: Option<String>,
     results: Vec<CaseResult>,
-    /// An alert was missing: the next are not waited for as long.
+    /// An alert was missing, so the next waits are shorter.
     was_late: bool,
 }
 

@@ -6,7 +6,7 @@ use super::scratch_tree::{PACKAGES, ScratchTree};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The name of every planted hook ends so. It explains the file to a person who finds it.
+/// End of every planted hook's name. It explains the file to a person who finds it.
 pub const HOOK: &str = "pyhookwatch-selftest.pth";
 /// The file that the technique `overlay-change` writes to.
 pub const EXISTING_HOOK: &str = "overlay-change-pyhookwatch-selftest.pth";

@@ -4,7 +4,7 @@ use super::report::{CaseResult, NamedWriter, Outcome};
 use crate::source::Mechanism;
 use serde_json::Value;
 
-/// What an alert must say.
+/// What an alert must contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'e> {
     /// `event.action`.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Time for the log of a watcher that has ended: its standard error may close after its standard output.
 const LAST_LOG_LINES: Duration = Duration::from_millis(200);
-/// How the log line begins with which `run` reports that everything is watched.
+/// Beginning of the log line by which `run` reports that everything is watched.
 const READY: &str = "pyhookwatch: ready: ";
 
 /// See the module.

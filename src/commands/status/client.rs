@@ -57,7 +57,7 @@ pub fn configured_socket() -> Result<PathBuf, QueryError> {
 /// Reads the status of the daemon at this socket.
 ///
 /// # Errors
-/// Nobody answers there in time, the user may not connect, or the answer is not a status of this version.
+/// No daemon answers in time, the user may not connect, or the answer is not a status of this version.
 pub fn query(socket: &Path) -> Result<StatusReport, QueryError> {
     let name = escape::reversible(socket.as_os_str().as_encoded_bytes());
     let mut answer = Vec::new();

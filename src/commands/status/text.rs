@@ -1,4 +1,4 @@
-//! The status for a person: at most one line a fact, what needs attention in colour.
+//! The status for a person: one line for each fact, with colour where attention is needed.
 
 use crate::commands::style::{Color, Style};
 use crate::daemon::status_report::{

@@ -1,4 +1,4 @@
-//! Which filesystems are marked, and the marking of those that appear.
+//! Marks the mounted filesystems, and those that appear later.
 
 use super::group::Group;
 use crate::handles::{self, HandleTable};
@@ -20,7 +20,7 @@ pub struct MarkSet {
     mounted: mounts::Known,
 }
 
-/// What an update has found.
+/// The result of an update.
 #[derive(Debug)]
 pub struct MountChanges {
     /// Filesystems in scope that were not there before.
@@ -140,7 +140,7 @@ impl MarkSet {
     }
 }
 
-/// Opens exactly this mount; `None` when another one lies over it, to which its path leads.
+/// Opens this mount; `None` if its path leads to another mount over it.
 fn open_exactly(mount: &Mount) -> io::Result<Option<(OwnedFd, u64)>> {
     let (opened, fsid) = handles::open_mount_point(&mount.mount_point)?;
     let found = rustix::fs::statx(&opened, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
@@ -148,7 +148,7 @@ fn open_exactly(mount: &Mount) -> io::Result<Option<(OwnedFd, u64)>> {
     Ok((found.stx_mnt_id == mount.id).then_some((opened, fsid)))
 }
 
-/// A path to exactly what a descriptor has open, whatever its name leads to.
+/// A path to the file that a descriptor has open, even if its name leads to another one by now.
 fn descriptor_path(fd: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }

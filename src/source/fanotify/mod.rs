@@ -1,8 +1,8 @@
 //! fanotify: one group that watches whole filesystems and reports the process of each event.
 //!
 //! [`record`] parses the kernel's bytes, [`group`] opens and marks, [`mark_set`] decides what to mark, [`reader`] waits
-//! and reads for the daemon's reader thread. Of disks the reader touches only what was just used: the directory of a
-//! hook and the first bytes of a program that was started.
+//! and reads for the daemon's reader thread. The reader reads only recently used blocks of a disk: the directory
+//! of a hook, and the first bytes of a started program.
 
 pub mod group;
 pub mod listener;

@@ -34,7 +34,7 @@ pub struct Ready {
     pub queue: bool,
     /// The mount table has changed.
     pub mounts: bool,
-    /// Someone has woken the thread.
+    /// The heartbeat has woken the thread.
     pub heartbeat: bool,
     /// Records about processes wait.
     pub process_records: bool,

@@ -1,4 +1,4 @@
-//! What the inotify source gets from its owner, and how notify's errors are phrased.
+//! The callbacks of the inotify source, and the text of notify's errors.
 
 use crate::source::message::Message;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,7 @@ pub fn may_be_hook(filter: &NameFilter, path: &Path) -> bool {
     path.file_name().is_some_and(|name| filter(name.as_bytes()))
 }
 
-/// The error in a few words.
+/// A short text for the error.
 pub fn reason(error: &notify::Error) -> String {
     match &error.kind {
         notify::ErrorKind::MaxFilesWatch => "the limit fs.inotify.max_user_watches is reached".into(),

@@ -12,7 +12,7 @@
 //!   The channel does not block: above [`QUEUE_BYTES`] events are dropped, counted and reported as a loss.
 //!
 //! `filter` runs in notify's thread and translates its events. `watcher` runs in ours and places the watches.
-//! `watch_index` is what both and the reports know of the watches.
+//! `watch_index` records the watches for both and for the reports.
 //!
 //! Limits:
 //!
@@ -23,8 +23,8 @@
 //! * A refused watch (limit, permission) is tried again only when its directory changes or after an overflow.
 //! * notify 8.2 goes through all its watches for each watched directory that is removed or moved. Removing 10,000 at once
 //!   took 6 s of processor time and caused an overflow, 100,000 more than 100 s. Leaving out our `unwatch` does not help.
-//! * A panic in notify's thread must end the program, because requests to it would panic too. The panic hook aborts
-//!   (`cli.rs`).
+//! * A panic in notify's thread must end the program, because requests to it would panic too. The panic hook in
+//!   `cli.rs` aborts after every panic outside of content analysis, which notify's thread never runs.
 
 mod callbacks;
 mod filter;
@@ -80,8 +80,8 @@ impl Inotify {
         self.sender.queue.progress.load(Ordering::Relaxed)
     }
 
-    /// Watches another tree (an absolute path) and everything below it. A loss report follows, because nobody knows what
-    /// was written there before.
+    /// Watches another tree (an absolute path) and everything below it. A loss report follows, because earlier writes
+    /// below it are unknown.
     pub fn watch(&self, tree: PathBuf) {
         self.sender.send(WatchEvent::Root(tree));
     }

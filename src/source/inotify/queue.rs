@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
-/// What both threads know of the channel between them.
+/// Counters of the channel, shared by both threads.
 #[derive(Default)]
 pub struct Queue {
     /// Memory of the events on their way: [`BoundedSender::send`] adds, the receiver subtracts.

@@ -324,7 +324,7 @@ fn a_root_replaced_by_a_rename_above_it_is_a_loss() {
 }
 
 #[test]
-fn a_root_that_is_missing_a_link_or_relative_is_told() {
+fn a_root_that_is_missing_a_link_or_relative_is_reported() {
     let tmp = tempfile::tempdir().unwrap();
     symlink("/", tmp.path().join("link")).unwrap();
     let (_messages, inotify) = start(vec![tmp.path().join("missing"), tmp.path().join("link")]);
@@ -409,7 +409,7 @@ fn errors_of_notify_are_a_loss_and_a_stream_of_them_is_reported_once_a_second() 
 }
 
 #[test]
-fn every_notice_gives_back_what_it_took_also_those_that_are_not_of_notify() {
+fn every_event_releases_its_bytes_of_the_queue() {
     let watched = watch(|_| {});
     for _ in 0..3 {
         watched.inotify.sender.send(WatchEvent::Wake);

@@ -24,7 +24,7 @@ pub enum WatchEvent {
 }
 
 impl WatchEvent {
-    /// Bytes it takes while it waits.
+    /// Bytes of memory that it takes in the channel.
     pub fn weight(&self) -> usize {
         let paths = match self {
             WatchEvent::File { path, .. }

@@ -1,4 +1,4 @@
-//! Our side: keeps every directory of the trees watched, and emits what happens in them.
+//! Our thread: keeps every directory of the trees watched, and emits the events in them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use crate::event::{Action, FileEvent, FileRef, LossCause, LossReport, Seen, Writ
 use crate::source::message::Message;
 use crate::walk::{self, Entry, Identity, Kind, Limits};
 
-/// How a directory has arrived: its files are reported alike.
+/// How a directory has appeared. Its files are reported with the same action.
 #[derive(Clone, Copy)]
 enum Arrival<'a> {
     Created,

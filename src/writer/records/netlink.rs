@@ -43,7 +43,7 @@ pub struct Drained {
     pub lost: u64,
 }
 
-/// A datagram that is not what the kernel promises.
+/// A datagram without the layout that the kernel promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed netlink record: {0}")]
 pub struct Malformed(pub &'static str);

@@ -15,7 +15,7 @@
 //! **When has a whole process ended?** Every task makes a record at its end, a thread too, and the main thread may end
 //! before the others. From Linux 5.19 (struct version 12) a flag marks the last task of a process, and only its record is
 //! passed on. Before, a record with the second attribute is the last. One without it is of a process that never had
-//! threads, or of a thread that is not the last; the kernel does not say which. It is passed on with
+//! threads, or of a thread that is not the last; the record does not show which. It is passed on with
 //! [`Exit::is_whole_process`] false. Its `pid` may be that of a thread, which is never the pid of a process.
 
 use super::netlink::{self, Drained, Malformed, RECEIVE_BUFFER, Socket, attribute, u32_at, u64_at};
@@ -40,7 +40,7 @@ pub struct Exit {
     /// Device and inode of the executable at the end. `None` before Linux 5.19 and for kernel threads. The device is
     /// that of the filesystem (superblock); on btrfs `stat(2)` has another.
     pub executable: Option<FileId>,
-    /// It never completed an exec. `None` when the last task was not the main thread, whose flag it is.
+    /// It never completed an exec. `None` if the last task was not the main thread, which alone has this flag.
     pub never_ran_exec: Option<bool>,
     /// Age of the process at its end, in microseconds. `None` before Linux 5.19 when the last task was not the main
     /// thread, because the record has the age of the task.

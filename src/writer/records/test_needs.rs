@@ -1,4 +1,4 @@
-//! What the live tests of this module need, and what happens without it.
+//! Checks the privileges that the live tests of this module need.
 
 use std::io::Write;
 use std::process::Command;

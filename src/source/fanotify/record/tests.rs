@@ -49,7 +49,7 @@ const OLD: u8 = libc::FAN_EVENT_INFO_TYPE_OLD_DFID_NAME;
 const NEW: u8 = libc::FAN_EVENT_INFO_TYPE_NEW_DFID_NAME;
 
 #[test]
-fn a_creation_tells_directory_name_and_process() {
+fn a_creation_has_directory_name_and_process() {
     let bytes = event_bytes(libc::FAN_CREATE, 42, &[named(NAME, 7, b"handle!!", b"a\xff.pth"), pidfd(9)]);
     let parsed = parse(&bytes);
     let record = parsed[0].as_ref().unwrap();
@@ -60,7 +60,7 @@ fn a_creation_tells_directory_name_and_process() {
 }
 
 #[test]
-fn a_rename_tells_both_names() {
+fn a_rename_has_both_names() {
     let bytes = event_bytes(libc::FAN_RENAME, 1, &[named(OLD, 7, b"h1", b"tmp"), named(NEW, 7, b"h2", b"x.pth")]);
     let record = parse(&bytes).remove(0).unwrap();
     assert_eq!(record.old_name.unwrap().name, b"tmp");

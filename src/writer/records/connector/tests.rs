@@ -100,7 +100,7 @@ proptest! {
     }
 }
 
-/// Runs a program to its end and gives its pid.
+/// Runs a program to its end and returns its pid.
 fn run(program: &str) -> u32 {
     let mut child = Command::new(program).spawn().unwrap();
     assert!(child.wait().unwrap().success());
