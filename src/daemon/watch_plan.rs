@@ -124,6 +124,8 @@ impl Probe {
     pub fn status_of(&self, mounted: &[Mount], directory: &Path) -> GuardStatus {
         let mount = mounts::holding(mounted, directory);
         let status = match mount.and_then(|mount| self.guard(mount)) {
+            // An overlay that is watched through its upper directory lacks nothing.
+            Some(guard) if guard.has_writers() => GuardStatus { mechanism: Mechanism::Fanotify, reason: None },
             Some(guard) => guard.status(),
             None if mount.is_some_and(|mount| mounts::class(&mount.fs_type) == Class::Remote) => {
                 GuardStatus { mechanism: Mechanism::Nothing, reason: Some(REMOTE.into()) }

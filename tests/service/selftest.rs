@@ -44,6 +44,10 @@ fn everything_passes_here_and_nothing_is_left() {
         assert_eq!((&place["outcome"], &place["writer"]["correct"]), (&"passed".into(), &true.into()), "{place:#}");
         assert!(place["latency_ms"].as_f64().unwrap() < patience().as_secs_f64() * 1000.0);
     }
+    // Watching an overlay through its upper directory is no limitation: only an unnamed writer degrades the case.
+    for place in [place("overlay-creation"), place("overlay-rename")] {
+        assert!(place["outcome"] != "degraded" || place["writer"]["correct"].is_null(), "{place:#}");
+    }
     assert_eq!(place("inotify")["writer"]["evidence"], "unavailable");
     let late = place("late");
     if late["outcome"] != "not-tried" {
