@@ -8,8 +8,8 @@ use super::channel::{EventSender, PipelineInput};
 use super::shared_filter::SharedFilter;
 use crate::event::{HookKind, HookLocation, HookPath, LossCause, LossReport};
 use crate::hook;
+use crate::hook::birth;
 use crate::hook::content::Limits;
-use crate::hook::follow;
 use crate::hook::sites;
 use crate::source::Message;
 use std::io;
@@ -42,7 +42,7 @@ fn record(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilte
     let tracked = filter.tracked();
     let inventory = sites::take_inventory(root, tops, &|_| ());
     for directory in inventory.pythons.iter().flat_map(|python| &python.directories) {
-        if follow::was_there_before(root, &directory.path, since) {
+        if birth::was_there_before(root, &directory.path, since) {
             tracked.add_baseline_directory(directory.path.clone());
         }
         if let Some(end) = &directory.real_path {

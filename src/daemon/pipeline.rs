@@ -318,7 +318,7 @@ impl Pipeline {
         // zip's place would run is not fully known.
         let is_new = path.kind != HookKind::StdlibZip
             && !self.surface.tracked().is_baseline_directory(&event.file.path)
-            && hook::follow::was_just_made(&event.file, event.seen.wall);
+            && hook::birth::was_just_made(&event.file, event.seen.wall);
         if path.kind != HookKind::Other && !is_new {
             self.finish(&Change::from(FileEvent { classification: Some(path), ..event.clone() }));
         }

@@ -9,19 +9,19 @@ use crate::hook::python;
 
 /// Most bytes read.
 pub const MAX_BYTECODE: usize = 1 << 20;
-/// Longest name that is looked for.
+/// Longest name in [`NAMES`].
 const MAX_NAME: usize = 40;
 
 /// The first bytes of a compiled file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The version of Python that made it, if its number is known.
+    /// The version of Python that made the file, if its magic number is known.
     pub version: Option<(u8, u8)>,
     /// The flags of PEP 552; `None` before Python 3.7.
     pub flags: Option<u32>,
-    /// Modification time of the source in seconds, if it is tied to that.
+    /// Modification time of the source in seconds, if the file is tied to it.
     pub source_time: Option<u32>,
-    /// Size of the source in bytes, if it is tied to that.
+    /// Size of the source in bytes, if the file is tied to it.
     pub source_size: Option<u32>,
     /// Where the code begins.
     pub length: usize,
@@ -47,7 +47,7 @@ pub fn header(content: &[u8]) -> Option<Header> {
     })
 }
 
-/// Which Python writes this number.
+/// The Python that writes this magic number.
 fn version(magic: u16) -> Option<(u8, u8)> {
     Some(match magic {
         62161..=62211 => (2, if magic >= 62171 { 7 } else { 6 }),
@@ -75,9 +75,8 @@ fn version(magic: u16) -> Option<(u8, u8)> {
 pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
     let kept = content.get(..MAX_BYTECODE).unwrap_or(content);
     let mut signals = Signals::default();
-    let mut class = ContentClass::Opaque;
     let header = header(kept);
-    // Bit 0: tied to a hash of the source; bit 1: and that is looked at. 1 alone is run whatever the source is.
+    // Bit 0: checked by a hash of the source; bit 1: Python checks it. With bit 0 alone Python never looks at the source.
     if header.and_then(|header| header.flags).is_some_and(|flags| flags & 3 == 1) {
         signals.insert(Signal::UncheckedBytecode);
     }
@@ -85,12 +84,11 @@ pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
         signals.insert(Signal::Truncated);
     }
     let code = kept.get(header.map_or(0, |header| header.length)..).unwrap_or_default();
-    let mut names = Names::default();
-    let mut mentions = 0;
+    let (mut abilities, mut mentions) = (0, 0);
     let mut text_start = None;
     for (at, byte) in code.iter().copied().enumerate() {
         if let Some(name) = name_at(code, at, byte) {
-            names.record(name);
+            abilities |= abilities_of(name);
         }
         match (matches!(byte, b' '..=b'~' | b'\n' | b'\t'), text_start) {
             (true, None) => text_start = Some(at),
@@ -104,7 +102,10 @@ pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
     if let Some(start) = text_start {
         mentions |= python::mentions(code.get(start..).unwrap_or_default());
     }
-    names.classify(mentions, &mut signals, &mut class);
+    let class = match judge(abilities, mentions, &mut signals) {
+        true => ContentClass::Hostile,
+        false => ContentClass::Opaque,
+    };
     ContentReport { signals, truncated: kept.len() < content.len(), ..ContentReport::of(class) }
 }
 
@@ -122,91 +123,113 @@ fn name_at(code: &[u8], at: usize, kind: u8) -> Option<&[u8]> {
     if (3..=MAX_NAME).contains(&length) { text.get(..length) } else { None }
 }
 
-/// The suspicious names that were found.
-#[derive(Default)]
-struct Names {
-    executes: bool,
-    decodes: bool,
-    loads: bool,
-    spawns: bool,
-    network: bool,
-    native: bool,
-    threads: bool,
-    duplicates: bool,
-    memory: bool,
+// What a name makes code able to do: a set of bits.
+const EXECUTES: u16 = 1 << 0;
+const DECODES: u16 = 1 << 1;
+const LOADS: u16 = 1 << 2;
+const SPAWNS: u16 = 1 << 3;
+const NETWORK: u16 = 1 << 4;
+const NATIVE: u16 = 1 << 5;
+const THREADS: u16 = 1 << 6;
+const DUPLICATES: u16 = 1 << 7;
+const MEMORY: u16 = 1 << 8;
+
+/// Suspicious names. Sorted by length, then by name.
+static NAMES: [(&[u8], u16); 53] = [
+    (b"pty", SPAWNS),
+    (b"CDLL", NATIVE),
+    (b"cffi", NATIVE),
+    (b"dill", LOADS),
+    (b"dup2", DUPLICATES),
+    (b"eval", EXECUTES),
+    (b"exec", EXECUTES),
+    (b"mmap", NATIVE),
+    (b"Popen", SPAWNS),
+    (b"execl", SPAWNS),
+    (b"execv", SPAWNS),
+    (b"popen", SPAWNS),
+    (b"rot13", DECODES),
+    (b"ctypes", NATIVE),
+    (b"execve", SPAWNS),
+    (b"execvp", SPAWNS),
+    (b"pickle", LOADS),
+    (b"rot_13", DECODES),
+    (b"socket", NETWORK),
+    (b"spawnl", SPAWNS),
+    (b"spawnv", SPAWNS),
+    (b"system", SPAWNS),
+    (b"fromhex", DECODES),
+    (b"marshal", LOADS),
+    (b"urlopen", NETWORK),
+    (b"execfile", EXECUTES),
+    (b"requests", NETWORK),
+    (b"CFUNCTYPE", NATIVE),
+    (b"a85decode", DECODES),
+    (b"b32decode", DECODES),
+    (b"b64decode", DECODES),
+    (b"b85decode", DECODES),
+    (b"fork_exec", SPAWNS),
+    (b"threading", THREADS),
+    (b"unhexlify", DECODES),
+    (b"a2b_base64", DECODES),
+    (b"check_call", SPAWNS),
+    (b"decompress", DECODES),
+    (b"subprocess", SPAWNS),
+    (b"getaddrinfo", NETWORK),
+    (b"posix_spawn", SPAWNS),
+    (b"urlretrieve", NETWORK),
+    (b"check_output", SPAWNS),
+    (b"memfd_create", MEMORY),
+    (b"gethostbyname", NETWORK),
+    (b"HTTPConnection", NETWORK),
+    (b"HTTPSConnection", NETWORK),
+    (b"start_new_thread", THREADS),
+    (b"create_connection", NETWORK),
+    (b"urlsafe_b64decode", DECODES),
+    (b"standard_b64decode", DECODES),
+    (b"create_subprocess_exec", SPAWNS),
+    (b"create_subprocess_shell", SPAWNS),
+];
+
+/// The signal of each ability.
+const ABILITY_SIGNALS: [(u16, Signal); 7] = [
+    (EXECUTES, Signal::Execute),
+    (DECODES, Signal::Decode),
+    (LOADS, Signal::Deserialise),
+    (SPAWNS, Signal::Spawn),
+    (NETWORK, Signal::Network),
+    (NATIVE | MEMORY, Signal::NativeCode),
+    (THREADS, Signal::Thread),
+];
+
+/// The signal of what the texts mention.
+const MENTION_SIGNALS: [(u32, Signal); 5] = [
+    (python::TEMPORARY, Signal::TemporaryPath),
+    (python::DOWNLOAD, Signal::Download),
+    (python::CREDENTIALS, Signal::Credentials),
+    (python::PERSISTENCE, Signal::Persistence),
+    (python::BLOB, Signal::Entropy),
+];
+
+/// The abilities that this name shows.
+fn abilities_of(name: &[u8]) -> u16 {
+    let found = NAMES.binary_search_by(|(known, _)| (known.len(), *known).cmp(&(name.len(), name))).ok();
+    found.and_then(|index| NAMES.get(index)).map_or(0, |(_, abilities)| *abilities)
 }
 
-impl Names {
-    fn record(&mut self, name: &[u8]) {
-        match name {
-            b"exec" | b"eval" | b"execfile" => self.executes = true,
-            b"b64decode"
-            | b"b32decode"
-            | b"b85decode"
-            | b"a85decode"
-            | b"unhexlify"
-            | b"fromhex"
-            | b"decompress"
-            | b"a2b_base64"
-            | b"urlsafe_b64decode"
-            | b"standard_b64decode"
-            | b"rot13"
-            | b"rot_13" => self.decodes = true,
-            b"marshal" | b"pickle" | b"dill" => self.loads = true,
-            b"system"
-            | b"popen"
-            | b"Popen"
-            | b"check_output"
-            | b"check_call"
-            | b"execv"
-            | b"execve"
-            | b"execvp"
-            | b"execl"
-            | b"spawnl"
-            | b"spawnv"
-            | b"posix_spawn"
-            | b"create_subprocess_exec"
-            | b"create_subprocess_shell"
-            | b"fork_exec"
-            | b"subprocess"
-            | b"pty" => self.spawns = true,
-            b"urlopen" | b"urlretrieve" | b"create_connection" | b"requests" | b"socket" | b"HTTPSConnection"
-            | b"HTTPConnection" | b"getaddrinfo" | b"gethostbyname" => self.network = true,
-            b"ctypes" | b"cffi" | b"CFUNCTYPE" | b"mmap" | b"CDLL" => self.native = true,
-            b"threading" | b"start_new_thread" => self.threads = true,
-            b"dup2" => self.duplicates = true,
-            b"memfd_create" => self.memory = true,
-            _ => {}
-        }
+/// Adds the signals of these abilities and mentions. Returns whether their combination proves an attack.
+fn judge(abilities: u16, mentions: u32, signals: &mut Signals) -> bool {
+    let can = |needed: u16| abilities & needed == needed;
+    let of_names = ABILITY_SIGNALS.iter().filter(|(any, _)| abilities & any != 0).map(|(_, signal)| *signal);
+    let of_texts = MENTION_SIGNALS.iter().filter(|(any, _)| mentions & any != 0).map(|(_, signal)| *signal);
+    of_names.chain(of_texts).for_each(|signal| signals.insert(signal));
+    let runs_hidden = can(EXECUTES | DECODES);
+    if runs_hidden {
+        signals.insert(Signal::ExecuteDecoded);
     }
-
-    fn classify(&self, mentions: u32, signals: &mut Signals, class: &mut ContentClass) {
-        let found = [
-            (self.executes, Signal::Execute),
-            (self.decodes, Signal::Decode),
-            (self.loads, Signal::Deserialise),
-            (self.spawns, Signal::Spawn),
-            (self.network, Signal::Network),
-            (self.native || self.memory, Signal::NativeCode),
-            (self.threads, Signal::Thread),
-            (mentions & python::TEMPORARY != 0, Signal::TemporaryPath),
-            (mentions & python::DOWNLOAD != 0, Signal::Download),
-            (mentions & python::CREDENTIALS != 0, Signal::Credentials),
-            (mentions & python::PERSISTENCE != 0, Signal::Persistence),
-            (mentions & python::BLOB != 0, Signal::Entropy),
-        ];
-        found.into_iter().filter(|(is, _)| *is).for_each(|(_, signal)| signals.insert(signal));
-        let runs_hidden = self.executes && self.decodes;
-        let shell = mentions & python::REVERSE_SHELL != 0 && self.spawns || self.duplicates && self.network;
-        let fetches = self.executes && self.network;
-        let steals = mentions & python::CREDENTIALS != 0 && self.network;
-        if runs_hidden {
-            signals.insert(Signal::ExecuteDecoded);
-        }
-        if runs_hidden || shell || fetches || steals || self.memory && self.spawns || self.loads && self.decodes {
-            *class = ContentClass::Hostile;
-        }
-    }
+    let shell = mentions & python::REVERSE_SHELL != 0 && can(SPAWNS) || can(DUPLICATES | NETWORK);
+    let steals = mentions & python::CREDENTIALS != 0 && can(NETWORK);
+    runs_hidden || shell || steals || can(EXECUTES | NETWORK) || can(MEMORY | SPAWNS) || can(LOADS | DECODES)
 }
 
 #[cfg(test)]
@@ -238,6 +261,12 @@ mod tests {
         assert!(analyse_bytecode(&compiled(1, &[])).signals.contains(Signal::UncheckedBytecode));
         assert!(!analyse_bytecode(&compiled(3, &[])).signals.contains(Signal::UncheckedBytecode));
         assert!(!analyse_bytecode(&compiled(0, &[])).signals.contains(Signal::UncheckedBytecode));
+    }
+
+    #[test]
+    fn the_names_are_sorted_and_can_be_found() {
+        assert!(NAMES.is_sorted_by_key(|(name, _)| (name.len(), *name)));
+        assert!(NAMES.iter().all(|(name, abilities)| abilities_of(name) == *abilities && name.len() <= MAX_NAME));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use crate::event::{FileFacts, FileRef, FileState, SpecialFile};
 use md5::Md5;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -72,6 +73,14 @@ pub fn read_opened(opened: OwnedFd, limits: Limits) -> Content {
 
 fn is_regular(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// Opens a file below this root for reading, without entering another filesystem.
+pub fn open_below(root: &Path, path: &Path) -> rustix::io::Result<OwnedFd> {
+    let top = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    rustix::fs::openat2(&top, path, flags, Mode::empty(), how)
 }
 
 /// The type of a file that is neither regular nor a link.

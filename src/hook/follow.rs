@@ -4,35 +4,29 @@
 //! Everything is opened below the root, without magic links and without entering another filesystem: a link to a dead
 //! server must not block the daemon. A target that cannot be opened so has the class unknown.
 
+use super::birth;
 use super::classify;
 use super::content;
 use super::content::{Content, Limits};
 use super::tracked_paths::TrackedPaths;
 use super::{kind, location};
 use crate::event::{ContentClass, FileRef, FileState, Hook, HookForm, HookKind, HookLocation, HookPath, Signal};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// Modules and directories of one hook that are looked into.
 const MAX_FOLLOWED: usize = 8;
 /// Bytes read of each, and of all together before no further one is opened.
 const MAX_READ: usize = 256 << 10;
 const MAX_READ_IN_ALL: u64 = 512 << 10;
-/// A Python tree younger than this is being installed.
-const NEW: Duration = Duration::from_secs(15 * 60);
-/// A directory younger than this at its rename was made for it.
-const JUST: Duration = Duration::from_secs(2);
-/// Directories between a file of the standard library and its top: `encodings/__pycache__`.
-const MAX_DEPTH: usize = 4;
 
 /// The content and the real path of the target of a symbolic link.
 pub fn target(root: &Path, link: &Path, target: &Path, limits: Limits) -> (Content, Option<PathBuf>) {
     // The path is not normalised: only the kernel knows what `..` means after another link.
-    match open(root, &link.parent().unwrap_or(Path::new("/")).join(target)) {
+    match content::open_below(root, &link.parent().unwrap_or(Path::new("/")).join(target)) {
         Ok(opened) => {
             let end = real(root, &opened);
             (content::read_opened(opened, limits), end)
@@ -52,7 +46,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
     match hook.path.kind {
         HookKind::Sitecustomize => hook.shadowed_by = shadow(root, &file.path, hook.path),
         HookKind::StdlibBoot | HookKind::StdlibFile | HookKind::Site | HookKind::BundledWheel | HookKind::StdlibZip => {
-            hook.in_new_tree = is_in_new_tree(tracked, file);
+            hook.in_new_tree = birth::is_in_new_tree(tracked, file);
         }
         HookKind::Start if hook.content.signals.contains(Signal::SuppressesPth) => {
             let suppressed = Path::new(file.path.file_name().unwrap_or_default()).with_extension("pth");
@@ -74,7 +68,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
     if leads_on && hook.content.class != ContentClass::Hostile {
         let found: Vec<_> =
             followed_modules(file, hook).into_iter().chain(followed_directories(root, &file.path, hook)).collect();
-        for (opened, at) in found {
+        for (opened, hook_path) in found {
             if parsed >= MAX_READ_IN_ALL {
                 hook.content.signals.insert(Signal::Truncated);
                 hook.content.class = hook.content.class.max(ContentClass::Suspicious);
@@ -82,7 +76,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
             }
             let found = content::read_opened(opened, Limits { hash: 0, parse: MAX_READ });
             parsed += found.head.len() as u64;
-            classify_target(&found, at, hook);
+            classify_target(&found, hook_path, hook);
         }
     }
     parsed
@@ -139,22 +133,27 @@ fn followed_directories(root: &Path, path: &Path, hook: &Hook) -> Vec<(OwnedFd, 
     directories
         .flat_map(|directory| names.map(|(name, kind, form)| (directory.join(name), kind, form)))
         .filter_map(|(path, kind, form)| {
-            let at = HookPath { kind, form, location: HookLocation::SearchPath, version: hook.path.version };
-            Some((open(root, &path).ok()?, at))
+            let hook_path = HookPath { kind, form, location: HookLocation::SearchPath, version: hook.path.version };
+            Some((content::open_below(root, &path).ok()?, hook_path))
         })
         .collect()
 }
 
-fn classify_target(found: &Content, at: HookPath, hook: &mut Hook) {
+fn classify_target(found: &Content, hook_path: HookPath, hook: &mut Hook) {
     if found.facts.state != FileState::Regular {
         return;
     }
-    let report = classify::classify(at, Path::new(""), &found.head, !found.whole);
+    let report = classify::classify(hook_path, Path::new(""), &found.head, !found.whole);
     // A library may start a process or load machine code. One that a start-up file imports seldom does.
     let as_hook = || {
-        classify::classify(HookPath { kind: HookKind::Usercustomize, ..at }, Path::new(""), &found.head, !found.whole)
+        classify::classify(
+            HookPath { kind: HookKind::Usercustomize, ..hook_path },
+            Path::new(""),
+            &found.head,
+            !found.whole,
+        )
     };
-    if at.form == HookForm::Extension
+    if hook_path.form == HookForm::Extension
         || (report.class != ContentClass::Hostile && as_hook().class == ContentClass::Hostile)
     {
         hook.content.class = hook.content.class.max(ContentClass::Suspicious);
@@ -171,73 +170,28 @@ fn classify_target(found: &Content, at: HookPath, hook: &mut Hook) {
 }
 
 /// The `sitecustomize` of Debian's standard library, which Python finds before one in a package directory.
-fn shadow(root: &Path, path: &Path, at: HookPath) -> Option<PathBuf> {
+fn shadow(root: &Path, path: &Path, hook_path: HookPath) -> Option<PathBuf> {
     let directory = kind::Import::of(path)?.directory();
     // The versions in a container or below another root are not known.
     let is_debians = ["/usr/lib/python3", "/usr/local/lib/python3"]
         .iter()
         .any(|start| directory.as_os_str().as_bytes().starts_with(start.as_bytes()));
-    if at.location != HookLocation::Site || directory.file_name()? != "dist-packages" || !is_debians {
+    if hook_path.location != HookLocation::Site || directory.file_name()? != "dist-packages" || !is_debians {
         return None;
     }
     // Every version reads `/usr/lib/python3/dist-packages`: each must have a `sitecustomize` of its own.
     let libraries = Path::new("/usr/lib");
-    let versions: Vec<String> = match at.version {
+    let versions: Vec<String> = match hook_path.version {
         Some((major, minor)) => vec![format!("python{major}.{minor}")],
         None => {
-            let all = rustix::fs::Dir::new(open(root, libraries).ok()?).ok()?.take(1000);
+            let all = rustix::fs::Dir::new(content::open_below(root, libraries).ok()?).ok()?.take(1000);
             let names = all.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
             names.filter(|name| name.starts_with("python3.")).collect()
         }
     };
     let own: Vec<PathBuf> = versions.iter().map(|version| libraries.join(version).join("sitecustomize.py")).collect();
-    let all_there = !own.is_empty() && own.iter().all(|own| own != path && open(root, own).is_ok());
+    let all_there = !own.is_empty() && own.iter().all(|own| own != path && content::open_below(root, own).is_ok());
     if all_there { own.into_iter().next() } else { None }
-}
-
-/// Whether the standard library's directory itself was created minutes ago. Programs cannot set its birth time. A
-/// directory that existed when the watch began is not new, even if it was replaced; nor is a copy that an overlay made.
-fn is_in_new_tree(tracked: &TrackedPaths, file: &FileRef) -> bool {
-    let directories = file.path.ancestors().skip(1).take(MAX_DEPTH).enumerate();
-    let mut stdlib = directories.filter(|(_, directory)| location::of(directory).location == HookLocation::Stdlib);
-    let (Some((levels, top)), Some(directory)) = (stdlib.next(), file.directory.as_deref()) else { return false };
-    if tracked.is_baseline_directory(top) {
-        return false;
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let up = if levels == 0 { ".".into() } else { "../".repeat(levels) };
-    let Ok(top) = rustix::fs::openat(directory, up, flags, Mode::empty()) else { return false };
-    let is_copied_up = ["trusted.overlay.origin", "user.overlay.origin"]
-        .iter()
-        .any(|name| rustix::fs::fgetxattr(&top, *name, &mut [0_u8; 256]).is_ok());
-    let found = rustix::fs::statx(&top, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
-    !is_copied_up && found.is_ok_and(|found| was_born_within(&found, NEW, SystemTime::now()))
-}
-
-/// Whether a directory was created just before this moment. Then each file in it has an event of its own: installers
-/// rename a directory that they have filled, and an overlay copies a directory before it changes it.
-pub fn was_just_made(file: &FileRef, moment: SystemTime) -> bool {
-    let (Some(directory), Some(name)) = (file.directory.as_deref(), file.path.file_name()) else { return false };
-    let found = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME | StatxFlags::TYPE);
-    found.is_ok_and(|found| was_born_within(&found, JUST, moment))
-}
-
-/// Whether a directory existed before this moment, by its birth time. Without a birth time it counts as old.
-pub fn was_there_before(root: &Path, directory: &Path, moment: SystemTime) -> bool {
-    let Ok(opened) = open(root, directory) else { return false };
-    let found = rustix::fs::statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
-    let age = SystemTime::now().duration_since(moment).unwrap_or_default();
-    !found.is_ok_and(|found| was_born_within(&found, age, SystemTime::now()))
-}
-
-/// Whether an inode was created at most this long before the moment; `false` without a birth time. Programs cannot set
-/// it, but a filesystem image can contain any. Whole seconds make it older than it is, so that more is reported.
-fn was_born_within(found: &Statx, time: Duration, moment: SystemTime) -> bool {
-    let Ok(seconds) = u64::try_from(found.stx_btime.tv_sec) else { return false };
-    let is_kept = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-    let birth = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, found.stx_btime.tv_nsec.min(999_999_999)));
-    // A birth after the moment comes from a clock that was set back: it is not recent.
-    is_kept && birth.is_some_and(|birth| moment.duration_since(birth).is_ok_and(|age| age <= time))
 }
 
 /// Tracks the files, modules and directories that the hook leads to.
@@ -277,13 +231,13 @@ fn track_setting(tracked: &TrackedPaths, path: &Path, variable: &str, value: &[u
     match variable {
         "PYTHONSTARTUP" => {
             let Some(script) = absolute(value) else { return };
-            let at = HookPath {
+            let hook_path = HookPath {
                 kind: HookKind::StartupScript,
                 form: HookForm::Module,
                 location: HookLocation::SearchPath,
                 version: None,
             };
-            tracked.add_file(script, at);
+            tracked.add_file(script, hook_path);
         }
         "PYTHONPATH" => {
             let elements = value.split(|byte| *byte == b':').filter_map(absolute);
@@ -319,12 +273,4 @@ fn beside(path: &Path, target: &Path) -> PathBuf {
         }
     }
     clean
-}
-
-/// Opens a file below this root for reading, without entering another filesystem.
-fn open(root: &Path, path: &Path) -> rustix::io::Result<OwnedFd> {
-    let top = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    rustix::fs::openat2(top.as_fd(), path, flags, Mode::empty(), how)
 }

@@ -64,7 +64,7 @@ pub fn of(path: &Path) -> HookPath {
 /// Many are common (`__init__.*`, `os.*`); [`of`] decides by the directory. Empty for a kind without names of its own.
 pub fn names(kind: HookKind) -> &'static [&'static str] {
     if kind == HookKind::Environment {
-        return &env::NAMES;
+        return env::names();
     }
     let of_modules = table::MODULES.iter().find(|modules| modules.kind == kind).map(|modules| modules.file_names);
     let of_files = || table::FILE_NAMES.iter().find(|(known, _)| *known == kind).map(|(_, names)| *names);

@@ -6,6 +6,7 @@
 //! [`provenance`] searches the lists of packages.
 
 mod baseline;
+pub mod birth;
 pub mod bytecode;
 pub mod classify;
 pub mod content;

@@ -19,10 +19,10 @@ mod shell;
 mod tests;
 
 pub use places::Grammar;
-pub use places::NAMES;
 pub use places::directories;
 pub use places::grammar;
 pub use places::is_environment_file;
+pub use places::names;
 
 use super::search_path;
 use crate::event::EnvironmentSetting;

@@ -7,6 +7,7 @@
 
 use crate::event::HookLocation;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,83 +36,118 @@ pub enum Grammar {
     Sshd,
 }
 
+/// The directories that a row of [`FILES`] is about.
+#[derive(Clone, Copy)]
+enum Directory {
+    /// Any: files of a home directory.
+    Any,
+    /// One of these.
+    Is(&'static [&'static str]),
+    /// One whose path ends with one of these.
+    EndsWith(&'static [&'static str]),
+    /// A `systemd` directory, with the settings of the managers.
+    Systemd,
+    /// Drop-ins of the managers.
+    ManagerDropIns,
+    /// A directory of units, or one below it.
+    Units,
+    /// Drop-ins of a unit.
+    UnitDropIns,
+}
+
+use Directory::{Any, EndsWith, Is, ManagerDropIns, Systemd, UnitDropIns, Units};
+
+/// Every file that sets an environment: its directory, its names, its grammar. A name is exact, `*` with an ending, or
+/// `*` for all. The first row that matches decides.
+static FILES: &[(Directory, &[&str], Grammar)] = &[
+    (
+        Is(&["/etc/cron.d", "/var/spool/cron", "/var/spool/cron/crontabs", "/var/spool/cron/tabs"]),
+        &["*"],
+        Grammar::Crontab,
+    ),
+    (Is(&["/etc/sudoers.d"]), &["*"], Grammar::Sudoers),
+    (Is(&["/etc/sysconfig", "/etc/default"]), &["*"], Grammar::ShellOrAssignments),
+    (Is(&["/etc/X11/Xsession.d", "/etc/X11/xinit/xinitrc.d"]), &["*"], Grammar::Shell),
+    (
+        Any,
+        &[
+            ".bashrc",
+            ".bash_aliases",
+            ".profile",
+            ".bash_profile",
+            ".bash_login",
+            ".kshrc",
+            ".mkshrc",
+            ".shrc",
+            ".zshenv",
+            ".zprofile",
+            ".zshrc",
+            ".zlogin",
+            ".xsessionrc",
+            ".xsession",
+            ".xprofile",
+            ".xinitrc",
+            ".xserverrc",
+        ],
+        Grammar::Shell,
+    ),
+    (Any, &[".cshrc", ".tcshrc", ".login"], Grammar::Csh),
+    (Is(&["/etc"]), &["environment"], Grammar::Assignments),
+    (EndsWith(&["/.ssh"]), &["environment"], Grammar::Assignments),
+    // The name filter passes these names in every directory.
+    (Is(&["/etc/default"]), &["locale", "cron", "anacron"], Grammar::ShellOrAssignments),
+    (Is(&["/etc"]), &["crontab", "anacrontab"], Grammar::Crontab),
+    (Is(&["/etc"]), &["sudoers"], Grammar::Sudoers),
+    (Is(&["/etc/security"]), &["pam_env.conf"], Grammar::PamEnv),
+    (Is(&["/etc"]), &["csh.cshrc", "csh.login"], Grammar::Csh),
+    (
+        Is(&["/etc"]),
+        &["profile", "profile.local", "bash.bashrc", "bash.bashrc.local", "bashrc", "ksh.kshrc", "kshrc", "mkshrc"],
+        Grammar::Shell,
+    ),
+    (Is(&["/etc", "/etc/zsh"]), &["zshenv", "zprofile", "zshrc", "zlogin"], Grammar::Shell),
+    (Is(&["/etc", "/etc/X11", "/etc/lightdm"]), &["xprofile"], Grammar::Shell),
+    (Is(&["/etc/ssh"]), &["sshd_config"], Grammar::Sshd),
+    (Is(&["/etc/ssh/sshd_config.d"]), &["*.conf"], Grammar::Sshd),
+    (Is(&["/etc/profile.d"]), &["*.sh", "*.zsh"], Grammar::Shell),
+    (Is(&["/etc/profile.d"]), &["*.csh"], Grammar::Csh),
+    (EndsWith(&["/fish"]), &["config.fish"], Grammar::Fish),
+    (EndsWith(&["/fish"]), &["fish_variables"], Grammar::FishVariables),
+    (EndsWith(&["/fish/conf.d", "/fish/vendor_conf.d"]), &["*.fish"], Grammar::Fish),
+    (EndsWith(&["/environment.d"]), &["*.conf"], Grammar::Assignments),
+    (EndsWith(&["/plasma-workspace/env"]), &["*.sh"], Grammar::Shell),
+    (EndsWith(&["/.bashrc.d"]), &["*.sh", "*.bashrc"], Grammar::Shell),
+    (Systemd, &["system.conf", "user.conf"], Grammar::Systemd),
+    (ManagerDropIns, &["*.conf"], Grammar::Systemd),
+    (Units, &["*.service", "*.socket", "*.mount", "*.swap", "*.slice"], Grammar::Systemd),
+    (UnitDropIns, &["*.conf"], Grammar::Systemd),
+];
+
+/// Directories of units below a `systemd` directory.
+const UNIT_DIRECTORIES: [&str; 7] =
+    ["system", "user", "system.control", "user.control", "system.attached", "transient", "generator"];
+
+/// Beginnings of directories that belong to one user. cron names a user's table like the user.
+const USER_DIRECTORIES: [&str; 4] = ["/home/", "/root/", "/var/home/", "/var/spool/cron"];
+
+static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut names: Vec<&str> =
+        FILES.iter().flat_map(|(_, names, _)| *names).copied().filter(|name| *name != "*").collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+});
+
 /// Names that an environment file can have, for the name filter: exact, or `*` and an ending. Files in
 /// [`directories`] can have any other.
-pub const NAMES: [&str; 56] = [
-    "environment",
-    "profile",
-    "profile.local",
-    "bash.bashrc",
-    "bash.bashrc.local",
-    "bashrc",
-    "ksh.kshrc",
-    "kshrc",
-    "mkshrc",
-    "pam_env.conf",
-    "locale",
-    "crontab",
-    "anacrontab",
-    "sudoers",
-    "zshenv",
-    "zprofile",
-    "zshrc",
-    "zlogin",
-    "csh.cshrc",
-    "csh.login",
-    ".bashrc",
-    ".bash_aliases",
-    ".profile",
-    ".bash_profile",
-    ".bash_login",
-    ".kshrc",
-    ".mkshrc",
-    ".shrc",
-    ".zshenv",
-    ".zprofile",
-    ".zshrc",
-    ".zlogin",
-    ".cshrc",
-    ".tcshrc",
-    ".login",
-    ".xsessionrc",
-    ".xsession",
-    ".xprofile",
-    ".xinitrc",
-    ".xserverrc",
-    "config.fish",
-    "fish_variables",
-    "sshd_config",
-    "cron",
-    "anacron",
-    "xprofile",
-    "*.sh",
-    "*.csh",
-    "*.zsh",
-    "*.fish",
-    "*.conf",
-    "*.service",
-    "*.socket",
-    "*.mount",
-    "*.swap",
-    "*.slice",
-];
+pub fn names() -> &'static [&'static str] {
+    &NAMES
+}
 
-/// Directories in which every file sets an environment, whatever its name.
-const DIRECTORIES: [(&str, Grammar); 9] = [
-    ("/etc/cron.d", Grammar::Crontab),
-    ("/var/spool/cron", Grammar::Crontab),
-    ("/var/spool/cron/crontabs", Grammar::Crontab),
-    ("/var/spool/cron/tabs", Grammar::Crontab),
-    ("/etc/sudoers.d", Grammar::Sudoers),
-    ("/etc/sysconfig", Grammar::ShellOrAssignments),
-    ("/etc/default", Grammar::ShellOrAssignments),
-    ("/etc/X11/Xsession.d", Grammar::Shell),
-    ("/etc/X11/xinit/xinitrc.d", Grammar::Shell),
-];
-
-/// Directories whose files can have any name, so that [`NAMES`] cannot list them.
+/// Directories in which a file of any name sets an environment. [`names`] cannot list those names.
 pub fn directories() -> impl Iterator<Item = &'static str> {
-    DIRECTORIES.into_iter().map(|(directory, _)| directory)
+    let any_name = FILES.iter().filter(|(_, names, _)| names.contains(&"*"));
+    any_name.flat_map(|(directory, _, _)| if let Is(directories) = directory { *directories } else { &[] }).copied()
 }
 
 /// Whether later processes get their environment from this file.
@@ -119,86 +155,49 @@ pub fn is_environment_file(path: &Path) -> bool {
     grammar(path).is_some()
 }
 
-/// How this environment file is read, and whether for every user (`System`) or one (`User`).
+/// The grammar of this environment file, and whether it is for every user (`System`) or one (`User`).
 pub fn grammar(path: &Path) -> Option<(Grammar, HookLocation)> {
     let (directory, name) = (path.parent()?.to_str()?, path.file_name()?.as_encoded_bytes());
-    if let Some((_, grammar)) = DIRECTORIES.into_iter().find(|(known, _)| *known == directory) {
-        // A user's own table is named like the user.
-        let place = if directory.starts_with("/var/spool/cron") { HookLocation::User } else { HookLocation::System };
-        return is_read(name, grammar).then_some((grammar, place));
-    }
-    by_name(name).map(|grammar| (grammar, HookLocation::User)).or_else(|| {
-        let grammar = by_directory(directory, name).or_else(|| of_systemd(directory, name))?;
-        let is_user = ["/home/", "/root/", "/var/home/"].iter().any(|home| directory.starts_with(home))
-            || directory.contains("/.");
-        Some((grammar, if is_user { HookLocation::User } else { HookLocation::System }))
-    })
+    let mut rows = FILES.iter();
+    let (of, _, grammar) =
+        rows.find(|(of, names, _)| names.iter().any(|known| is_named(name, known)) && is_in(directory, *of))?;
+    let is_user = matches!(of, Any)
+        || USER_DIRECTORIES.iter().any(|start| directory.starts_with(start))
+        || directory.contains("/.");
+    let location = if is_user { HookLocation::User } else { HookLocation::System };
+    is_read(name, *grammar).then_some((*grammar, location))
 }
 
 /// cron and sudo skip backup files of editors and package managers.
 fn is_read(name: &[u8], grammar: Grammar) -> bool {
-    match grammar {
-        Grammar::Sudoers => !name.ends_with(b"~") && !name.contains(&b'.'),
-        _ => !name.ends_with(b"~"),
+    !name.ends_with(b"~") && !(grammar == Grammar::Sudoers && name.contains(&b'.'))
+}
+
+fn is_named(name: &[u8], known: &str) -> bool {
+    match known.strip_prefix('*') {
+        Some(ending) => name.ends_with(ending.as_bytes()),
+        None => name == known.as_bytes(),
     }
 }
 
-/// Files of a home directory, by name alone.
-fn by_name(name: &[u8]) -> Option<Grammar> {
-    Some(match name {
-        b".bashrc" | b".bash_aliases" | b".profile" | b".bash_profile" | b".bash_login" | b".kshrc" | b".mkshrc"
-        | b".shrc" | b".zshenv" | b".zprofile" | b".zshrc" | b".zlogin" | b".xsessionrc" | b".xsession"
-        | b".xprofile" | b".xinitrc" | b".xserverrc" => Grammar::Shell,
-        b".cshrc" | b".tcshrc" | b".login" => Grammar::Csh,
-        _ => return None,
-    })
+fn is_in(directory: &str, of: Directory) -> bool {
+    let ends_with = |endings: &[&str]| endings.iter().any(|ending| directory.ends_with(ending));
+    match of {
+        Any => true,
+        Is(directories) => directories.contains(&directory),
+        EndsWith(endings) => ends_with(endings),
+        Systemd => below_systemd(directory) == Some(""),
+        ManagerDropIns => matches!(first_below_systemd(directory), Some("system.conf.d" | "user.conf.d")),
+        Units => first_below_systemd(directory).is_some_and(|first| UNIT_DIRECTORIES.contains(&first)),
+        UnitDropIns => is_in(directory, Units) && ends_with(&[".d"]),
+    }
 }
 
-fn by_directory(directory: &str, name: &[u8]) -> Option<Grammar> {
-    let has = |ending: &[u8]| name.ends_with(ending);
-    Some(match (directory, name) {
-        ("/etc", b"environment") | ("/etc/default", b"locale") => Grammar::Assignments,
-        (_, b"environment") if directory.ends_with("/.ssh") => Grammar::Assignments,
-        ("/etc", b"crontab" | b"anacrontab") => Grammar::Crontab,
-        ("/etc", b"sudoers") => Grammar::Sudoers,
-        ("/etc/security", b"pam_env.conf") => Grammar::PamEnv,
-        ("/etc", b"csh.cshrc" | b"csh.login") => Grammar::Csh,
-        (
-            "/etc",
-            b"profile" | b"profile.local" | b"bash.bashrc" | b"bash.bashrc.local" | b"bashrc" | b"ksh.kshrc" | b"kshrc"
-            | b"mkshrc" | b"zshenv" | b"zprofile" | b"zshrc" | b"zlogin",
-        )
-        | ("/etc/zsh", b"zshenv" | b"zprofile" | b"zshrc" | b"zlogin")
-        | ("/etc/X11" | "/etc/lightdm" | "/etc", b"xprofile") => Grammar::Shell,
-        ("/etc/ssh", b"sshd_config") => Grammar::Sshd,
-        ("/etc/ssh/sshd_config.d", _) if has(b".conf") => Grammar::Sshd,
-        ("/etc/profile.d", _) if has(b".sh") || has(b".zsh") => Grammar::Shell,
-        ("/etc/profile.d", _) if has(b".csh") => Grammar::Csh,
-        (_, b"config.fish") if directory.ends_with("/fish") => Grammar::Fish,
-        (_, b"fish_variables") if directory.ends_with("/fish") => Grammar::FishVariables,
-        _ if has(b".fish") && is_fish_directory(directory) => Grammar::Fish,
-        _ if has(b".conf") && directory.ends_with("/environment.d") => Grammar::Assignments,
-        _ if has(b".sh") && directory.ends_with("/plasma-workspace/env") => Grammar::Shell,
-        _ if directory.ends_with("/.bashrc.d") && (has(b".sh") || has(b".bashrc")) => Grammar::Shell,
-        _ => return None,
-    })
+/// The rest of a path after `/systemd`: empty, or with a slash at its beginning.
+fn below_systemd(directory: &str) -> Option<&str> {
+    directory.split("/systemd").nth(1).filter(|below| below.is_empty() || below.starts_with('/'))
 }
 
-fn is_fish_directory(directory: &str) -> bool {
-    ["/fish/conf.d", "/fish/vendor_conf.d"].iter().any(|ending| directory.ends_with(ending))
-}
-
-/// Units and drop-ins in a directory of systemd, and the files of its managers.
-fn of_systemd(directory: &str, name: &[u8]) -> Option<Grammar> {
-    let below = directory.split("/systemd").nth(1)?;
-    let mut components = below.split('/');
-    let (before, root) = (components.next()?, components.next().unwrap_or_default());
-    let is_manager = matches!(name, b"system.conf" | b"user.conf") && below.is_empty();
-    let is_drop_in = matches!(root, "system.conf.d" | "user.conf.d") && name.ends_with(b".conf");
-    let units = ["system", "user", "system.control", "user.control", "system.attached", "transient", "generator"];
-    let last = directory.rsplit('/').next().unwrap_or_default();
-    let is_unit = units.contains(&root)
-        && ([".service", ".socket", ".mount", ".swap", ".slice"].iter().any(|kind| name.ends_with(kind.as_bytes()))
-            || (last.ends_with(".d") && name.ends_with(b".conf")));
-    (before.is_empty() && (is_manager || is_drop_in || is_unit)).then_some(Grammar::Systemd)
+fn first_below_systemd(directory: &str) -> Option<&str> {
+    below_systemd(directory)?.split('/').nth(1)
 }

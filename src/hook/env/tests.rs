@@ -341,9 +341,11 @@ fn every_known_name_is_of_a_file_that_is_read() {
         "/etc/fish",
         "/etc/fish/conf.d",
         "/etc/environment.d",
+        "/etc/systemd",
         "/etc/systemd/system",
+        "/root/.bashrc.d",
     ];
-    for name in NAMES {
+    for name in names() {
         let name = name.replace('*', "a");
         assert!(directories.iter().any(|directory| is_environment_file(&Path::new(directory).join(&name))), "{name}");
     }
