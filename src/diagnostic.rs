@@ -124,8 +124,8 @@ fn distance(a: &str, b: &str) -> usize {
     above.last().copied().unwrap_or(usize::MAX)
 }
 
-/// The warnings, unless a privileged program has read a file that others could have written. Skipping only that file would
-/// let an attacker disable a rule unnoticed, so everything is refused.
+/// The warnings, unless a privileged program has read a file that others could have written. Skipping only that file
+/// would let an attacker disable a rule unnoticed, so everything is refused.
 ///
 /// # Errors
 /// The diagnostics of the insecure files.

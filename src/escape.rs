@@ -1,12 +1,12 @@
 //! Turns untrusted bytes into printable text; no other module does.
 //!
-//! A file name, a command line or a line of a file can hold a newline (log injection), an escape sequence of the terminal, a
-//! bidirectional control (CVE-2021-42574), or invalid UTF-8. None of these reaches an output.
+//! A file name, a command line or a line of a file can hold a newline (log injection), an escape sequence of the
+//! terminal, a bidirectional control (CVE-2021-42574), or invalid UTF-8. None of these reaches an output.
 
 use std::fmt::Write;
 
-/// Escapes so that the original can be restored: `\\` for a backslash, `\n`, `\r`, `\t`, `\xNN` for another control byte or
-/// a byte that is not UTF-8, `\u{NNNN}` for an invisible or bidirectional character. Everything else stays.
+/// Escapes so that the original can be restored: `\\` for a backslash, `\n`, `\r`, `\t`, `\xNN` for another control
+/// byte or a byte that is not UTF-8, `\u{NNNN}` for an invisible or bidirectional character. Everything else stays.
 pub fn reversible(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -55,8 +55,8 @@ fn push(text: &mut String, character: char) {
     let _ = result;
 }
 
-/// Characters that move, hide or reorder text: controls, white space other than U+0020, zero-width and filler characters,
-/// bidirectional controls, variation selectors, tags, non-characters.
+/// Characters that move, hide or reorder text: controls, white space other than U+0020, zero-width and filler
+/// characters, bidirectional controls, variation selectors, tags, non-characters.
 fn is_deceptive(character: char) -> bool {
     character.is_control()
         || (character.is_whitespace() && character != ' ')

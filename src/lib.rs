@@ -8,9 +8,9 @@
 //! 4. [`rules`] evaluates Sigma rules: does it matter?
 //! 5. [`alert`] makes one ECS document and delivers it to the outputs.
 //!
-//! [`daemon`] connects the stages, and [`commands`] are the entry points. No stage uses another one: all share the values
-//! of [`event`] and small tools such as [`escape`], [`diagnostic`] and [`sys`], the only file with `unsafe`. `docs/architecture.md`
-//! lists what each part may use, and `tests/project` compares the list with the code.
+//! [`daemon`] connects the stages, and [`commands`] are the entry points. No stage uses another one: all share the
+//! values of [`event`] and small tools such as [`escape`], [`diagnostic`] and [`sys`], the only file with `unsafe`.
+//! `docs/architecture.md` lists what each part may use, and `tests/project` compares the list with the code.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,5 @@
-//! The log on standard error: one printable line for each message, with the priority prefix of sd-daemon(3) for journald.
+//! The log on standard error: one printable line for each message, with the priority prefix of sd-daemon(3) for
+//! journald.
 
 use crate::escape;
 use log::{Level, LevelFilter, Log, Metadata, Record};

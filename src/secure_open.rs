@@ -1,8 +1,8 @@
 //! Opens a file that an administrator wrote, and reports whether other users could have changed it.
 //!
-//! Opens the path one component at a time (openat, O_NOFOLLOW) and resolves symlinks itself, so the file that was checked
-//! is the file that is read. A component is insecure if users other than root and the effective user can change it.
-//! POSIX access lists need no check of their own: the mode shows their mask as the group's rights (acl(5)).
+//! Opens the path one component at a time (openat, O_NOFOLLOW) and resolves symlinks itself, so the file that was
+//! checked is the file that is read. A component is insecure if users other than root and the effective user can change
+//! it. POSIX access lists need no check of their own: the mode shows their mask as the group's rights (acl(5)).
 
 use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
 use std::ffi::OsString;

@@ -36,8 +36,8 @@ pub fn fanotify_mark(group: BorrowedFd<'_>, flags: u32, mask: u64, path: &Path) 
 
 /// Takes ownership of the pidfd in a fanotify record. `None` for FAN_NOPIDFD and FAN_EPIDFD, which are negative.
 ///
-/// Only for a number from a buffer that `read(2)` on a fanotify group has just filled, and once for each record. The only
-/// caller is the reader loop.
+/// Only for a number from a buffer that `read(2)` on a fanotify group has just filled, and once for each record. The
+/// only caller is the reader loop.
 pub(crate) fn adopt_pidfd(raw: RawFd) -> Option<OwnedFd> {
     if raw < 0 {
         return None;
@@ -50,8 +50,8 @@ pub(crate) fn adopt_pidfd(raw: RawFd) -> Option<OwnedFd> {
 /// Longest file handle in bytes (MAX_HANDLE_SZ of `name_to_handle_at(2)`).
 pub const MAX_HANDLE: usize = 128;
 
-/// `struct file_handle` with room for the longest handle. The kernel reads 32-bit words, so it must be aligned; a slice of
-/// an event buffer is not.
+/// `struct file_handle` with room for the longest handle. The kernel reads 32-bit words, so it must be aligned; a slice
+/// of an event buffer is not.
 #[repr(C, align(8))]
 struct FileHandle {
     handle_bytes: u32,
@@ -73,8 +73,8 @@ pub fn open_by_handle(mount: BorrowedFd<'_>, handle_type: i32, handle: &[u8]) ->
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "file handle too long"))?;
     room.copy_from_slice(handle);
     object.handle_bytes = handle.len() as u32;
-    // SAFETY: `object` has the layout and alignment of `struct file_handle`, holds `handle_bytes` initialised bytes, and
-    // lives through the call; `mount` is an open descriptor.
+    // SAFETY: `object` has the layout and alignment of `struct file_handle`, holds `handle_bytes` initialised bytes,
+    // and lives through the call; `mount` is an open descriptor.
     let raw = unsafe {
         libc::open_by_handle_at(
             mount.as_raw_fd(),
@@ -96,8 +96,8 @@ pub fn open_by_handle(mount: BorrowedFd<'_>, handle_type: i32, handle: &[u8]) ->
 pub fn handle_of(file: BorrowedFd<'_>) -> io::Result<(i32, Vec<u8>)> {
     let mut object = FileHandle { handle_bytes: MAX_HANDLE as u32, handle_type: 0, f_handle: [0; MAX_HANDLE] };
     let mut mount_id = 0;
-    // SAFETY: `object` has the layout and alignment of `struct file_handle` and room for `handle_bytes` bytes. The path is
-    // an empty C string; with AT_EMPTY_PATH it stands for the open descriptor. All live through the call.
+    // SAFETY: `object` has the layout and alignment of `struct file_handle` and room for `handle_bytes` bytes. The path
+    // is an empty C string; with AT_EMPTY_PATH it stands for the open descriptor. All live through the call.
     let result = unsafe {
         libc::name_to_handle_at(
             file.as_raw_fd(),
@@ -114,8 +114,8 @@ pub fn handle_of(file: BorrowedFd<'_>) -> io::Result<(i32, Vec<u8>)> {
     Ok((object.handle_type, bytes))
 }
 
-/// Whether the process of a pidfd still has its pid: it runs or is a zombie. While it does, no other process can have that
-/// pid (`pidfd_send_signal(2)` with signal 0).
+/// Whether the process of a pidfd still has its pid: it runs or is a zombie. While it does, no other process can have
+/// that pid (`pidfd_send_signal(2)` with signal 0).
 pub fn pidfd_holds_pid(pidfd: BorrowedFd<'_>) -> bool {
     // SAFETY: the arguments are an open descriptor and integers. Signal 0 sends nothing, and the call accepts a null
     // `siginfo_t`.
@@ -135,8 +135,8 @@ pub fn socket_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
     let mut counters = [0u32; DROPS + 1];
     let mut length = size_of_val(&counters) as libc::socklen_t;
-    // SAFETY: `counters` has room for `length` bytes, any bytes are valid in it, and both pointers live through the call;
-    // `socket` is an open descriptor.
+    // SAFETY: `counters` has room for `length` bytes, any bytes are valid in it, and both pointers live through the
+    // call; `socket` is an open descriptor.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -184,8 +184,8 @@ pub fn local_offset(time: SystemTime) -> i32 {
         Err(_) => 0,
     };
     let mut broken_down = std::mem::MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both pointers are valid for the call. A zeroed `tm` is a valid value, so it is initialised even if the call
-    // fails.
+    // SAFETY: both pointers are valid for the call. A zeroed `tm` is a valid value, so it is initialised even if the
+    // call fails.
     let (done, broken_down) = unsafe {
         let done = libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr());
         (!done.is_null(), broken_down.assume_init())

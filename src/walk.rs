@@ -1,11 +1,13 @@
 //! A bounded walk through a directory tree that an attacker can change during the walk.
 //!
 //! * It opens each directory from its parent (openat, O_NOFOLLOW), never by path, and follows no symbolic link.
-//! * By default it stays on the filesystem of the top. It reads the device before it opens a directory, without a request
+//! * By default it stays on the filesystem of the top. It reads the device before it opens a directory, without a
+//!   request
 //!   to a server (AT_STATX_DONT_SYNC, AT_NO_AUTOMOUNT): a dead NFS mount or an automount point cannot block it.
 //! * It holds one descriptor for each level, at most [`MAX_DEPTH`], and one more for each level whose
 //!   [`Entry::directory`] the visitor takes.
-//! * It reads directories as a stream: memory depends on the depth (about 30 KiB a level), not on the number of entries.
+//! * It reads directories as a stream: memory depends on the depth (about 30 KiB a level), not on the number of
+//!   entries.
 //!
 //! The [`WalkReport`] counts what it could not read.
 
@@ -74,8 +76,8 @@ impl Entry<'_> {
         self.level.path.join(OsStr::from_bytes(self.name))
     }
 
-    /// An `O_PATH` descriptor of the directory that holds the entry, opened at the first call and shared by the entries of
-    /// that directory.
+    /// An `O_PATH` descriptor of the directory that holds the entry, opened at the first call and shared by the entries
+    /// of that directory.
     pub fn directory(&self) -> io::Result<Arc<OwnedFd>> {
         if let Some(known) = self.level.handle.get() {
             return Ok(Arc::clone(known));
@@ -262,8 +264,8 @@ fn open(parent: impl AsFd, name: impl rustix::path::Arg) -> Result<Dir, Errno> {
     Dir::new(openat(parent, name, flags, Mode::empty())?)
 }
 
-/// Type, device and inode of a name, or of the descriptor itself if the name is empty. Follows no link, mounts no automount
-/// point and sends no request to a server.
+/// Type, device and inode of a name, or of the descriptor itself if the name is empty. Follows no link, mounts no
+/// automount point and sends no request to a server.
 fn stat(parent: impl AsFd, name: impl rustix::path::Arg) -> Result<Statx, Errno> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
     statx(parent, name, flags, StatxFlags::TYPE | StatxFlags::INO)

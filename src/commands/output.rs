@@ -34,7 +34,8 @@ fn print_line(severity: &str, message: impl Display) {
     let _ = writeln!(io::stderr(), "pyhookwatch: {severity}: {}", escape::one_line(&message.to_string()));
 }
 
-/// Prints each diagnostic as an error. Returns the exit code: for a mistake in a file, or for a file that may not be used.
+/// Prints each diagnostic as an error. Returns the exit code: for a mistake in a file, or for a file that may not be
+/// used.
 pub fn print_diagnostics(diagnostics: &[Diagnostic]) -> Exit {
     diagnostics.iter().for_each(print_error);
     let is_refused =

@@ -1,8 +1,8 @@
 //! The baseline: one scan of the machine after the start, in a thread of its own. It finds the modules, directories
 //! and files that existing hooks lead to, and the settings that environment files have already.
 //!
-//! Changes are watched from the first moment. Until the baseline is complete, an old setting counts as new, and a module
-//! that a hook imports is not known as one.
+//! Changes are watched from the first moment. Until the baseline is complete, an old setting counts as new, and a
+//! module that a hook imports is not known as one.
 
 use super::channel::{EventSender, PipelineInput};
 use super::shared_filter::SharedFilter;

@@ -1,5 +1,5 @@
-//! How much content may be read: an attacker can write many large files, and an alert without a hash or with half-read
-//! content is better than one that waits behind them.
+//! Limits how much content is read, because an attacker can write many large files. An alert without a hash is better
+//! than one that waits behind them.
 //!
 //! Pure: the caller passes the time in.
 

@@ -78,12 +78,12 @@ impl EventSender {
         }
     }
 
-    /// The shutdown has begun: senders wait for room from now on.
+    /// Makes senders wait for room, during the shutdown.
     pub fn start_blocking(&self) {
         self.blocking.store(true, Ordering::Relaxed);
     }
 
-    /// The shutdown takes no more changes: senders do not wait, and count what they still have.
+    /// Ends the waiting: senders count what they cannot send.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.blocking.store(false, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! One change, one alert: merges the events about one path until the content is complete, or for [`MAX_WAIT`] after the
-//! first event when the writer never closes the file.
+//! One change, one alert: merges the events about one path until the content is complete. If the writer never closes
+//! the file, it waits for [`MAX_WAIT`] after the first event.
 //!
 //! Pure: time comes in with the events.
 
@@ -102,8 +102,8 @@ impl Debouncer {
     }
 
     /// The complete changes, once all events that were queued together are here. Not earlier, because the kernel adds a
-    /// close to a queued event of the same process, and so possibly before the writes of its children through the same
-    /// descriptor.
+    /// close to a queued event of the same process. So the close may come before writes of its children through the
+    /// same descriptor.
     pub fn end_of_read(&mut self) -> Vec<Change> {
         let mut done = Vec::new();
         for path in self.finished.drain(..) {
@@ -152,8 +152,8 @@ impl Debouncer {
         pending.max(reported) > Some(moment)
     }
 
-    /// Remembers the fingerprint of a change. `false`: it was reported for this path by the same writers already, so this
-    /// is a late close or the second event of a rename.
+    /// Remembers the fingerprint of a change. `false`: it was reported for this path by the same writers already, so
+    /// this is a late close or the second event of a rename.
     pub fn is_news(&mut self, change: &Change, fingerprint: Fingerprint) -> bool {
         let path = &change.file.path;
         let appeared = appeared(change);

@@ -1,5 +1,5 @@
-//! Lists renamed directories in a thread of its own: the kernel reports only the name of a renamed directory, and a tree
-//! of 300,000 entries must delay neither an alert nor an output.
+//! Lists renamed directories, because the kernel reports only the name of a renamed directory. It has its own thread,
+//! so a tree of 300,000 entries delays neither alerts nor outputs.
 
 use super::channel::{EventSender, PipelineInput};
 use super::shared_filter::SharedFilter;

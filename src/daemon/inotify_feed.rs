@@ -39,8 +39,8 @@ pub fn start(
     Ok(inotify)
 }
 
-/// The event with its path as seen from the root, if a rule may want it. The directory is opened, so that the content is
-/// read from where it was seen.
+/// The event with its path as seen from the root, if a rule may want it. The directory is opened, so that the content
+/// is read from where it was seen.
 fn accept(filter: &SharedFilter, root: &Path, event: FileEvent) -> Option<FileEvent> {
     let seen_path = &event.file.path;
     let path = mounts::below_root(seen_path, root)?;

@@ -1,8 +1,8 @@
 //! The daemon: starts the stages and their threads, and connects them.
 //!
 //! Threads: the fanotify reader (`reader`), inotify where it is needed, the directory scanner, the baseline until it is
-//! complete, and the main thread. A tokio current-thread runtime on it does everything after the channel. Helper threads
-//! write to files and standard output.
+//! complete, and the main thread. A tokio current-thread runtime on it does everything after the channel. Helper
+//! threads write to files and standard output.
 
 mod baseline;
 mod budget;

@@ -310,8 +310,8 @@ impl Pipeline {
         }));
     }
 
-    /// Queues a renamed directory for listing, because the kernel reports no file in it. A directory that Python searches is a
-    /// change of its own too.
+    /// Queues a renamed directory for listing, because the kernel reports no file in it. A directory that Python
+    /// searches is a change of its own too.
     fn scan_directory(&mut self, event: FileEvent) {
         let path = self.surface.classify(&event.file, event.classification);
         // A new directory in a new place replaces nothing, and its files have their own events. What a directory in the

@@ -33,8 +33,8 @@ const REOPEN_WINDOW: Duration = Duration::from_secs(60);
 /// delay a flood of processes could fill the kernel's buffers.
 const COLLECT_EVERY: Duration = Duration::from_millis(250);
 
-/// How long after a program start the queue is read once more. If it is empty then, the program that runs by then is the
-/// writer of what comes later. An exec takes about a millisecond.
+/// How long after a program start the queue is read once more. If it is empty then, the program that runs by then is
+/// the writer of what comes later. An exec takes about a millisecond.
 const AFTER_START: Duration = Duration::from_millis(5);
 
 /// The largest record: two names, two handles.

@@ -52,7 +52,8 @@ pub async fn finish(mut sources: Sources, mut pipeline: Pipeline, outputs: Arc<O
 }
 
 /// Stops the threads that watch, and judges what they still send until `deadline`. The reader drains the kernel's queue
-/// once more, and renamed directories are listed. Changes not read by then count as lost. The outputs deliver meanwhile.
+/// once more, and renamed directories are listed. Changes not read by then count as lost. The outputs deliver
+/// meanwhile.
 async fn drain(sources: &mut Sources, pipeline: &mut Pipeline, deadline: Instant) {
     sources.events.start_blocking();
     let mut reading = sources.reader.is_some() && !sources.reader_failed.is_terminated();

@@ -14,8 +14,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Limit of open files: one directory for each change in the channel, each waiting change and each queued directory;
-/// one pidfd for each record of a batch; and a reserve.
+/// Limit of open files. A directory is open for each change in the channel, each waiting change and each queued
+/// directory, and a pidfd for each record of a batch. The rest is a reserve.
 const OPEN_FILES: u64 = 16_384;
 
 /// Loads the rules of this configuration, and logs the warnings about both. Returns their number too.

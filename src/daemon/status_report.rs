@@ -1,7 +1,7 @@
 //! The daemon's status as one JSON document: an interface, described field by field in `docs/status.md`.
 //!
-//! The daemon serialises a [`StatusReport`] to its status socket; `status`, `coverage` and the self-test deserialise the
-//! same type. A reader ignores fields that it does not know. Every text is escaped for printing.
+//! The daemon serialises a [`StatusReport`] to its status socket; `status`, `coverage` and the self-test deserialise
+//! the same type. A reader ignores fields that it does not know. Every text is escaped for printing.
 
 use crate::escape;
 use crate::event::{DocumentHeader, Level, LossCause};

@@ -1,8 +1,8 @@
 //! The status socket: the daemon sends one JSON document to each client, and closes the connection.
 //!
-//! Only root and the daemon's own user get an answer: the mode of the socket restricts others, and SO_PEERCRED is checked
-//! too. The daemon reads nothing from a client. It serves few clients at once, each for a short time, so a client that
-//! never reads blocks nothing.
+//! Only root and the daemon's own user get an answer: the mode of the socket restricts others, and SO_PEERCRED is
+//! checked too. The daemon reads nothing from a client. It serves few clients at once, each for a short time, so a
+//! client that never reads blocks nothing.
 
 use super::status_report::StatusReport;
 use rustix::fs::Mode;

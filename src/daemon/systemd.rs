@@ -16,8 +16,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 /// Longest wait for systemd to take a message: watching has precedence.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest status that is sent, in bytes. systemd ignores a message of 4096 bytes or more as a whole, with the watchdog
-/// ping in it, and the names of a hundred mount points are longer than that.
+/// Longest status that is sent, in bytes. systemd ignores a message of 4096 bytes or more, with the watchdog ping in
+/// it. The names of a hundred mount points are longer than that.
 const MAX_STATUS: usize = 2048;
 
 /// The socket of systemd, if it started this process.

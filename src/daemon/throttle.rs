@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 const REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(3);
 
-/// Uninteresting batches in a second that no sleep follows: at some 25 us each, half a percent of a core. A process that
-/// starts is such a batch, and if it writes a hook, the event must be read while the process lives.
+/// Uninteresting batches in a second that no sleep follows: at some 25 us each, half a percent of a core. A process
+/// that starts is such a batch, and if it writes a hook, the event must be read while the process lives.
 const PROMPT: u32 = 200;
 
-/// How long events stay in the kernel's queue because the channel has no room. Past it they are read all the same, and
-/// those without room are counted as lost: a queue that grows while a disk hangs would take the machine's memory.
+/// How long events stay in the kernel's queue because the channel has no room. Past it they are read, and those
+/// without room are counted as lost. Otherwise the queue could take the machine's memory while a disk hangs.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Measures for how long the channel has had no room.

@@ -159,8 +159,9 @@ impl Probe {
     }
 }
 
-/// What inotify watches when it watches alone: the configured trees, or the whole of another root, and every filesystem
-/// mounted below them, because a watch does not enter it. A tree that does not exist yet is watched once it appears.
+/// The trees for inotify without fanotify: the configured trees, or the whole of another root. Every filesystem mounted
+/// below them is a tree of its own, because a watch does not enter it. A tree that does not exist yet is watched once
+/// it appears.
 fn all_trees(settings: &Settings, mounted: &[Mount]) -> Vec<PathBuf> {
     let mut trees: Vec<PathBuf> = match settings.root.parent() {
         Some(_) => vec![settings.root.clone()],

@@ -82,7 +82,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// This moment.
+    /// Reads both clocks.
     pub fn now() -> Self {
         Self { wall: SystemTime::now(), monotonic: Instant::now() }
     }

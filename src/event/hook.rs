@@ -23,7 +23,8 @@ words! {
         StdlibFile = "stdlib-file",
         /// `pythonXY.zip`, first on the path, as a file or a directory.
         StdlibZip = "stdlib-zip",
-        /// `pythonX.Y._pth`, `pybuilddir.txt`, or a `pyvenv.cfg` beside or above an interpreter outside virtual environments.
+        /// `pythonX.Y._pth`, `pybuilddir.txt`, or a `pyvenv.cfg` beside or above an interpreter outside virtual
+        /// environments.
         InterpreterConfig = "interpreter-config",
         /// `pyvenv.cfg` of a virtual environment.
         VenvConfig = "venv-config",

@@ -22,9 +22,9 @@ use std::io;
 
 /// Restricts the whole process. Call it once, before any other thread starts.
 ///
-/// Sets no_new_privs, no core dumps, not dumpable (no ptrace by the same user), and a seccomp filter; empties the bounding
-/// and the ambient set. The thread keeps the capabilities of `role` as permitted ones; only those of [`Role::Files`] are
-/// effective until [`raise`].
+/// Sets no_new_privs, no core dumps, not dumpable (no ptrace by the same user), and a seccomp filter; empties the
+/// bounding and the ambient set. The thread keeps the capabilities of `role` as permitted ones; only those of
+/// [`Role::Files`] are effective until [`raise`].
 ///
 /// Returns a message for each step that failed; the program works without them.
 pub fn sandbox(role: Role) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! Which capabilities a thread keeps, by its role. docs/decisions/010-privileges.md has the same table; a test compares them.
+//! Which capabilities a thread keeps, by its role. docs/decisions/010-privileges.md has the same table; a test compares
+//! them.
 
 use rustix::thread::CapabilitySet;
 

@@ -1,9 +1,9 @@
 //! The seccomp filter of the process (`seccomp(2)`, classic BPF): kills the process (SIGSYS) at a system call that the
 //! daemon never makes.
 //!
-//! It is a deny list. The calls of an allow list change with the versions of the standard library and the C library, and an
-//! update must not kill the daemon. The unit has an allow list too (`SystemCallFilter=`); the filter here also works
-//! without systemd.
+//! It is a deny list. The calls of an allow list change with the versions of the standard library and the C library,
+//! and an update must not kill the daemon. The unit has an allow list too (`SystemCallFilter=`); the filter here also
+//! works without systemd.
 //!
 //! The crate for it (seccompiler) compares numbers for equality only. The second numbering of x86_64, x32, has the same
 //! architecture and another bit in the number, and would pass such a deny list.

@@ -1,8 +1,7 @@
 //! Which filesystems are mounted, and which of them can hold a Python tree.
 //!
-//! `/proc/self/mountinfo` is parsed as bytes by our own code: a mount point is a path, an
-//! unprivileged FUSE mount can give it any name, and the `procfs` crate fails the whole list on one
-//! name that is not UTF-8 and leaves `\040` undecoded.
+//! This module parses `/proc/self/mountinfo` as bytes, because an unprivileged FUSE mount can have any path. The
+//! `procfs` crate rejects the whole list for one name that is not UTF-8, and leaves `\040` undecoded.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;

@@ -1,8 +1,8 @@
 //! Reads command lines of processes that may block every reader.
 //!
 //! The kernel reads `/proc/PID/cmdline` from the memory of the process, under a lock of that memory. A process can hold
-//! the lock for any time: one thread reads, through `/proc/self/mem`, a page mapped from a FUSE filesystem that does not
-//! answer, and another waits to map something. Any user can do this. A reader then blocks and cannot be interrupted, so
+//! the lock for any time. One thread reads a page of a FUSE filesystem that does not answer, through `/proc/self/mem`.
+//! Another thread waits to map something. Any user can do this. A reader then blocks and cannot be interrupted, so
 //! a thread reads that can be abandoned.
 //!
 //! The switch to that thread costs far more than the read, so a command line is cached for a second. A process can show

@@ -14,8 +14,8 @@ pub fn id(cgroup: &[u8]) -> Option<String> {
 }
 
 /// The systemd unit in the lines of `/proc/PID/cgroup`: `ssh.service`, `session-3.scope`. Units inside a unit follow it
-/// after a slash (`user@1000.service/app.service`, systemd in a container). The owner of the outer unit chooses the inner
-/// names, so they never stand alone.
+/// after a slash (`user@1000.service/app.service`, systemd in a container). The owner of the outer unit chooses the
+/// inner names, so they never stand alone.
 pub fn unit(cgroup: &[u8]) -> Option<String> {
     cgroup.split(|&byte| byte == b'\n').find_map(|line| {
         let mut parts = line.splitn(3, |&byte| byte == b':');

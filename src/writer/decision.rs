@@ -2,7 +2,7 @@
 //!
 //! No kind of evidence is complete. An exec record also appears for a program that could not be run, and is missing
 //! for one in memory (memfd) or on an unmarked filesystem. The current program may not be the one that wrote. The
-//! number of completed execs (process connector) decides: if every completed exec has a record and every record
+//! number of completed execs (process connector) decides. If every completed exec has a record and every record
 //! an exec, the program at the time of the write is known. Otherwise a program is named only if no other is possible.
 
 use super::agreement::{Agreement, Decision};
@@ -200,8 +200,8 @@ impl History<'_> {
         }
     }
 
-    /// Every completed exec has a record and every record an exec. The writer is still in doubt: the record is made
-    /// when the file is opened, so a thread or io_uring of the previous program may have written during the exec.
+    /// Every completed exec has a record and every record an exec. The writer is still in doubt. The kernel makes the
+    /// record when it opens the file, so a thread or io_uring of the previous program may have written during the exec.
     fn every_start_counted(&self, current: &CurrentProgram<'_>) -> Agreement {
         if self.had_threads {
             return Agreement::OtherThreads;
@@ -219,7 +219,7 @@ impl History<'_> {
     }
 
     /// More records than completed execs. The current program shows which start succeeded, unless it is the last
-    /// start: an exec that dies under way leaves its file as the executable without counting as completed.
+    /// start. An exec that dies under way leaves its file as the executable without counting as completed.
     fn some_starts_failed(&self, current: &CurrentProgram<'_>) -> Agreement {
         let is_last_start = self.after.is_empty() && self.before.last().is_some_and(|last| is_file(last, current));
         // The process must not be able to choose which start seems to have failed.
@@ -377,7 +377,7 @@ impl History<'_> {
     }
 
     /// A path of the file in the exit record. When every start has its record, only the last program before the write
-    /// can have it: a process in its own user namespace can have an earlier program appear in its exit record.
+    /// can have it. A process in its own user namespace can put an earlier program into its exit record.
     fn path_of_exit_record(&self, current: &CurrentProgram<'_>) -> Option<&Path> {
         let is_settled = self.every_exec_has_a_record() && self.before.last().is_some_and(|last| !last.is_unseen());
         let earlier = || self.inherited.into_iter().chain(self.before.iter().copied()).filter(|_| !is_settled);

@@ -1,7 +1,7 @@
 //! The second stage: which process wrote the file?
 //!
-//! [`WriterResolver`] runs on the thread that reads the kernel's queue. It reads `/proc` at once (`snapshot`), joins the
-//! kernel's records about processes (`process_table`), and compares both (`decision`).
+//! [`WriterResolver`] runs on the thread that reads the kernel's queue. It reads `/proc` at once (`snapshot`), joins
+//! the kernel's records about processes (`process_table`), and compares both (`decision`).
 
 mod agreement;
 mod clock;

@@ -1,7 +1,7 @@
 //! Reads one process through a descriptor of its `/proc` directory, which never leads to another process.
 //!
-//! `procfs` parses `stat`. What a process may choose freely (`cmdline`, `comm`, `exe`) is read here, as bytes and with a
-//! cap, because the crate requires UTF-8.
+//! `procfs` parses `stat`. What a process may choose freely (`cmdline`, `comm`, `exe`) is read here, as bytes and with
+//! a cap, because the crate requires UTF-8.
 
 use super::command_line::{self, CommandLines, ProgramImage, Request};
 use crate::event::{Credentials, Executable, FileId, Process};
@@ -250,8 +250,8 @@ fn file_id(directory: impl AsFd, path: &str) -> Option<FileId> {
 }
 
 /// This host's file at a path that the process chose: its mount namespace may be private. Only paths that the kernel
-/// has cached are followed (RESOLVE_CACHED, Linux 5.12), because others may lead to a mount that never answers. The path
-/// of a running program is cached.
+/// has cached are followed (RESOLVE_CACHED, Linux 5.12), because others may lead to a mount that never answers. The
+/// path of a running program is cached.
 fn look_up(path: &Path) -> Option<FileId> {
     file_id(open_cached(path).ok()?, "")
 }

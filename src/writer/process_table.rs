@@ -3,8 +3,8 @@
 //!
 //! The records come from three queues, which have no common order. The process connector reports forks and execs with
 //! times but without names. fanotify's exec records hold names in the order of the writes but no times, and include
-//! failed starts. Exit records hold device and inode of the last program. [`super::decision`] derives a name from all of
-//! them together.
+//! failed starts. Exit records hold device and inode of the last program. [`super::decision`] derives a name from all
+//! of them together.
 //!
 //! Pure: no system calls, bounded memory, times are arguments in nanoseconds of CLOCK_MONOTONIC.
 

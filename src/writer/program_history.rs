@@ -74,8 +74,8 @@ impl<'a> ProgramHistory<'a> {
         self.execs.is_some()
     }
 
-    /// Whether the process may have chosen the executable that this evidence shows, in its own user namespace. No record
-    /// holds the namespace of an ended process, but root of this host needs none.
+    /// Whether the process may have chosen the executable that this evidence shows, in its own user namespace. No
+    /// record holds the namespace of an ended process, but root of this host needs none.
     pub fn may_be_chosen(&self, evidence: Evidence) -> bool {
         match evidence {
             Evidence::ExitRecord => exit_of(self.process).is_some_and(|exit| exit.uid != 0),

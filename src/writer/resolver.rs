@@ -112,10 +112,10 @@ impl WriterResolver {
         self.collector.table.add_start(pid, self.sequence, self.empty_at, program);
     }
 
-    /// A process has written: takes a snapshot of it at once. [`WriterResolver::resolve`] returns the writers in the order
-    /// of these calls.
+    /// A process has written: takes a snapshot of it at once. [`WriterResolver::resolve`] returns the writers in the
+    /// order of these calls.
     ///
-    /// If the process held its pid, one snapshot serves all its writes in a read: it held the pid since the first of
+    /// If the process held its pid, one snapshot serves all its writes in a read. It held the pid since the first of
     /// them, and all of them came before the snapshot.
     pub fn observe_write(&mut self, pid: u32, pidfd: Option<&OwnedFd>) {
         self.sequence += 1;

@@ -111,8 +111,8 @@ mod tests {
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
     }
 
-    /// Copies a program in another process. A child of a parallel test could inherit a writable descriptor, and the copy
-    /// could not be run (ETXTBSY).
+    /// Copies a program in another process. A child of a parallel test could inherit a writable descriptor, and the
+    /// copy could not be run (ETXTBSY).
     fn copy_of_cat(to: &std::path::Path) {
         assert!(Command::new("/bin/cp").arg("/bin/cat").arg(to).status().unwrap().success());
     }

@@ -1,5 +1,5 @@
-//! `pyhookwatch coverage`: how each place of a start-up hook is watched, what is blind there and why, and which sources of
-//! records can name writers.
+//! `pyhookwatch coverage`: how each place of a start-up hook is watched, what is blind there and why, and which sources
+//! of records can name writers.
 //!
 //! Nothing is concluded from version numbers. The command places every mark and watch as `run` does
 //! ([`watch_plan::probe`]), opens every source of records, and removes all of it again.

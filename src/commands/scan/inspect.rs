@@ -103,7 +103,8 @@ fn unreadable(found: &FoundHook, error: &io::Error) -> Hook {
     hook
 }
 
-/// Finds the directories that a hook adds to the path. Adds the names of its imports to each directory that may hold them.
+/// Finds the directories that a hook adds to the path. Adds the names of its imports to each directory that may hold
+/// them.
 fn follow(
     found: &FoundHook,
     hook: &Hook,

@@ -1,10 +1,10 @@
-//! `pyhookwatch selftest`: plants harmless hooks in a scratch tree, one for each way to write, and checks the alert of
-//! each: that it comes, how fast, and which writer it names.
+//! `pyhookwatch selftest`: plants harmless hooks in a scratch tree, one for each way to write. It checks that each
+//! raises an alert, how fast, and which writer the alert names.
 //!
 //! The watcher is a child process that runs this program's `run`, with the arguments, privileges and outputs of a real
 //! one. Its root is the scratch tree, and it loads the embedded rules only, so the result does not depend on the
-//! machine's rules or load. A daemon that watches the machine sees the planted hooks too. No rule excludes them, because
-//! an attacker could use the exclusion; their content runs nothing, so the alerts are informational.
+//! machine's rules or load. A daemon that watches the machine sees the planted hooks too. No rule excludes them,
+//! because an attacker could use the exclusion; their content runs nothing, so the alerts are informational.
 
 mod cases;
 mod helper;

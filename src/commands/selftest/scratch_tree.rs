@@ -1,7 +1,7 @@
 //! The scratch tree of the self-test and its mounts.
 //!
-//! Everything is mounted in a mount namespace of the self-test, which ends with the last process in it. Directories have
-//! random names and mode 0700, and making one fails if the name exists. Dropping [`ScratchTree`] removes them.
+//! Everything is mounted in a mount namespace of the self-test, which ends with the last process in it. Directories
+//! have random names and mode 0700, and making one fails if the name exists. Dropping [`ScratchTree`] removes them.
 
 use super::helper;
 use crate::source::mounts;
@@ -12,7 +12,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Where the scratch tree may be: the first that accepts it. `/tmp` is last, because it is often a filesystem in memory.
+/// Where the scratch tree may be: the first that accepts it. `/tmp` is last, because it is often a filesystem in
+/// memory.
 const BASES: [&str; 8] = ["/var/tmp", "/var/lib", "/root", "/usr/local", "/opt", "/srv", "/home", "/tmp"];
 /// Mount points of other filesystems that often hold Python's directories.
 const OTHERS: [&str; 10] =

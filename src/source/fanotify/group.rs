@@ -2,8 +2,8 @@
 //!
 //! From the fanotify-rs crate only `fanotify_init` and `fanotify_mark` are used, through
 //! [`crate::sys`]. Its `fanotify_read`, `close_fd` and the whole `high_level` module must not be
-//! called: they read records with a fixed stride, take info records for events and close descriptors
-//! that belong to others (docs/decisions/001-fanotify-rs.md).
+//! called. They read records with a fixed stride, take info records for events and close the descriptors
+//! of other code (docs/decisions/001-fanotify-rs.md).
 
 use crate::sys;
 use fanotify::low_level::{FAN_CLASS_NOTIF, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_NONBLOCK, FAN_UNLIMITED_QUEUE};
@@ -39,10 +39,10 @@ pub struct Group {
 impl Group {
     /// Opens a group with the best flags that the kernel accepts. The calls find them; versions are not compared.
     ///
-    /// The queue is unlimited: with the default of 16,384 records a burst of 30,000 files lost 45 %
-    /// of the hooks while the reader was delayed; unlimited lost none. The kernel charges its memory (some 100 bytes a
-    /// record) to this process's cgroup, so the unit's `MemoryMax` bounds it. Allocating a record never fails: at that
-    /// limit the kernel kills this process instead.
+    /// The queue is unlimited. With the default of 16,384 records a burst of 30,000 files lost 45 % of the hooks while
+    /// the reader was delayed; the unlimited queue lost none. The kernel charges its memory (some 100 bytes a record)
+    /// to this process's cgroup, so the unit's `MemoryMax` bounds it. Allocating a record never fails: at that limit
+    /// the kernel kills this process instead.
     ///
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN in the first user namespace, ENOSYS, EMFILE.

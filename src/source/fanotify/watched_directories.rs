@@ -1,5 +1,5 @@
-//! Directories in which every file name counts (`/etc/cron.d`), matched by their handles: the name filter cannot match
-//! them, and finding the directory of every record by path would cost a system call each.
+//! Directories in which every file name counts (`/etc/cron.d`), matched by their handles. The name filter cannot match
+//! them, and resolving the path of each record would cost a system call.
 
 use crate::event::HandleNameRef;
 use crate::handles;

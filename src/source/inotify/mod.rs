@@ -5,8 +5,8 @@
 //! * **Recursion is ours.** notify's recursive mode loses files that are written right after a `mkdir` (143 of 300 in a
 //!   test). Here a new directory is watched first and listed afterwards: the watch or the listing sees each file. If
 //!   both do, a later stage merges the events.
-//! * **After every event about a path, the path is examined again.** notify drops its watches of a directory that was
-//!   moved or removed, and of all below, before it serves our next request. So forgetting the path and watching what is
+//! * **After every event about a path, the path is examined again.** notify drops the watches of a moved or
+//!   removed directory, and of all below, before it serves our next request. So forgetting the path and watching what is
 //!   there now is right in any order of events.
 //! * **notify's thread never waits for ours.** It serves our requests, so waiting for each other would be a deadlock.
 //!   The channel does not block: above [`QUEUE_BYTES`] events are dropped, counted and reported as a loss.
@@ -21,7 +21,8 @@
 //! * A root is checked every [`CHECK_EVERY`]. One that is renamed through a directory above it, mounted over or created
 //!   again is noticed that late, with a loss report.
 //! * A refused watch (limit, permission) is tried again only when its directory changes or after an overflow.
-//! * notify 8.2 goes through all its watches for each watched directory that is removed or moved. Removing 10,000 at once
+//! * notify 8.2 goes through all its watches for each watched directory that is removed or moved. Removing 10,000 at
+//!   once
 //!   took 6 s of processor time and caused an overflow, 100,000 more than 100 s. Leaving out our `unwatch` does not help.
 //! * A panic in notify's thread must end the program, because requests to it would panic too. The panic hook in
 //!   `cli.rs` aborts after every panic outside of content analysis, which notify's thread never runs.

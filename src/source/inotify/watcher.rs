@@ -170,8 +170,8 @@ impl InotifyWatcher {
         }
     }
 
-    /// A file in a directory that has just arrived. The listing cannot show whether it is still being written, so only a
-    /// renamed file and a link are complete.
+    /// A file in a directory that has just arrived. The listing cannot show whether it is still being written, so only
+    /// a renamed file and a link are complete.
     fn found(&mut self, entry: &Entry<'_>, top: &Path, arrival: Option<Arrival<'_>>) {
         let Some(arrival) = arrival.filter(|_| (self.name_filter)(entry.name)) else { return };
         let path = entry.path();

@@ -251,7 +251,8 @@ fn without_evidence_the_writer_is_unknown() {
     assert!(named.confidence != Confidence::Confirmed);
 }
 
-/// Tries every history of four steps with the records that the kernel would leave. Only the program that wrote is named.
+/// Tries every history of four steps with the records that the kernel would leave. Only the program that wrote is
+/// named.
 #[test]
 fn no_history_of_execs_leads_to_a_wrong_name() {
     #[derive(Clone, Copy, Debug, PartialEq)]

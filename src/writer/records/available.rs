@@ -1,4 +1,5 @@
-//! Which evidence about writers is available, and why some is missing. Found by opening it, never by comparing versions.
+//! Which evidence about writers is available, and why some is missing. Found by opening it, never by comparing
+//! versions.
 
 use super::connector::Connector;
 use super::taskstats::Taskstats;

@@ -17,8 +17,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// A record of the process connector. Pids are thread group ids; times are nanoseconds of CLOCK_MONOTONIC.
 ///
-/// The kernel queues the record of a fork before the child runs, and that of an exec before the new program runs. It takes
-/// the time before it queues, so records of two processors may be slightly out of order.
+/// The kernel queues the record of a fork before the child runs, and that of an exec before the new program runs. It
+/// takes the time before it queues, so records of two processors may be slightly out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
     /// A new process.
@@ -129,9 +129,9 @@ impl Connector {
     /// credentials), and the parser skips the others.
     ///
     /// # Errors
-    /// PermissionDenied without CAP_NET_ADMIN, ConnectionRefused in another network namespace than the
-    /// initial one, Unsupported in another pid or user namespace or when another process silenced the
-    /// connector; others are those of the system calls.
+    /// PermissionDenied without CAP_NET_ADMIN, ConnectionRefused outside of the initial network namespace. Unsupported
+    /// outside of the initial pid or user namespace, or when another process silenced the connector. Others are those
+    /// of the system calls.
     pub fn open() -> io::Result<Self> {
         Self::with_receive_buffer(RECEIVE_BUFFER)
     }

@@ -11,7 +11,8 @@
 //!   CLONE_PARENT a child appears as its creator's sibling.
 //! * A missing record proves nothing. From Linux 6.6 on, any local process can silence the connector for everyone, and
 //!   the connector shows no trace. Exit records reveal it: an end without a start.
-//! * The executable in an exit record is the last one, as in `/proc/PID/exe`. A process in its own user namespace can set
+//! * The executable in an exit record is the last one, as in `/proc/PID/exe`. A process in its own user namespace can
+//!   set
 //!   it to any executable file (`prctl(PR_SET_MM_MAP)`).
 
 mod available;

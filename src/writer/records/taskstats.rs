@@ -13,8 +13,8 @@
 //! its end: each field has one offset, and a shorter struct lacks the last fields.
 //!
 //! **When has a whole process ended?** Every task makes a record at its end, a thread too, and the main thread may end
-//! before the others. From Linux 5.19 (struct version 12) a flag marks the last task of a process, and only its record is
-//! passed on. Before, a record with the second attribute is the last. One without it is of a process that never had
+//! before the others. From Linux 5.19 (struct version 12) a flag marks the last task of a process, and only its record
+//! is passed on. Before, a record with the second attribute is the last. One without it is of a process that never had
 //! threads, or of a thread that is not the last; the record does not show which. It is passed on with
 //! [`Exit::is_whole_process`] false. Its `pid` may be that of a thread, which is never the pid of a process.
 
@@ -47,7 +47,8 @@ pub struct Exit {
     pub elapsed_us: Option<u64>,
     /// Status of the last task, as in `wait(2)`.
     pub exit_code: u32,
-    /// The whole process has ended. False only before Linux 5.19, where the record may be that of one thread of several.
+    /// The whole process has ended. False only before Linux 5.19, where the record may be that of one thread of
+    /// several.
     pub is_whole_process: bool,
 }
 
@@ -237,9 +238,9 @@ impl Taskstats {
     /// arrives and which fields it has.
     ///
     /// # Errors
-    /// PermissionDenied without CAP_NET_ADMIN, NotFound in a kernel without taskstats, InvalidInput in
-    /// another pid or user namespace than the initial one, Unsupported in another network namespace,
-    /// others are those of the system calls.
+    /// PermissionDenied without CAP_NET_ADMIN, NotFound in a kernel without taskstats, InvalidInput
+    /// outside of the initial pid or user namespace, Unsupported outside of the initial network namespace. Others are
+    /// those of the system calls.
     pub fn open() -> io::Result<Self> {
         Self::with_receive_buffer(RECEIVE_BUFFER)
     }
@@ -289,8 +290,8 @@ impl Taskstats {
         Err(io::Error::other("no answer"))
     }
 
-    /// Ends a thread and waits for its record, because the kernel sends records only into the initial network namespace.
-    /// Returns whether records hold executables.
+    /// Ends a thread and waits for its record, because the kernel sends records only into the initial network
+    /// namespace. Returns whether records hold executables.
     fn probe(&mut self) -> io::Result<bool> {
         // The record is queued before the memory of the thread is freed, which join waits for.
         let thread = std::thread::Builder::new().spawn(|| ())?;
