@@ -50,7 +50,7 @@ const SHAPES: [(&[u8], usize); 16] = [
     (b"eyJ", 30),
 ];
 
-/// How an option without a telling name takes its secret.
+/// How an option without a revealing name takes its secret.
 #[derive(Clone, Copy)]
 enum Form {
     /// `-pSECRET`.
@@ -143,7 +143,7 @@ fn once(line: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// How far the first word goes: to a blank outside of quotes.
+/// Length of the first word, up to a blank outside of quotes.
 fn word_length(text: &[u8]) -> usize {
     let mut quote = None;
     let is_end = |byte: &u8| {
@@ -182,7 +182,7 @@ fn header(text: &[u8], blanks: usize) -> Option<(usize, usize)> {
     Some((kept, kept + word))
 }
 
-/// Where the secret of a header stands, whose value begins at `start`; `quote` closes it.
+/// The range of the secret in a header. Its value begins at `start`; `quote` closes it.
 fn secret_of_header(text: &[u8], start: usize, quote: Option<u8>) -> Option<(usize, usize)> {
     let value = text.get(start..)?;
     let end = value.iter().position(|byte| *byte == b'\n' || Some(*byte) == quote).unwrap_or(value.len());
@@ -205,7 +205,7 @@ struct Line {
     /// The options of the last known program.
     program: Vec<(&'static [u8], Form)>,
     expected: Option<Form>,
-    /// The secret is expected after an option with a telling name, which can also stand alone.
+    /// The secret is expected after an option with a revealing name, which can also stand alone.
     by_name: bool,
 }
 
@@ -309,7 +309,7 @@ fn within(word: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// The value of a telling name, around the `=` or `:` at this offset. Quotes around name and value stay.
+/// The value of a revealing name, around the `=` or `:` at this offset. Quotes around name and value stay.
 fn named(word: &[u8], at: usize, is_url: bool) -> Option<Range<usize>> {
     let before = word.get(..at)?;
     let quotes = before.iter().rev().take_while(|byte| b"\"'\\ ".contains(byte)).count();

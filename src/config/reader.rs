@@ -17,7 +17,7 @@ pub(super) const MAX_DIAGNOSTICS: usize = 100;
 /// Longest path the kernel takes, without its closing NUL.
 const MAX_PATH: usize = 4095;
 
-/// Makes a path of a string of the file, or gives the error.
+/// Makes a path of a string of the file, or returns the error.
 type PathCheck = fn(&str) -> Result<PathBuf, &'static str>;
 
 /// Collects the errors of one file.
@@ -86,7 +86,7 @@ impl<'t> Report<'t> {
     }
 }
 
-/// A string of the file and where it stands.
+/// A string of the file and its position.
 pub(super) struct Text<'t> {
     pub(super) text: &'t str,
     pub(super) at: Range<usize>,

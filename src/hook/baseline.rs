@@ -1,4 +1,4 @@
-//! What environment files and virtual environments held before, so that only a difference is reported.
+//! The earlier settings of environment files and virtual environments: the program reports only differences.
 
 use crate::event::{EnvironmentSetting, Hook, HookKind};
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What a content would do. Each kind of hook is read with its own grammar. Pure.
+//! Classifies content by the grammar of its kind of hook. Pure.
 
 use super::bytecode;
 use super::python;
@@ -18,7 +18,7 @@ pub fn is_analysing() -> bool {
     IS_ANALYSING.get()
 }
 
-/// What the first bytes of a file with this path would do. `cut`: the file has more bytes.
+/// Classifies the first bytes of a file with this path. `cut`: the file has more bytes.
 pub fn classify(at: HookPath, path: &Path, head: &[u8], cut: bool) -> ContentReport {
     catch_panic(|| read(at, path, head, cut))
 }
@@ -191,7 +191,7 @@ mod tests {
         assert!(!is_analysing());
         let report = catch_panic(|| {
             assert!(is_analysing());
-            panic!("a mistake");
+            panic!("a parser bug");
         });
         assert!(!is_analysing());
         assert_eq!(report.class, ContentClass::Hostile);

@@ -1,5 +1,5 @@
-//! What a hook leads to: the target of a link, the modules it imports, the directories it adds to the path, and the
-//! file that Python finds before it.
+//! Follows a hook to the target of a link, its imported modules, the directories it adds to the path, and the file
+//! that Python finds before it.
 //!
 //! Everything is opened below the root, without magic links and without entering another filesystem: a link to a dead
 //! server must not block the daemon. A target that cannot be opened so has the class unknown.
@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Modules and directories of one hook that are looked into.
+/// Most modules and directories followed from one hook.
 const MAX_FOLLOWED: usize = 8;
 /// Bytes read of each, and of all together before no further one is opened.
 const MAX_READ: usize = 256 << 10;

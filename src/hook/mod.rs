@@ -43,7 +43,7 @@ pub struct Surface {
     baseline: Baseline,
 }
 
-/// What reading a hook and its targets has cost.
+/// The cost of reading a hook and its targets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     /// Bytes hashed.
@@ -79,7 +79,7 @@ impl Surface {
         known.unwrap_or_else(|| self.tracked.classify(&file.path))
     }
 
-    /// A file with its metadata, without its content: enough for a file that is no hook and that few rules want.
+    /// A file with its metadata, without its content: enough for a file that is no hook.
     pub fn unread(&self, file: &FileRef, path: HookPath) -> Hook {
         Hook { file: content::metadata(file), ..Hook::new(path) }
     }

@@ -261,7 +261,7 @@ impl<'a> Iterator for Separated<'a> {
     }
 }
 
-/// Where the next separator stands and how long it is.
+/// Position and length of the next separator.
 fn next_separator(text: &[u8], eight_bit: bool) -> Option<(usize, usize)> {
     text.iter().enumerate().find_map(|(at, byte)| {
         let length = match byte {

@@ -25,7 +25,7 @@ pub struct Entry<'a> {
     pub text: &'a str,
     /// The module that is imported.
     pub module: &'a str,
-    /// What of it is called.
+    /// The function of the module that Python calls.
     pub function: &'a str,
 }
 

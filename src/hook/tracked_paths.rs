@@ -1,7 +1,7 @@
 //! Paths that are start-up files on this machine only: modules that start-up files import, directories that they add to
 //! the path, files that symbolic links and PYTHONSTARTUP lead to.
 //!
-//! The reader asks for each name that the rules leave out; the hook stage adds. Each list holds at most [`MAX_TRACKED`]
+//! The reader looks up each name that the rules do not want; the hook stage adds entries. Each list holds at most [`MAX_TRACKED`]
 //! entries. A full list takes no more, and [`TrackedPaths::is_full`] reports it.
 
 use super::kind::{self, Import};

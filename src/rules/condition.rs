@@ -1,7 +1,7 @@
 //! Sigma conditions: `selection and not 1 of filter_*`.
 //!
 //! `sigma-rust` evaluates the selections, and this module the condition over them. Two things need its structure, which
-//! the crate does not expose: `explain` (which selection settled it), and the promise that only a verified writer is
+//! the crate does not expose: `explain` (the decisive selection), and the promise that only a verified writer is
 //! excluded (which selections *suppress* the rule). A test compares every evaluation with the crate's own.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl Condition {
     /// Parses a condition over selections of these names.
     ///
     /// # Errors
-    /// A sentence about what is wrong: an unknown selection, a pattern that matches none, a missing parenthesis, or
+    /// A sentence about the error: an unknown selection, a pattern that matches none, a missing parenthesis, or
     /// anything else that is not a Sigma condition.
     pub fn parse(text: &str, selections: &[String]) -> Result<Self, String> {
         if !text.is_ascii() {
@@ -187,7 +187,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The selections that `them`, a name or a pattern with `*` stands for.
+    /// The selections that `them`, a name or a pattern with `*` means.
     fn named(&mut self) -> Result<Vec<String>, String> {
         let pattern = self.next().ok_or("the condition ends too early")?;
         let matches = |name: &str| pattern.eq_ignore_ascii_case("them") || like(pattern, name);
@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// `*` stands for any characters, everything else for itself.
+/// `*` matches any characters, everything else itself.
 fn like(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

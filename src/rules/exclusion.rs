@@ -7,7 +7,7 @@ use crate::event::{Confidence, Doubt, Executable, Writer};
 pub enum Exclusion {
     /// It counts.
     Allowed,
-    /// It does not: the rule matches, and the alert gives the reason.
+    /// It does not count: the rule matches, and the alert shows the reason.
     Denied(Doubt),
 }
 

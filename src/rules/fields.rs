@@ -104,7 +104,7 @@ pub const FIELDS: [Field; 37] = [
 /// next release.
 const RENAMED: [(&str, &str); 1] = [("HookPlace", "HookLocation")];
 
-/// The old and the present name of a field that is given by its old one.
+/// The old and the present name of a field, found by its old name.
 pub fn renamed(name: &str) -> Option<(&'static str, &'static str)> {
     RENAMED.into_iter().find(|(old, _)| *old == name)
 }
@@ -124,7 +124,7 @@ pub fn no_such_field(name: &str) -> String {
     }
 }
 
-/// What is known of one change by one writer.
+/// The facts about one change by one writer.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
     /// What was done.

@@ -1,7 +1,7 @@
-//! The name filter of the hot path: could any rule want a file of this name?
+//! The name filter of the hot path: can any rule match a file of this name?
 //!
 //! Derived from the loaded rules, so that there is only one list. It may pass too much, never too little: the rules
-//! themselves judge what it passes.
+//! themselves judge each name that passes.
 
 use super::condition::Condition;
 use crate::event::{HookKind, Interest};

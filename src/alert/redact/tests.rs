@@ -134,11 +134,11 @@ fn hostile_line() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 /// Whether `shown` is `given` with stretches replaced by the mark and nothing else changed.
-fn is_given_but_for_marks(given: &[u8], shown: &[u8]) -> bool {
+fn is_unchanged_but_for_marks(given: &[u8], shown: &[u8]) -> bool {
     let mark = shown.windows(MARK.len()).position(|window| window == MARK);
     let Some(mark) = mark else { return given == shown };
     let (before, after) = (&shown[..mark], &shown[mark + MARK.len()..]);
-    given.starts_with(before) && (mark..=given.len()).any(|next| is_given_but_for_marks(&given[next..], after))
+    given.starts_with(before) && (mark..=given.len()).any(|next| is_unchanged_but_for_marks(&given[next..], after))
 }
 
 proptest! {
@@ -148,7 +148,7 @@ proptest! {
         prop_assert_eq!(once.len(), line.len());
         for (given, shown) in line.iter().zip(&once) {
             prop_assert!(shown.len() <= given.len() * MARK.len());
-            prop_assert!(is_given_but_for_marks(given, shown), "{:?} {:?}", given, shown);
+            prop_assert!(is_unchanged_but_for_marks(given, shown), "{:?} {:?}", given, shown);
         }
         prop_assert_eq!(arguments(&once), once);
     }
@@ -157,7 +157,7 @@ proptest! {
     fn a_text_too(line in hostile_line()) {
         let line = line.join(&b' ');
         let once = text(&line);
-        prop_assert!(is_given_but_for_marks(&line, &once));
+        prop_assert!(is_unchanged_but_for_marks(&line, &once));
         prop_assert_eq!(text(&once), once);
     }
 }

@@ -160,21 +160,21 @@ impl Queue {
         let _ = tokio::time::timeout(pause, self.hurry.notified()).await;
     }
 
-    /// Asks the task to open its output again.
+    /// Makes the task open its output again.
     pub fn reopen(&self) {
         self.state().reopen = true;
         self.work.notify_one();
         self.hurry.notify_one();
     }
 
-    /// Asks the task to end when the queue is empty.
+    /// Makes the task end when the queue is empty.
     pub fn close(&self) {
         self.state().closed = true;
         self.work.notify_one();
         self.hurry.notify_one();
     }
 
-    /// The output is gone for good: what waits, and what comes, is dropped.
+    /// The output is gone for good: waiting and new alerts are dropped.
     pub fn give_up(&self) {
         let mut state = self.state();
         state.gone = true;

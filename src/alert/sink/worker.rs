@@ -28,7 +28,7 @@ pub(super) enum Failure {
     Gone(String),
 }
 
-/// One way to deliver, one alert at a time. A sink never gives an alert up by itself.
+/// One way to deliver, one alert at a time. A sink never drops an alert by itself.
 pub(super) trait Sink: Send + 'static {
     /// Delivers one alert completely. After a failure it is called again with the same alert, or with a younger one if
     /// that alert was dropped meanwhile.

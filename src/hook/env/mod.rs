@@ -3,7 +3,7 @@
 //!
 //! The variables, by experiments with 3.6 to 3.15: PYTHONSTARTUP (interactive only), PYTHONPATH, PYTHONHOME,
 //! PYTHONUSERBASE, PYTHONPLATLIBDIR and PYTHONPYCACHEPREFIX always count. PYTHONWARNINGS counts when it names
-//! a category with a dot, because Python imports that, and BROWSER only in a file with such a one
+//! a category with a dot, because Python imports that. BROWSER counts only in a file with such a PYTHONWARNINGS
 //! (`antigravity` starts it). Not here: PYTHONINSPECT, PYTHONBREAKPOINT and PYTHONIOENCODING run nothing by
 //! themselves, PYTHONEXECUTABLE is read on macOS only, PYTHON_PRESITE in debug builds only.
 //!

@@ -11,7 +11,7 @@ use crate::event::Hook;
 /// Bytes of a continued line that are put together.
 const MAX_LOGICAL: usize = 1 << 20;
 
-/// Lines with their places, as they stand in the file.
+/// Lines with their places, unchanged.
 fn lines(content: &[u8]) -> impl Iterator<Item = (SourceLine<'_>, &[u8])> {
     let (mut at, mut number) = (0, 0);
     std::iter::from_fn(move || {
@@ -104,8 +104,8 @@ pub(super) fn pam_env(content: &[u8], found: &mut Found) {
     }
 }
 
-/// Units, drop-ins and the managers' own files: `Environment=` and its kin hold several assignments; a
-/// command line may start with `env` or be a shell's.
+/// Units, drop-ins and the managers' own files. `Environment=` and similar keys hold several assignments. A command line
+/// may start with `env` or be a shell's.
 pub(super) fn systemd(content: &[u8], found: &mut Found) {
     for (place, line) in logical_lines(content, b"#;") {
         let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
@@ -157,8 +157,8 @@ pub(super) fn sudoers(content: &[u8], found: &mut Found) {
     for (place, line) in logical_lines(content, b"#") {
         let text = line.trim_ascii();
         let Some(defaults) = text.strip_prefix(b"Defaults") else { continue };
-        // Between the parameters stand commas, between a parameter's names blanks in quotes. A list of what is
-        // kept, or of what is deleted; it is added to, or taken from.
+        // Commas separate parameters, blanks in quotes the names of one. `+=` adds to the list of kept or deleted
+        // variables, `-=` removes from it.
         let (mut keeps, mut deletes, mut takes) = (false, false, false);
         for word in defaults.split(|byte| matches!(byte, b' ' | b'\t' | b'"' | b',' | b'=')) {
             let (name, operator) = match word {

@@ -1,9 +1,9 @@
 //! Assignments in shell scripts: POSIX shells, bash, zsh, ksh; fish; csh. Nothing is run; time is linear.
 //!
-//! Words, quotes, command lists and here-documents are split as a shell does, so that a text about a variable is no
-//! setting. Not found: a name put together by expansions, `source`, a nameref, commands inside `$( )`.
-//! At a quote or a here-document that is never closed a shell would stop. Shells differ in what closes one, so the
-//! lines after its beginning are then read one by one.
+//! The reader splits words, quotes, command lists and here-documents as a shell does, so a text about a variable is no
+//! setting. It does not find a name made by expansions, `source`, a nameref, or commands inside `$( )`.
+//! Shells disagree about what closes a quote or a here-document. After one that is never closed, the reader takes
+//! the lines one by one.
 
 mod commands;
 mod lexer;
@@ -23,7 +23,7 @@ pub(super) fn read(script: &[u8], dialect: Dialect, found: &mut Found) {
     Reader::new(script, None, dialect, 0, found).run();
 }
 
-/// Adds every setting of code that stands in a line of another file.
+/// Adds every setting of code in a line of another file.
 pub(super) fn read_line(code: &[u8], line: SourceLine<'_>, found: &mut Found) {
     nested(code, line, Dialect::Posix, 1, found);
 }
@@ -41,7 +41,7 @@ struct Command {
     variable: Option<&'static str>,
     /// Values of the variable, or code.
     text: Vec<u8>,
-    /// What `<` or `<<<` give to `read`.
+    /// The input of `read` by `<` or `<<<`.
     input: Vec<u8>,
     /// The word that names the variable or begins the code.
     position: Position,
@@ -57,7 +57,7 @@ struct Document {
 
 struct Reader<'a, 'f> {
     cursor: Cursor<'a>,
-    /// The line of the outer file, for code that stands in it.
+    /// The line of the outer file, for code in such a line.
     within: Option<SourceLine<'a>>,
     dialect: Dialect,
     depth: usize,

@@ -1,8 +1,8 @@
 //! Which package a file belongs to, by the package databases of this machine and the lists that installers of wheels
 //! leave in a site directory.
 //!
-//! Whoever can write there can forge all of it, and the author of a wheel writes its list. So it lowers the level of
-//! harmless content and never that of hostile content.
+//! An attacker who can write to a site directory can forge these lists, and the author of a wheel writes its list. So
+//! provenance lowers the level of harmless content, never that of hostile content.
 //!
 //! Not read: the databases of rpm, apk, pacman and conda. Below a root without dpkg, a file that no wheel lists has
 //! unknown provenance.

@@ -6,7 +6,7 @@
 //! * `report` collects findings, weighs them and chooses the lines to show.
 //! * `interpreter` reads the statements in order and uses all of these.
 //!
-//! Each imports only what stands before it in this list. Dead code counts as live, and all branches count: the question
+//! Each imports only the ones before it in this list. Dead code counts as live, and all branches count: the question
 //! is what a file contains.
 //!
 //! Sources: the language references of Python 2.7 to 3.15 (lexical analysis, expressions), PEP 263, 498, 701

@@ -17,8 +17,8 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_FILES: usize = 10_000;
 
 /// Reads every `*.yml` and `*.yaml` of a directory, in the order of their names. The diagnostics hold every error of
-/// every file; a missing directory is one, unless it may be missing. A file that others could have written is read, and
-/// gives a warning.
+/// every file; a missing directory is one, unless it may be missing. A file that others could have written is read
+/// with a warning.
 pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames) -> (Vec<Rule>, Vec<Diagnostic>) {
     let (mut rules, mut diagnostics) = (Vec::new(), Vec::new());
     let (files, insecure_because) = match rule_files(path) {
@@ -38,7 +38,7 @@ pub fn directory(path: &Path, may_be_missing: bool, known: KnownNames) -> (Vec<R
     for file in files.iter().take(MAX_FILES) {
         match read(file) {
             Ok((text, of_file)) => {
-                // The directory's own warning stands already.
+                // The directory has its own warning already.
                 let of_file = of_file.filter(|why| Some(why) != insecure_because.as_ref());
                 diagnostics.extend(of_file.map(|why| Diagnostic::insecure(file, &why)));
                 let origin = Origin { file, ruleset: &ruleset, embedded: false };

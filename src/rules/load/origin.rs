@@ -1,8 +1,8 @@
-//! Where a text of rules comes from.
+//! The origin of a text of rules.
 
 use std::path::Path;
 
-/// Where a text of rules comes from.
+/// The origin of a text of rules.
 pub struct Origin<'a> {
     /// File name for diagnostics and `explain`.
     pub file: &'a Path,

@@ -13,7 +13,7 @@ pub(super) struct OldName {
     pub is_twice: bool,
 }
 
-/// Replaces the old names of fields in a selection, and gives each of them.
+/// Replaces the old names of fields in a selection, and returns each of them.
 pub(super) fn replace_old_names(selection: &mut Value) -> Vec<OldName> {
     let mut found = Vec::new();
     replace(selection, &mut found);

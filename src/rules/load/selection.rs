@@ -88,8 +88,8 @@ pub(super) fn errors_of(selection: &Value) -> Vec<String> {
     found
 }
 
-/// `sigma-rust` takes the first place where the text between `*` and `?` fits and never goes back: there `*ab?c` does
-/// not match `abxabyc`.
+/// `sigma-rust` takes the first match of the text between `*` and `?` without backtracking: its `*ab?c` does not match
+/// `abxabyc`.
 fn has_question_mark_after_star(pattern: &str) -> bool {
     let (mut is_escaped, mut has_star) = (false, false);
     for character in pattern.chars() {

@@ -11,7 +11,7 @@ use serde_norway::Value;
 /// Most opening brackets of one file: the YAML parser's time grows with the square of their nesting.
 const MAX_BRACKETS: usize = 4_000;
 
-/// Parses the rules of one text, several when `---` separates them, and gives them with their diagnostics.
+/// Parses the rules of one text, several when `---` separates them. Returns them with their diagnostics.
 pub fn text_of_rules(text: &str, origin: &Origin<'_>, known: KnownNames) -> (Vec<Rule>, Vec<Diagnostic>) {
     let (mut rules, mut diagnostics) = (Vec::new(), Vec::new());
     if text.bytes().filter(|byte| b"[{".contains(byte)).count() > MAX_BRACKETS {

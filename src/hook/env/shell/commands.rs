@@ -1,6 +1,6 @@
 //! Shell commands whose words can set a variable or run code, and what their first word means.
 
-/// What the next word of a command is.
+/// The meaning of the next word of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Expect {
     /// An assignment, a reserved word or the command's name.

@@ -125,7 +125,7 @@ pub(super) fn word<'a>(cursor: &mut Cursor<'a>, dialect: Dialect) -> Word<'a> {
     Lexer { cursor, dialect, open: Vec::new(), name_is_literal: true, word }.run()
 }
 
-/// What the bytes of a word stand in.
+/// The quote or expansion around the bytes of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Context {
     /// Outside quotes.
@@ -254,7 +254,7 @@ impl<'a> Lexer<'_, 'a> {
         }
     }
 
-    /// What a substitution and a parameter have in common.
+    /// A byte of a substitution or a parameter.
     fn code(&mut self, byte: u8) {
         match byte {
             b'\\' => self.escape(),

@@ -42,7 +42,7 @@ impl Budget {
         self.left == 0
     }
 
-    /// Whether more was asked for than was left, since the last call.
+    /// Whether a request exceeded the budget since the last call.
     pub fn take_overdraft(&mut self) -> bool {
         std::mem::take(&mut self.overdrawn)
     }

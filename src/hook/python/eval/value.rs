@@ -191,7 +191,7 @@ impl Value {
         items.map(|items| items.into_iter().map(|item| item.tainted(self.taint)).collect())
     }
 
-    /// One element that stands for all: a function or module if there is one, else the first.
+    /// A representative element: a function or module if there is one, else the first.
     pub fn representative(&self) -> Value {
         let items = self.items(REPRESENTATIVE_OF).unwrap_or_default();
         let callable = |item: &&Self| matches!(item.kind, Kind::Path(_) | Kind::Lambda(_) | Kind::Function(_));

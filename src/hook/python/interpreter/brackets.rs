@@ -1,4 +1,4 @@
-//! What stands in brackets: sequences, mappings, subscripts and comprehensions, and the targets of loops.
+//! Brackets: sequences, mappings, subscripts and comprehensions, and the targets of loops.
 
 use super::expression::level;
 use super::machine::{Machine, Place};
@@ -15,7 +15,7 @@ const MAX_PAIRS: usize = 1024;
 const MAX_PLACES: usize = 64;
 
 impl Machine<'_, '_> {
-    /// What stands in round or square brackets.
+    /// The content of round or square brackets.
     pub fn group(&mut self, end: &[u8]) -> Value {
         self.advance();
         let (mut items, mut places) = (Vec::new(), Vec::new());

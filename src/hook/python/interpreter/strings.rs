@@ -23,7 +23,7 @@ fn meaning(token: &Token<'_>, is_bytes: bool) -> Rc<[u8]> {
 }
 
 impl Machine<'_, '_> {
-    /// Strings that stand side by side.
+    /// Adjacent strings.
     pub fn strings(&mut self) -> Value {
         let mut joined: Option<Value> = None;
         loop {

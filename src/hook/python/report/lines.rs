@@ -88,7 +88,7 @@ impl Lines {
         }
     }
 
-    /// Gives what was found since the last [`Lines::begin`] to the line that begins here.
+    /// Moves the findings since the last [`Lines::begin`] to the line that begins here.
     pub fn attribute_to_line(&mut self, start: usize) {
         let class = self.current.class;
         if let Some(line) = self.candidates.iter_mut().find(|line| line.start == start && line.class < class) {
