@@ -212,12 +212,11 @@ struct Line {
 impl Line {
     /// One argument. One with blanks in it is a text of its own, such as that of `sh -c`.
     fn argument(&mut self, argument: &[u8]) -> Vec<u8> {
-        match argument.iter().any(u8::is_ascii_whitespace) && !self.expects(argument) {
-            true => {
-                self.expected = None;
-                once(argument)
-            }
-            false => self.word(argument),
+        if argument.iter().any(u8::is_ascii_whitespace) && !self.expects(argument) {
+            self.expected = None;
+            once(argument)
+        } else {
+            self.word(argument)
         }
     }
 

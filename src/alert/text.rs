@@ -16,9 +16,10 @@ pub fn render(document: &Value, level: Level, color: bool) -> String {
     let is_alert = document.pointer("/event/kind").and_then(Value::as_str) == Some("alert");
     let word = level.as_str().to_uppercase();
     let (paint, dim, plain) = if color { (paint(level), "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
-    let title = match is_alert {
-        true => format!("{} {}", string(document, "/pyhookwatch/detection_type"), string(document, "/file/path")),
-        false => string(document, "/message").to_owned(),
+    let title = if is_alert {
+        format!("{} {}", string(document, "/pyhookwatch/detection_type"), string(document, "/file/path"))
+    } else {
+        string(document, "/message").to_owned()
     };
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{paint}{word}{plain} {title}");
@@ -131,9 +132,10 @@ fn script(document: &Value) -> String {
     let name = string(document, "/pyhookwatch/writer/script/name");
     if !name.is_empty() {
         let module = if is("/pyhookwatch/writer/script/module") { "module " } else { "" };
-        let by = match is("/pyhookwatch/writer/script/recorded") {
-            true => "the kernel recorded its start",
-            false => "by the arguments",
+        let by = if is("/pyhookwatch/writer/script/recorded") {
+            "the kernel recorded its start"
+        } else {
+            "by the arguments"
         };
         parts.push(format!("{module}{name} ({by})"));
     }

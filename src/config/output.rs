@@ -172,7 +172,7 @@ fn read_syslog(table: &mut Table<'_>) -> SyslogSettings {
 fn read_severities(table: &mut Table<'_>, mut severities: [Severity; 5]) -> [Severity; 5] {
     let form = "a table of levels: { critical = \"crit\", high = \"err\" }";
     if let Some(mut levels) = table.table("severity", "in `severity`", form) {
-        for (level, severity) in Level::ALL.into_iter().zip(&mut severities) {
+        for (level, severity) in Level::ALL.iter().zip(&mut severities) {
             *severity = levels.word(level.as_str(), &SEVERITIES).unwrap_or(*severity);
         }
         levels.finish();

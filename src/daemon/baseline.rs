@@ -73,9 +73,6 @@ fn record(root: &Path, tops: &[PathBuf], since: SystemTime, filter: &SharedFilte
 fn leads_elsewhere(path: &HookPath) -> bool {
     match path.kind {
         HookKind::Environment | HookKind::VenvConfig => true,
-        HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
-            path.location != HookLocation::Elsewhere
-        }
-        _ => false,
+        kind => kind.leads_on() && path.location != HookLocation::Elsewhere,
     }
 }

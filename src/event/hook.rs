@@ -45,6 +45,13 @@ words! {
     }
 }
 
+impl HookKind {
+    /// Whether the file can lead Python to modules and directories that are tracked from then on.
+    pub fn leads_on(self) -> bool {
+        matches!(self, Self::Pth | Self::Start | Self::Sitecustomize | Self::Usercustomize)
+    }
+}
+
 words! {
     /// The form of the file (`HookForm`).
     HookForm {

@@ -102,10 +102,7 @@ pub fn analyse_bytecode(content: &[u8]) -> ContentReport {
     if let Some(start) = text_start {
         mentions |= python::mentions(code.get(start..).unwrap_or_default());
     }
-    let class = match judge(abilities, mentions, &mut signals) {
-        true => ContentClass::Hostile,
-        false => ContentClass::Opaque,
-    };
+    let class = if judge(abilities, mentions, &mut signals) { ContentClass::Hostile } else { ContentClass::Opaque };
     ContentReport { signals, truncated: kept.len() < content.len(), ..ContentReport::of(class) }
 }
 

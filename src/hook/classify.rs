@@ -108,10 +108,11 @@ fn pth_file(path: &Path, head: &[u8], cut: bool) -> ContentReport {
     let parsed = if cut { pth::parse_beginning(head) } else { pth::parse(head) };
     let code: Vec<&[u8]> =
         parsed.lines.iter().filter(|line| line.kind == pth::Kind::Import).map(|line| line.text).collect();
-    let mut report = match code.is_empty() {
-        true => ContentReport::of(ContentClass::Inert),
+    let mut report = if code.is_empty() {
+        ContentReport::of(ContentClass::Inert)
+    } else {
         // Every line sees what the ones before it have imported, so they are read as one text.
-        false => python::analyse(&code.join(&b'\n'), Strictness::Line),
+        python::analyse(&code.join(&b'\n'), Strictness::Line)
     };
     if !code.is_empty() && report.class == ContentClass::Inert {
         // The import runs the module, whatever the rest of the line is.

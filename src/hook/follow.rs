@@ -60,10 +60,7 @@ pub fn look_around(root: &Path, tracked: &TrackedPaths, file: &FileRef, hook: &m
         }
         _ => {}
     }
-    let leads_on = matches!(
-        hook.path.kind,
-        HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize | HookKind::StartupScript
-    );
+    let leads_on = hook.path.kind.leads_on() || hook.path.kind == HookKind::StartupScript;
     let mut parsed = 0;
     if leads_on && hook.content.class != ContentClass::Hostile {
         let found: Vec<_> =
@@ -206,7 +203,7 @@ pub fn track(tracked: &TrackedPaths, path: &Path, hook: &Hook) {
         };
     }
     match hook.path.kind {
-        HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize => {
+        kind if kind.leads_on() => {
             for name in &hook.content.imports {
                 tracked.add_module(name);
             }

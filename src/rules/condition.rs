@@ -272,9 +272,12 @@ mod tests {
 
     /// The condition with `not` only before single selections, each of which is called `not NAME`.
     fn renamed(condition: &Condition, negated: bool) -> Condition {
-        let leaf = |name: &String| match negated {
-            true => Condition::Not(Box::new(Condition::Selection(format!("not {name}")))),
-            false => Condition::Selection(name.clone()),
+        let leaf = |name: &String| {
+            if negated {
+                Condition::Not(Box::new(Condition::Selection(format!("not {name}"))))
+            } else {
+                Condition::Selection(name.clone())
+            }
         };
         let or = |left, right| Condition::Or(Box::new(left), Box::new(right));
         let and = |left, right| Condition::And(Box::new(left), Box::new(right));

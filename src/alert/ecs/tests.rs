@@ -83,7 +83,6 @@ fn writer(bytes: &[u8]) -> Writer {
             terminal: Some("pts/1".into()),
             working_directory: Some(path_of(bytes)),
         }),
-        ..Writer::unknown(Doubt::NoRecord)
     }
 }
 

@@ -14,8 +14,9 @@ pub(super) fn threat(verdict: &Verdict) -> Value {
         }
     }
     let tactics: Vec<_> = tags.iter().filter_map(|tag| TACTICS.iter().find(|(word, _, _)| word == tag)).collect();
-    let is_technique =
-        |tag: &str| tag.starts_with('t') && tag[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_technique = |tag: &str| {
+        tag.strip_prefix('t').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+    };
     let ids = |with_dot: bool| -> Vec<String> {
         tags.iter()
             .filter(|tag| is_technique(tag) && tag.contains('.') == with_dot)

@@ -35,8 +35,10 @@ pub fn of(report: &Report, style: &Style) -> String {
     if report.skipped.0 > 0 || report.truncated {
         let names = report.skipped.1.iter().take(SHOWN_UNREAD).map(|path| text(path));
         let names = names.collect::<Vec<_>>().join(", ");
-        let words =
-            format!("{} directories could not be looked into, or not all of what is there: {names}", report.skipped.0);
+        let words = match report.skipped.0 {
+            0 => "the search for Python trees ended at its limit of directories".to_owned(),
+            count => format!("{count} directories could not be searched for Python trees: {names}"),
+        };
         output += &head(State::Degraded, &words, style);
     }
     for mount in report.filesystems.iter().filter(|mount| mount.state() == State::Guarded) {

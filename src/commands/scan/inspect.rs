@@ -111,13 +111,8 @@ fn follow(
     inventory: &mut Inventory,
     modules: &mut BTreeMap<PathBuf, HashSet<OsString>>,
 ) {
-    let can_lead_on = matches!(
-        found.hook_path.kind,
-        HookKind::Pth | HookKind::Start | HookKind::Sitecustomize | HookKind::Usercustomize
-    );
-    let Some(holder) =
-        found.path.parent().filter(|_| can_lead_on && found.hook_path.location != HookLocation::Elsewhere)
-    else {
+    let leads_on = found.hook_path.kind.leads_on() && found.hook_path.location != HookLocation::Elsewhere;
+    let Some(holder) = found.path.parent().filter(|_| leads_on) else {
         return;
     };
     let mut directories = vec![holder.to_path_buf()];

@@ -170,7 +170,7 @@ pub fn grammar(path: &Path) -> Option<(Grammar, HookLocation)> {
 
 /// cron and sudo skip backup files of editors and package managers.
 fn is_read(name: &[u8], grammar: Grammar) -> bool {
-    !name.ends_with(b"~") && !(grammar == Grammar::Sudoers && name.contains(&b'.'))
+    !(name.ends_with(b"~") || grammar == Grammar::Sudoers && name.contains(&b'.'))
 }
 
 fn is_named(name: &[u8], known: &str) -> bool {

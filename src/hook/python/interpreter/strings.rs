@@ -16,10 +16,7 @@ const HEAD: usize = 64;
 
 /// What a string literal means, with its escapes undone.
 fn meaning(token: &Token<'_>, is_bytes: bool) -> Rc<[u8]> {
-    match token.raw || !token.text.contains(&b'\\') {
-        true => token.text.into(),
-        false => unescape(token.text, !is_bytes).into(),
-    }
+    if token.raw || !token.text.contains(&b'\\') { token.text.into() } else { unescape(token.text, !is_bytes).into() }
 }
 
 impl Machine<'_, '_> {
