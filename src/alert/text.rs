@@ -36,7 +36,7 @@ pub fn render(document: &Value, level: Level, color: bool) -> String {
         row("script", script(document));
         row("ancestor", living_ancestor(document));
         row("parents", parents(document));
-        row("known by", evidence(document));
+        row("evidence", evidence(document));
         row("unclear", candidates(document));
         for line in rules(document) {
             row("rule", line);

@@ -153,7 +153,7 @@ impl Daemon {
                     tokio::task::yield_now().await;
                 }
                 client = status_socket::next(self.status_socket.as_ref()) => {
-                    client.answer(&self.status.report(&self.sources, &self.pipeline, &self.outputs));
+                    client.send_report(&self.status.report(&self.sources, &self.pipeline, &self.outputs));
                 }
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     self.pipeline.due(std::time::Instant::now());

@@ -55,7 +55,7 @@ impl Sources {
         let (events, inputs) = channel();
         let counters = Arc::new(ReadCounters::default());
         privileges::raise(Role::Reader)?;
-        let plan = WatchPlan::place(settings)?;
+        let plan = WatchPlan::set_up(settings)?;
         log_plan(settings, &plan);
         let refused = plan.fanotify.as_ref().err().and_then(Option::as_ref).map(ToString::to_string);
         let (failed, reader_failed) = oneshot::channel();
@@ -190,7 +190,7 @@ fn log_plan(settings: &Settings, plan: &WatchPlan) {
 
 fn log_evidence(fanotify: &FanotifyReader, sources: &RecordSources) {
     if !fanotify.has_pidfd() {
-        log::warn!("this kernel adds no pidfds to file events: no writer can be verified");
+        log::warn!("this kernel adds no pidfds to file events: no writer can be confirmed");
     }
     for missing in sources.all().iter().filter_map(RecordSource::missing) {
         log::warn!("no {missing}; more writers that have ended will stay unknown");

@@ -104,7 +104,7 @@ impl StatusSocket {
 
 impl Client {
     /// Sends the report in a task of its own.
-    pub fn answer(self, report: &StatusReport) {
+    pub fn send_report(self, report: &StatusReport) {
         match serde_json::to_string(report) {
             Ok(document) => self.send(document + "\n"),
             Err(error) => log::error!("the status cannot be written as JSON: {error}"),
@@ -196,7 +196,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream as StdStream;
 
-    fn place() -> (tempfile::TempDir, PathBuf) {
+    fn socket_path() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("status.sock");
         (directory, path)
@@ -204,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_gets_one_document_and_the_end() {
-        let (_directory, path) = place();
+        let (_directory, path) = socket_path();
         let socket = StatusSocket::open(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let client = std::thread::spawn({
@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_socket_of_a_living_daemon_is_kept_and_that_of_an_ended_one_is_replaced() {
-        let (_directory, path) = place();
+        let (_directory, path) = socket_path();
         let living = StatusSocket::open(&path).unwrap();
         assert!(matches!(StatusSocket::open(&path), Err(NoSocket::Taken)));
         assert!(path.exists());
@@ -243,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn clients_that_never_read_hold_their_permits_only_for_a_while() {
-        let (_directory, path) = place();
+        let (_directory, path) = socket_path();
         let socket = StatusSocket::open(&path).unwrap();
         let silent: Vec<StdStream> = (0..CLIENTS).map(|_| StdStream::connect(&path).unwrap()).collect();
         for _ in &silent {
@@ -265,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_directory_that_others_can_write_to_gets_no_socket() {
-        let (directory, path) = place();
+        let (directory, path) = socket_path();
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o777)).unwrap();
         assert!(matches!(StatusSocket::open(&path), Err(NoSocket::Directory(..))));
         let link = directory.path().join("link");

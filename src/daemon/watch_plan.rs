@@ -29,7 +29,7 @@ impl WatchPlan {
     ///
     /// # Errors
     /// The settings demand fanotify and it is refused, or the mount table cannot be read.
-    pub fn place(settings: &Settings) -> io::Result<Self> {
+    pub fn set_up(settings: &Settings) -> io::Result<Self> {
         let opened = match settings.backend {
             Backend::Inotify => Err(None),
             // The kernel would report every change, and no change could be located.
@@ -96,9 +96,9 @@ pub struct Probe {
 /// Places every mark and watch, opens every queue of records, and removes all of them.
 ///
 /// # Errors
-/// As [`WatchPlan::place`].
+/// As [`WatchPlan::set_up`].
 pub fn probe(settings: &Settings) -> io::Result<Probe> {
-    let WatchPlan { fanotify, guards, trees } = WatchPlan::place(settings)?;
+    let WatchPlan { fanotify, guards, trees } = WatchPlan::set_up(settings)?;
     let evidence = match &fanotify {
         Ok(fanotify) => evidence::open(fanotify, &guards).1.all(),
         Err(_) => Vec::new(),

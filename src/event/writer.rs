@@ -180,7 +180,7 @@ impl Doubt {
         match self {
             Doubt::NotDetermined => "the writer has not been determined",
             Doubt::NoProcessFromInotify => "inotify does not report the process",
-            Doubt::NoProcessOfMount => "the kernel does not report who mounts",
+            Doubt::NoProcessOfMount => "the kernel does not report the process that mounts",
             Doubt::OtherPidNamespace => "the process is not in this pid namespace",
             Doubt::NoPidfd => "the kernel supplied no pidfd: the process was gone, or the kernel is too old",
             Doubt::EndedUnread => "the process had ended before it could be read",

@@ -138,7 +138,7 @@ fn try_read(file: &FileRef, limits: Limits) -> rustix::io::Result<Content> {
     // The file can have been replaced since `find`.
     let stat = rustix::fs::fstat(&opened)?;
     if !is_regular(&stat) {
-        return Ok(without_content(FileState::Unreadable("it was replaced while it was looked at".into())));
+        return Ok(without_content(FileState::Unreadable("it was replaced during the inspection".into())));
     }
     Ok(hashed(opened, &stat, limits))
 }

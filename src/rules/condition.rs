@@ -1,7 +1,7 @@
 //! Sigma conditions: `selection and not 1 of filter_*`.
 //!
 //! `sigma-rust` evaluates the selections, and this module the condition over them. Two things need its structure, which
-//! the crate does not expose: `explain` (the decisive selection), and the promise that only a verified writer is
+//! the crate does not expose: `explain` (the decisive selection), and the promise that only a confirmed writer is
 //! excluded (which selections *suppress* the rule). A test compares every evaluation with the crate's own.
 
 use std::collections::BTreeMap;

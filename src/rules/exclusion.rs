@@ -1,4 +1,4 @@
-//! The promise about exclusions: only a verified writer is excluded.
+//! The promise about exclusions: only a confirmed writer is excluded.
 
 use crate::event::{Confidence, Doubt, Executable, Writer};
 

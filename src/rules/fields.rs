@@ -14,7 +14,7 @@ pub struct Field {
     /// Name in the rules.
     pub name: &'static str,
     /// It describes the writer: a selection that uses it and suppresses a rule is an exclusion, and counts only for a
-    /// verified writer.
+    /// confirmed writer.
     pub of_writer: bool,
     /// What it holds, in Markdown: the table in docs/rules.md is made of this.
     pub meaning: &'static str,

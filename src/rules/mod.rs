@@ -1,7 +1,7 @@
 //! The fourth stage: does it matter? Sigma rules over the facts, and nothing else: a rule runs no code, and the code
 //! holds no policy but one promise.
 //!
-//! The promise: a condition on the *writer* suppresses an alert only if the writer is verified ([`Exclusion`]).
+//! The promise: a condition on the *writer* suppresses an alert only if the writer is confirmed ([`Exclusion`]).
 //! For any other writer the rule matches, and the alert names the exclusion that did not count and the reason.
 
 pub mod condition;

@@ -51,7 +51,7 @@ pub struct RuleTest {
     pub path: PathBuf,
     /// `EventAction`; without it a creation.
     pub action: Option<String>,
-    /// `Image` of a verified writer.
+    /// `Image` of a confirmed writer.
     pub exe: Option<PathBuf>,
     /// Content of the file.
     pub content: Option<String>,

@@ -135,8 +135,8 @@ fn add(rules: &mut Vec<Rule>, found: Vec<Rule>, diagnostics: &mut Vec<Diagnostic
 
 fn any_name_warning(rule: &Rule) -> Diagnostic {
     let message = format!(
-        "the rule `{}` names no file, so every file event of the machine must be judged, which costs CPU; add a \
-         TargetFilename that ends in a name",
+        "the rule `{}` has no condition on the file name, so it is evaluated for every file event, which costs CPU; \
+         add a TargetFilename that ends in a name",
         rule.info.id
     );
     Diagnostic::warning(Path::new(&rule.info.origin), None, message)

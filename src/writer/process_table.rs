@@ -99,7 +99,7 @@ impl ProcessTable {
             was_observed && process.forked_at.is_none() && process.end.is_none()
         };
         let observed = self.latest.get(&child).copied().filter(|key| self.get(*key).is_some_and(is_observed_child));
-        let key = observed.unwrap_or_else(|| self.begin(child, Some(time), time));
+        let key = observed.unwrap_or_else(|| self.insert(child, Some(time), time));
         if let Some(process) = self.processes.get_mut(&key) {
             process.forked_at = Some(time);
             process.parent = parent;
@@ -108,7 +108,7 @@ impl ProcessTable {
 
     /// Adds a completed exec.
     pub fn exec(&mut self, pid: u32, time: u64) {
-        let key = self.latest.get(&pid).copied().unwrap_or_else(|| self.begin(pid, None, u64::MAX));
+        let key = self.latest.get(&pid).copied().unwrap_or_else(|| self.insert(pid, None, u64::MAX));
         if let Some(process) = self.processes.get_mut(&key) {
             process.add_exec(time);
         }
@@ -136,7 +136,7 @@ impl ProcessTable {
                 true
             }
             ExitOwner::Unknown => {
-                let key = self.begin(exit.pid, None, u64::MAX);
+                let key = self.insert(exit.pid, None, u64::MAX);
                 self.set_end(key, exit, after, before);
                 self.retire(key);
                 self.has_forgotten_living
@@ -187,7 +187,7 @@ impl ProcessTable {
             .get(&pid)
             .copied()
             .filter(|key| self.get(*key).is_some_and(|process| process.end.is_none() && process.may_be(&observed)));
-        let key = known.unwrap_or_else(|| self.begin(pid, None, observed.time));
+        let key = known.unwrap_or_else(|| self.insert(pid, None, observed.time));
         if let Some(process) = self.processes.get_mut(&key) {
             process.observe(observed);
         }
@@ -226,7 +226,7 @@ impl ProcessTable {
             let starts = || of_pid.iter().map(|unassigned| &unassigned.start);
             match self.candidates_for_pid(first.pid, first.since, u64::MAX).as_slice() {
                 [] => {
-                    let key = self.begin(first.pid, None, u64::MAX);
+                    let key = self.insert(first.pid, None, u64::MAX);
                     self.assign_to_one(key, starts(), first.since);
                 }
                 [only] => self.assign_to_one(*only, starts(), first.since),
@@ -360,7 +360,7 @@ impl ProcessTable {
     }
 
     /// Adds a process. The one that had its pid before has ended by `known_by`; its exit record may still come.
-    fn begin(&mut self, pid: u32, forked_at: Option<u64>, known_by: u64) -> ProcessKey {
+    fn insert(&mut self, pid: u32, forked_at: Option<u64>, known_by: u64) -> ProcessKey {
         let key = ProcessKey(self.next);
         self.next += 1;
         let previous = self.latest.insert(pid, key);

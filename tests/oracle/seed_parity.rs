@@ -109,7 +109,7 @@ fn the_name_filter_lets_every_alert_of_both_tables_through() {
 }
 
 #[test]
-fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_verified() {
+fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_confirmed() {
     let rules = embedded();
     let path = Path::new("/usr/lib/python3.12/sitecustomize.py");
     let hook = hook(path.to_str().unwrap(), "-");
@@ -130,20 +130,20 @@ fn an_exclusion_of_the_elastic_rule_does_not_count_for_a_writer_that_was_not_ver
         writer.process.as_mut().unwrap().executable.as_mut().unwrap()
     }
 
-    let verified = judged(&|_| {});
-    assert_eq!(detection_type(&verified, "elastic"), None);
-    assert_eq!(verified.excluded[0].decided_by, "filter_executable_exact");
+    let confirmed = judged(&|_| {});
+    assert_eq!(detection_type(&confirmed, "elastic"), None);
+    assert_eq!(confirmed.excluded[0].decided_by, "filter_executable_exact");
 
-    for unverified in [
+    for unconfirmed in [
         judged(&|writer| writer.confidence = Confidence::Doubted(Doubt::NoRecord)),
         judged(&|writer| executable(writer).deleted = true),
         judged(&|writer| executable(writer).is_host_file = false),
     ] {
-        let found = unverified.matches.iter().find(|found| found.rule.ruleset == "elastic").unwrap();
+        let found = unconfirmed.matches.iter().find(|found| found.rule.ruleset == "elastic").unwrap();
         let denied = found.exclusion_not_applied.as_ref().unwrap();
         assert_eq!(denied.filter, "filter_executable_exact");
         assert!(!denied.doubt.as_str().is_empty());
-        assert!(unverified.excluded.is_empty());
+        assert!(unconfirmed.excluded.is_empty());
     }
 }
 

@@ -72,7 +72,7 @@ fn on_a_pipe_the_text_form_holds_no_escape_byte_and_one_block_for_each_record() 
         ]
     );
     let count = |name: &str| lines.iter().filter(|line| line.starts_with(&format!("  {name} "))).count();
-    for name in ["when", "what", "who", "known by", "rule", "runs", "next"] {
+    for name in ["when", "what", "who", "evidence", "rule", "runs", "next"] {
         let expected = match name {
             // Of each the baseline rule is listed too.
             "rule" => 6,

@@ -105,7 +105,7 @@ fn who_has_no_privilege_is_warned_and_works_on() {
         chown(path, Some(65534), None).unwrap();
     }
     let rules = tree.path("home/rules").display().to_string();
-    let check = || crate::privileges::says(&tree, &["check", "--rules", &rules]);
+    let check = || crate::privileges::run_as_nobody(&tree, &["check", "--rules", &rules]);
     let said = check();
     assert_eq!((said.code, said.stderr.len()), (0, 0), "her own files: {:#?}", said.stderr);
     set_mode(&rule, 0o664);

@@ -20,7 +20,7 @@ pub fn as_nobody_with(tree: &ScratchTree, options: &[&str]) -> Command {
     command
 }
 
-pub fn says(tree: &ScratchTree, arguments: &[&str]) -> CommandOutput {
+pub fn run_as_nobody(tree: &ScratchTree, arguments: &[&str]) -> CommandOutput {
     CommandOutput::of(as_nobody(tree).args(arguments))
 }
 
@@ -29,7 +29,7 @@ fn fanotify_without_privilege_is_refused_with_the_way_out() {
     needs!(Root);
     let tree = ScratchTree::new();
     let root = tree.root().display().to_string();
-    let said = says(&tree, &["run", "--root", &root, "--backend", "fanotify", "--output", "stdout"]);
+    let said = run_as_nobody(&tree, &["run", "--root", &root, "--backend", "fanotify", "--output", "stdout"]);
     let line = said.one_line(77);
     assert!(line.contains("fanotify is refused") && line.contains("run as root (CAP_SYS_ADMIN)"), "{line}");
 }
@@ -60,10 +60,10 @@ fn a_configuration_or_rule_that_may_not_be_read_is_named() {
     for path in [&file, &rule] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
     }
-    let said = says(&tree, &["check", "--config", file.to_str().unwrap()]);
+    let said = run_as_nobody(&tree, &["check", "--config", file.to_str().unwrap()]);
     let line = said.one_line(77);
     assert!(line.contains("secret.toml: cannot be read (Permission denied") && line.contains("run as root"), "{line}");
-    let said = says(&tree, &["check", "--rules", tree.path("rules").to_str().unwrap()]);
+    let said = run_as_nobody(&tree, &["check", "--rules", tree.path("rules").to_str().unwrap()]);
     let line = said.one_line(77);
     assert!(line.contains("secret.yml: cannot read the rule file: Permission denied"), "{line}");
 }
@@ -74,7 +74,7 @@ fn an_output_file_that_may_not_be_written_is_a_matter_of_permission() {
     let tree = ScratchTree::new();
     let root = tree.root().display().to_string();
     let output = format!("file:{}", tree.path("alerts.json").display());
-    let said = says(&tree, &["run", "--root", &root, "--backend", "inotify", "--output", &output]);
+    let said = run_as_nobody(&tree, &["run", "--root", &root, "--backend", "inotify", "--output", &output]);
     let line = said.one_line(77);
     assert!(line.contains("alerts.json: Permission denied"), "{line}");
 }

@@ -227,7 +227,7 @@ fn the_text_form_says_who_what_which_rule_and_what_next() {
         "script   x.pth (the kernel recorded its start), installer pip (by its name), started by installer uv (by its \
          name)\n",
         "parents  x.pth (pid 6) < x.pth (pid 5, gone)\n",
-        "known by proc: read while the process lived, checked against its pidfd; corroborated by exit-record\n",
+        "evidence proc: read while the process lived, checked against its pidfd; corroborated by exit-record\n",
         "unclear  not established: exec-record names x.pth, exit-record names device 8:1 inode 77\n",
         "exclusion filter not applied: only one kind of record names the writer",
         "next ",

@@ -61,7 +61,7 @@ pub fn of(report: &Report, style: &Style) -> String {
         output += &style.fit(&heading(key, pythons));
         shown.iter().for_each(|judged| output += &entry(judged, style));
         if hooks.len() > shown.len() {
-            output += &style.fit(&format!("  and {} more without anything remarkable", hooks.len() - shown.len()));
+            output += &style.fit(&format!("  and {} more without findings", hooks.len() - shown.len()));
         }
         output.push('\n');
     }
@@ -80,7 +80,7 @@ fn key(judged: &JudgedHook, pythons: &[Python]) -> Key {
 }
 
 fn heading(key: &Key, pythons: &[Python]) -> String {
-    let Some((prefix, version_of_path)) = key else { return "In no Python's directories".into() };
+    let Some((prefix, version_of_path)) = key else { return "Outside every Python's directories".into() };
     let known = pythons.iter().find(|python| python.prefix == *prefix && python.version == *version_of_path);
     let number = version_of_path.map_or_else(String::new, |version_of_path| format!(" {}", version(version_of_path)));
     let role = known.map_or_else(String::new, |python| format!(" ({})", python.role.as_str()));

@@ -142,9 +142,9 @@ fn any_condition_on_the_writer_that_silences_is_an_exclusion_whatever_its_name()
     event.insert("TargetFilename", "/a/x.py");
     event.insert("Image", "/bin/cp");
     assert!(!rules[0].outcome(&event, Exclusion::Allowed).matched);
-    let unverified = rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord));
-    assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("harmless".into(), Exclusion::Denied(Doubt::OneRecord))));
+    let unconfirmed = rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord));
+    assert!(unconfirmed.matched);
+    assert_eq!(unconfirmed.exclusion, Some(("harmless".into(), Exclusion::Denied(Doubt::OneRecord))));
 }
 
 /// The rule with this filter, as `field: value`, that silences it.
@@ -223,9 +223,9 @@ fn a_selection_of_the_writer_in_both_polarities_excludes_where_it_is_negated() {
         event.insert(field, value);
     }
     assert!(!rules[0].outcome(&event, Exclusion::Allowed).matched);
-    let unverified = rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord));
-    assert!(unverified.matched);
-    assert_eq!(unverified.exclusion, Some(("pkg, tmp".into(), Exclusion::Denied(Doubt::OneRecord))));
+    let unconfirmed = rules[0].outcome(&event, Exclusion::Denied(Doubt::OneRecord));
+    assert!(unconfirmed.matched);
+    assert_eq!(unconfirmed.exclusion, Some(("pkg, tmp".into(), Exclusion::Denied(Doubt::OneRecord))));
     // Only the first half can match now: `pkg` must stay true there while `tmp` does not count.
     event.insert("User", "nobody");
     assert!(!rules[0].outcome(&event, Exclusion::Allowed).matched);

@@ -63,7 +63,7 @@ impl FanotifyReader {
         Ok((reader, appeared))
     }
 
-    /// Whether the kernel adds pidfds, without which no writer can be verified.
+    /// Whether the kernel adds pidfds, without which no writer can be confirmed.
     pub fn has_pidfd(&self) -> bool {
         self.group.has_pidfd
     }

@@ -74,7 +74,7 @@ impl InotifyWatcher {
         for root in self.root_paths() {
             match walk::identify_directory(&root) {
                 Ok(identity) => {
-                    self.place(&root, None);
+                    self.watch_tree(&root, None);
                     self.roots.insert(root, Some(identity));
                 }
                 Err(error) => lock(&self.index).fail(&root, error.to_string()),
@@ -107,7 +107,7 @@ impl InotifyWatcher {
     fn handle(&mut self, event: WatchEvent) -> bool {
         match event {
             WatchEvent::File { action, complete, path, seen } => self.file(action, complete, path, seen),
-            WatchEvent::Appeared(path) => self.place(&path, Some(Arrival::Created)),
+            WatchEvent::Appeared(path) => self.watch_tree(&path, Some(Arrival::Created)),
             WatchEvent::Renamed { from, to, seen } => self.renamed(from, to, seen),
             WatchEvent::Left(path) => self.left(&path),
             WatchEvent::Overflow => self.overflowed = true,
@@ -128,7 +128,7 @@ impl InotifyWatcher {
 
     fn renamed(&mut self, from: Option<PathBuf>, to: PathBuf, seen: Seen) {
         if walk::identify_directory(&to).is_ok() {
-            self.place(&to, Some(Arrival::Renamed { from: from.as_deref() }));
+            self.watch_tree(&to, Some(Arrival::Renamed { from: from.as_deref() }));
         } else if may_be_hook(&self.name_filter, &to) {
             self.emit_file(Action::Rename, true, to, from, seen);
         }
@@ -147,7 +147,7 @@ impl InotifyWatcher {
 
     /// Watches the directory at `top`, if there is one, and every directory below, each before it is listed. Emits the
     /// hooks in them if the directory has just arrived.
-    fn place(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
+    fn watch_tree(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
         if walk::identify_directory(top).is_err() {
             return; // gone again; or a link, which a watch would follow
         }
@@ -216,10 +216,10 @@ impl InotifyWatcher {
     /// As [`InotifyWatcher::place`], without trusting earlier watches; also for trees below on another filesystem.
     fn place_again(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
         self.forget(top);
-        self.place(top, arrival);
+        self.watch_tree(top, arrival);
         for root in self.root_paths() {
             if root != top && root.starts_with(top) {
-                self.place(&root, None);
+                self.watch_tree(&root, None);
             }
         }
     }
@@ -241,7 +241,7 @@ impl InotifyWatcher {
             self.forget(path);
         }
         for root in self.root_paths() {
-            self.place(&root, None);
+            self.watch_tree(&root, None);
         }
         if overflowed {
             let detail = "the kernel's inotify queue was full; all trees were listed for new directories";

@@ -202,7 +202,7 @@ fn bytecode_that_python_writes_for_an_unchanged_source_is_silent() {
     let version = test.version();
     let Some(python) = &test.python else { return };
     let program = format!("/usr/bin/python{version}");
-    let said = python.say(&program, &["-c", "import os, json, site"], &[("WRITES_BYTECODE", "1")]);
+    let said = python.output_of(&program, &["-c", "import os, json, site"], &[("WRITES_BYTECODE", "1")]);
     let tag = version.replace('.', "");
     let user = format!("/root/.local/lib/python{version}/site-packages");
     let written = [

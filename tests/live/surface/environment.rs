@@ -193,7 +193,7 @@ fn the_script_that_pythonstartup_names_is_watched_from_then_on() {
     });
     for (words, expected) in [(&["-i"][..], true), (&["-c", "pass"], false), (&["-i", "-I"], false)] {
         let say = |python: &SystemPython| {
-            python.say(&format!("/usr/bin/python{}", python.version), words, &[("PYTHONSTARTUP", script)])
+            python.output_of(&format!("/usr/bin/python{}", python.version), words, &[("PYTHONSTARTUP", script)])
         };
         if let Some(said) = test.python.as_ref().map(say)
             && said.contains("ran=1") != expected

@@ -75,12 +75,12 @@ impl SystemPython {
     /// The same by another program below the root.
     pub fn runs_hook_by(&self, program: &str, options: &[&str], settings: &[(&str, &str)]) -> (bool, String) {
         let words = options.iter().copied().chain(["-c", HAS_RUN]);
-        let said = self.say(program, &words.collect::<Vec<_>>(), settings);
+        let said = self.output_of(program, &words.collect::<Vec<_>>(), settings);
         (said.contains("ran=1"), said)
     }
 
     /// Starts a program below the root and gives what it says. Nothing is written by it but what it means to.
-    pub fn say(&self, program: &str, words: &[&str], settings: &[(&str, &str)]) -> String {
+    pub fn output_of(&self, program: &str, words: &[&str], settings: &[(&str, &str)]) -> String {
         let mut all = self.prefix.iter().map(String::as_str).chain(["chroot"]);
         let mut command = Command::new(all.next().unwrap());
         command.args(all).arg(&self.root).arg(program).args(words).env_clear().current_dir("/");
