@@ -1,12 +1,13 @@
 //! A tree and the daemon that watches it, with the alerts that a test expects.
 
 use crate::expect::{Alert, Expected};
-use crate::support::{DaemonUnderTest, Helper, PROGRAM, ScratchTree, patience, schema, tree};
+use crate::support::{DaemonUnderTest, Helper, PROGRAM, ScratchTree, patience, schema, tree, wait_until};
 use pyhookwatch::hook::kind::names;
 use pyhookwatch::rules::RuleSet;
 use pyhookwatch::rules::Settings;
 use rustix::process::Signal;
 use std::fmt::Write as _;
+use std::fs;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -183,6 +184,16 @@ impl Session {
             self.fail(&wrong);
         }
         found
+    }
+
+    /// Waits until the daemon has recorded the files that were there before it: until its thread for that has ended.
+    pub fn wait_for_the_baseline(&self) {
+        let tasks = format!("/proc/{}/task", self.daemon.pid());
+        wait_until("the baseline is recorded", || {
+            let threads = fs::read_dir(&tasks).unwrap().flatten();
+            let mut names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+            !names.any(|name| name.trim_end() == "phw-baseline")
+        });
     }
 
     /// All other alerts until now. The sentinel is a file that is begun and not finished, so its alert

@@ -113,6 +113,7 @@ fn each_case_raises_its_golden_alerts() {
     cases.iter().for_each(|case| case.prepare(&fixture.root()));
     let root = fixture.root();
     let mut session = fixture.start(Backend::Fanotify);
+    session.wait_for_the_baseline();
     session.alerts_before_a_sentinel();
     let mut command = Command::new("/bin/sh");
     command.current_dir(root);
