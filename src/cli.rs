@@ -32,7 +32,8 @@ fn after_help() -> String {
         + "
 
 Without a configuration file, pyhookwatch uses the embedded rules. Alerts go to
-syslog if /dev/log exists, and to standard output if it is a terminal."
+syslog if /dev/log answers, and to standard output if it is a terminal or there
+is no syslog."
 }
 
 #[derive(Subcommand)]

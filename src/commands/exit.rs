@@ -51,7 +51,7 @@ pub const EXIT_CODES: &[(Exit, &[(&str, &str)])] = &[
             ("coverage", "no permission for fanotify"),
             ("selftest", "no permission for fanotify"),
             ("status", "no permission for the socket"),
-            ("", "the configuration or a rule cannot be read, or others could write it"),
+            ("", "no permission to read the configuration or a rule, or others could write it"),
         ],
     ),
     (Exit::Configuration, &[("", "error in the configuration or a rule")]),

@@ -46,7 +46,10 @@ pub const FIELDS: [Field; 37] = [
     ),
     file("Interpreters", "the interpreters that run the hook when not all do, as `3.15+`"),
     file("ShadowedBy", "path of the file that Python finds in its place"),
-    file("NewTree", "`true` in a standard library whose directory was made less than a quarter of an hour ago"),
+    file(
+        "NewTree",
+        "`true` in a standard library whose directory was made after the daemon started, less than a quarter of an hour ago",
+    ),
     file(
         "Provenance",
         "`owned` (a package lists the file with this content), `changed` (with other content), `unowned`, \

@@ -5,6 +5,7 @@ use crate::commands::overrides::Overrides;
 use crate::config::StatusSocket;
 use crate::daemon::status_report::StatusReport;
 use crate::escape;
+use crate::event::{DocumentHeader, SCHEMA_VERSION};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
@@ -34,10 +35,12 @@ impl QueryError {
     }
 }
 
-/// The part of the document that no version changes.
+/// The part of the document that no version changes. Before schema version 1 the daemon sent no header.
 #[derive(Deserialize)]
 struct AnyVersion {
     version: String,
+    #[serde(default)]
+    pyhookwatch: Option<DocumentHeader>,
 }
 
 /// The socket that the configuration names. Without a readable configuration it is the default one.
@@ -93,13 +96,22 @@ fn parse(answer: &[u8]) -> Result<StatusReport, String> {
     if answer.is_empty() {
         return Err("the daemon closed the connection: it has too many clients, or this user may not query it".into());
     }
-    serde_json::from_slice(answer).map_err(|error| match serde_json::from_slice::<AnyVersion>(answer) {
-        Ok(AnyVersion { version }) => format!(
-            "the versions differ: the daemon is {version}, this program is {}, and its status cannot be read \
-             ({error}): restart the daemon (systemctl restart pyhookwatch)",
+    let Ok(AnyVersion { version, pyhookwatch }) = serde_json::from_slice(answer) else {
+        return Err("the answer is not from pyhookwatch".into());
+    };
+    let schema = pyhookwatch.map_or(0, |header| header.schema_version);
+    if schema != SCHEMA_VERSION {
+        return Err(format!(
+            "the versions differ: the daemon {version} sends schema version {schema}, this program {} reads \
+             {SCHEMA_VERSION}: restart the daemon (systemctl restart pyhookwatch)",
             env!("CARGO_PKG_VERSION")
-        ),
-        Err(_) => "the answer is not from pyhookwatch".into(),
+        ));
+    }
+    serde_json::from_slice(answer).map_err(|error| {
+        format!(
+            "the status of the daemon {version} is incomplete or damaged ({error}): restart the daemon (systemctl \
+             restart pyhookwatch)"
+        )
     })
 }
 
@@ -158,12 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_reported_as_a_difference_of_versions() {
-        let mut older = document();
-        older["version"] = "0.0.1".into();
-        older.as_object_mut().unwrap().remove("counters");
-        let reason = parsed(&older).unwrap_err();
-        assert!(reason.contains("the daemon is 0.0.1") && reason.contains("`counters`"), "{reason}");
+    fn another_schema_version_or_none_is_a_difference_of_versions() {
+        let mut other = document();
+        other["version"] = "0.0.1".into();
+        other["pyhookwatch"]["schema_version"] = 2.into();
+        let reason = parsed(&other).unwrap_err();
+        assert!(reason.contains("the daemon 0.0.1 sends schema version 2"), "{reason}");
+        other.as_object_mut().unwrap().remove("pyhookwatch");
+        let reason = parsed(&other).unwrap_err();
+        assert!(reason.contains("the daemon 0.0.1 sends schema version 0"), "{reason}");
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        let mut damaged = document();
+        damaged.as_object_mut().unwrap().remove("counters");
+        let reason = parsed(&damaged).unwrap_err();
+        assert!(reason.contains("incomplete") && reason.contains("`counters`"), "{reason}");
     }
 
     #[test]
