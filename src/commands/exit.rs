@@ -51,7 +51,7 @@ pub const EXIT_CODES: &[(Exit, &[(&str, &str)])] = &[
             ("coverage", "no permission for fanotify"),
             ("selftest", "no permission for fanotify"),
             ("status", "no permission for the socket"),
-            ("", "no permission to read the configuration or a rule, or others could write it"),
+            ("", "configuration or a rule: no permission, or others could write it"),
         ],
     ),
     (Exit::Configuration, &[("", "error in the configuration or a rule")]),
