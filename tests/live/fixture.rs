@@ -188,11 +188,15 @@ impl Session {
 
     /// Waits until the daemon has recorded the files that were there before it: until its thread for that has ended.
     pub fn wait_for_the_baseline(&self) {
-        let tasks = format!("/proc/{}/task", self.daemon.pid());
+        let pid = self.daemon.pid();
+        let name_of = |path: PathBuf| fs::read_to_string(path.join("comm")).unwrap_or_default();
+        // A thread that has not run yet still has the name of the main thread.
+        let unnamed = name_of(format!("/proc/{pid}").into());
         wait_until("the baseline is recorded", || {
-            let threads = fs::read_dir(&tasks).unwrap().flatten();
-            let mut names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
-            !names.any(|name| name.trim_end() == "phw-baseline")
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+            let others = threads.filter(|thread| thread.file_name().to_str() != Some(&pid.to_string()));
+            let mut names = others.map(|thread| name_of(thread.path()));
+            !names.any(|name| name.trim_end() == "phw-baseline" || name == unnamed)
         });
     }
 
