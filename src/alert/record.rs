@@ -51,7 +51,7 @@ impl Alert {
         serde_json::from_str(&self.line).unwrap_or_default()
     }
 
-    /// The document as one line of valid JSON, without a newline. Above `max` bytes it is shortened: see [`shortened`].
+    /// The document as one line of valid JSON, without a newline. Above `max` bytes it is shortened: see `shortened`.
     pub fn json(&self, max: Option<usize>) -> String {
         match max {
             Some(max) if self.line.len() > max => shortened(self.document(), max),

@@ -213,7 +213,7 @@ impl InotifyWatcher {
         }
     }
 
-    /// As [`InotifyWatcher::place`], without trusting earlier watches; also for trees below on another filesystem.
+    /// As [`InotifyWatcher::watch_tree`], without trusting earlier watches; also for trees below on another filesystem.
     fn place_again(&mut self, top: &Path, arrival: Option<Arrival<'_>>) {
         self.forget(top);
         self.watch_tree(top, arrival);

@@ -7,7 +7,7 @@ const MAX_PATH: usize = 128;
 /// Longest dotted name of an attribute.
 const MAX_ATTRIBUTE_PATH: usize = 120;
 
-/// The name under which [`super::effect`] knows this one.
+/// The name under which `super::effect` knows this one.
 pub fn canonical(path: &str) -> String {
     let path = path.get(..path.len().min(MAX_PATH)).unwrap_or_default();
     let (root, rest) = path.split_once('.').unwrap_or((path, ""));
